@@ -1,0 +1,99 @@
+"""Text for training an SAE: chat and text files turned into rows of token ids."""
+
+import gzip
+import json
+import random
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from clampdown.errors import ClampdownError
+from clampdown.models.chat_model import ChatModel, Message
+
+ROW_TOKENS = 256
+"""Longest row; longer documents are cut into several."""
+
+
+def read_rows(model: ChatModel, paths: Sequence[Path], seed: int, limit: int | None = None) -> list[list[int]]:
+    """Rows of at most `ROW_TOKENS` ids, in a seeded order, from files of chats or plain text.
+
+    JSONL rows (also .gz) may hold `messages`, `turns` (speakers alternate), `instruction` with `input` and `output`,
+    `prompt` with `completion`, `question` with `answer`, or `text`; any other file is plain text. Chats go through
+    the model's template. `limit` bounds the tokens.
+
+    Raises:
+        ClampdownError: a file is missing, holds no text, or has a line that is not JSON.
+    """
+    rows: list[list[int]] = []
+    for path in paths:
+        before = len(rows)
+        for document in _documents(path):
+            text = document if isinstance(document, str) else model.render(document, answer=False)
+            ids = model.ids(text)
+            rows.extend(ids[i : i + ROW_TOKENS] for i in range(0, len(ids), ROW_TOKENS))
+        if len(rows) == before:
+            raise ClampdownError(f"{path} holds no text to train on")
+    rows = [row for row in rows if len(row) > 8]
+    random.Random(seed).shuffle(rows)
+    return rows if limit is None else _limited(rows, limit)
+
+
+def _limited(rows: list[list[int]], limit: int) -> list[list[int]]:
+    total, kept = 0, []
+    for row in rows:
+        if total >= limit:
+            break
+        kept.append(row)
+        total += len(row)
+    return kept
+
+
+def _documents(path: Path) -> Iterator[str | list[Message]]:
+    if not path.is_file():
+        raise ClampdownError(f"no file {path}")
+    opener: Any = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rt", encoding="utf-8") as stream:
+        if ".jsonl" not in path.name:
+            yield from _plain(stream.read())
+            return
+        for number, line in enumerate(stream, 1):
+            if line.strip():
+                yield _document(_parsed(line, path, number), path, number)
+
+
+def _plain(text: str) -> Iterator[str]:
+    """Pieces of a long text, cut where a paragraph ends."""
+    piece = ""
+    for paragraph in text.split("\n\n"):
+        piece += paragraph + "\n\n"
+        if len(piece) > 4000:
+            yield piece
+            piece = ""
+    if piece.strip():
+        yield piece
+
+
+def _parsed(line: str, path: Path, number: int) -> dict:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise ClampdownError(f"{path}, line {number} is not JSON ({error})") from error
+    if not isinstance(row, dict):
+        raise ClampdownError(f"{path}, line {number} is not a JSON object")
+    return row
+
+
+def _document(row: dict, path: Path, number: int) -> str | list[Message]:
+    if "messages" in row:
+        answer = [{"role": "assistant", "content": row["chosen"]}] if row.get("chosen") else []
+        return [{"role": m["role"], "content": m["content"]} for m in row["messages"]] + answer
+    if "turns" in row:
+        return [{"role": ("user", "assistant")[i % 2], "content": t} for i, t in enumerate(row["turns"])]
+    for ask, reply in (("instruction", "output"), ("prompt", "completion"), ("question", "answer")):
+        if ask in row:
+            user = row[ask] + ("\n" + row["input"] if row.get("input") else "")
+            chat = [{"role": "user", "content": user}]
+            return chat + ([{"role": "assistant", "content": str(row[reply])}] if row.get(reply) else [])
+    if "text" in row:
+        return row["text"]
+    raise ClampdownError(f"{path}, line {number} has no messages, turns, instruction, prompt, question or text")

@@ -1,0 +1,87 @@
+"""Where a decoder-only model keeps its blocks, and how to read the residual stream after some of them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from clampdown.errors import ClampdownError
+
+
+class _Reached(Exception):
+    """Raised inside a forward pass once the last layer asked for has run: the blocks above need not."""
+
+
+def decoder(model: nn.Module) -> nn.Module:
+    """The part of a causal language model that holds the blocks, without its head."""
+    inner = model.get_decoder() if hasattr(model, "get_decoder") else None
+    for candidate in (inner, getattr(model, "model", None), getattr(model, "transformer", None), model):
+        if candidate is not None and _block_list(candidate) is not None:
+            return candidate
+    raise ClampdownError(f"found no decoder blocks in {type(model).__name__}; only decoder-only models can be steered")
+
+
+def _block_list(module: nn.Module) -> nn.ModuleList | None:
+    for name in ("layers", "h", "blocks"):
+        if isinstance(found := getattr(module, name, None), nn.ModuleList) and len(found):
+            return found
+    return None
+
+
+def blocks(model: nn.Module) -> nn.ModuleList:
+    """The decoder blocks in order; block L's output is the residual stream at layer L."""
+    found = _block_list(decoder(model))
+    assert found is not None
+    return found
+
+
+def block_output(output: Any) -> Tensor:
+    """The residual in a block's output, [batch, position, d_model]: some return a tensor, others a tuple."""
+    return output if isinstance(output, Tensor) else output[0]
+
+
+def with_block_output(output: Any, residual: Tensor) -> Any:
+    """The same output with its residual replaced."""
+    return residual if isinstance(output, Tensor) else (residual, *output[1:])
+
+
+def read_residual(model: nn.Module, inputs: dict[str, Tensor], layers: Sequence[int]) -> list[Tensor]:
+    """Residual stream after each of `layers`, [batch, position, d_model] each; no block above the last one runs.
+
+    Raises:
+        ClampdownError: a layer does not exist.
+    """
+    found = blocks(model)
+    for layer in layers:
+        check_layer(layer, len(found))
+    kept: dict[int, Tensor] = {}
+
+    def keep(layer: int):
+        def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            kept[layer] = block_output(output)
+            if layer == max(layers):
+                raise _Reached
+
+        return hook
+
+    handles = [found[layer].register_forward_hook(keep(layer)) for layer in set(layers)]
+    try:
+        decoder(model)(**inputs, use_cache=False)
+    except _Reached:
+        pass
+    finally:
+        for handle in handles:
+            handle.remove()
+    return [kept[layer] for layer in layers]
+
+
+def check_layer(layer: int, count: int) -> None:
+    """Raises ClampdownError unless 0 <= layer < count."""
+    if not 0 <= layer < count:
+        raise ClampdownError(f"layer {layer} does not exist: this model has blocks 0 to {count - 1}")
+
+
+def embedding_device(model: nn.Module) -> torch.device:
+    """Where input ids must lie."""
+    return model.get_input_embeddings().weight.device

@@ -1,0 +1,1 @@
+"""Thin entry points into other people's programs, one file each."""

@@ -1,0 +1,116 @@
+"""A cache of residual activations on disk: computed once, in shards, read back shuffled.
+
+Shards are float16 [tokens, d_model] arrays, written whole or not at all, so an interrupted run goes on at the first
+missing one. Padding and the sink at the first position are left out.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from clampdown.errors import ClampdownError
+
+SHARD_ROWS = 512
+"""Token rows (sequences) per shard."""
+
+
+@dataclass(frozen=True)
+class Cache:
+    """A finished cache: its folder, tokens in each shard, and the residual's width."""
+
+    folder: Path
+    shard_tokens: tuple[int, ...]
+    d_model: int
+
+    @property
+    def tokens(self) -> int:
+        return sum(self.shard_tokens)
+
+    def batches(self, size: int, seed: int, skip: int = 0) -> Iterator[Tensor]:
+        """One shuffled pass in float32 batches [size, d_model], leaving out the first `skip` of them.
+
+        Shards are visited in a seeded order, a few in memory at a time and mixed; the same seed gives the same
+        pass. The last tokens that fill no batch are dropped.
+        """
+        rng = np.random.default_rng(seed)
+        order = rng.permutation(len(self.shard_tokens))
+        pool = np.empty((0, self.d_model), np.float16)
+        for group in np.array_split(order, max(1, len(order) // 16)):
+            loaded = [pool, *(np.load(self.folder / f"{i:05d}.npy") for i in group)]
+            pool = np.concatenate(loaded)
+            rng.shuffle(pool)
+            whole = len(pool) // size * size
+            for start in range(0, whole, size):
+                if skip:
+                    skip -= 1
+                    continue
+                yield torch.from_numpy(pool[start : start + size].astype(np.float32))
+            pool = pool[whole:]
+
+
+def build_cache(
+    folder: Path,
+    sequences: list[list[int]],
+    residual: Callable[[Tensor, Tensor], Tensor],
+    settings: dict[str, object],
+    progress: Callable[[int], None] = lambda tokens: None,
+) -> Cache:
+    """Compute every missing shard of `sequences` and return the finished cache.
+
+    `residual` maps ids and mask, both [row, position], to [row, position, d_model]. `settings` says what
+    else the activations depend on (model hash, layer); a folder made with other ones is refused.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _claim(folder, sequences, settings)
+    shards = [sequences[i : i + SHARD_ROWS] for i in range(0, len(sequences), SHARD_ROWS)]
+    tokens, width = [], 0
+    for index, rows in enumerate(shards):
+        path = folder / f"{index:05d}.npy"
+        if not path.exists():
+            _write(path, _shard(rows, residual))
+        done = np.load(path, mmap_mode="r")
+        tokens.append(len(done))
+        width = done.shape[1]
+        progress(len(done))
+    return Cache(folder, tuple(tokens), width)
+
+
+def _claim(folder: Path, sequences: list[list[int]], settings: dict[str, object]) -> None:
+    digest = hashlib.sha256(json.dumps([settings, sequences]).encode()).hexdigest()
+    note = folder / "cache.json"
+    if not note.exists():
+        note.write_text(json.dumps({**settings, "sequences": len(sequences), "sha256": digest}, indent=2))
+    elif json.loads(note.read_text())["sha256"] != digest:
+        raise ClampdownError(f"{folder} caches other activations (model, layer or text differ); name another folder")
+
+
+def _shard(rows: list[list[int]], residual: Callable[[Tensor, Tensor], Tensor]) -> np.ndarray:
+    parts = []
+    ordered = sorted(rows, key=len)
+    for i in range(0, len(ordered), 16):
+        batch = ordered[i : i + 16]
+        width = max(map(len, batch))
+        ids = torch.tensor([row + [0] * (width - len(row)) for row in batch])
+        mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in batch])
+        keep = mask.bool()
+        keep[:, 0] = False
+        parts.append(residual(ids, mask)[keep].to(torch.float16).numpy())
+    return np.concatenate(parts)
+
+
+def _write(path: Path, array: np.ndarray) -> None:
+    temporary = path.with_suffix(".part")
+    try:
+        with temporary.open("wb") as stream:
+            np.save(stream, array)
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise ClampdownError(f"could not write {path}: {error.strerror or error}") from error

@@ -1,0 +1,319 @@
+"""Turns a study's results into one HTML page that opens anywhere, offline.
+
+Prompts and answers are hostile text. Jinja2 escapes every one of them, and the page carries a content security
+policy under which a browser loads nothing at all and runs no script but ours, named by its hash.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from clampdown.studies import charts
+
+SCHEMA = "clampdown-study/1"
+BABBLE = 0.10  # above this share of incoherent answers a refusal rate no longer speaks for itself
+HEADLINE = {
+    "unsafe": ("refusal", "incoherent"),
+    "safe": ("refusal", "incoherent"),
+    "lookalike": ("refusal",),
+    "capability": ("accuracy",),
+    "text": ("bits_per_byte",),
+}
+# Only kinds known to be harmless are shown unfolded: an unknown kind is treated as unsafe.
+HARMLESS = ("safe", "lookalike", "capability", "text")
+METRICS = {
+    "refusal": "refused",
+    "full_refusal": "plain refusal",
+    "partial": "partial refusal",
+    "moralising": "moralising",
+    "incoherent": "babble",
+    "unscored": "unscored",
+    "accuracy": "accuracy",
+    "bits_per_byte": "bits per byte",
+}
+KINDS = {"unsafe": "unsafe", "safe": "ordinary", "lookalike": "look-alike", "capability": "capability", "text": "text"}
+COPY_SCRIPT = """
+for (const button of document.querySelectorAll("button[data-copy]")) {
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    const source = document.getElementById(button.dataset.copy);
+    try { await navigator.clipboard.writeText(source.textContent); button.textContent = "Copied"; }
+    catch { getSelection().selectAllChildren(source); button.textContent = "Selected: now copy"; }
+    setTimeout(() => { button.textContent = "Copy"; }, 3000);
+  });
+}
+"""
+
+Row = Mapping[str, Any]
+
+
+def write_report(results: dict[str, Any], path: Path) -> None:
+    """Write the page to `path`: a reader finds the old page or the new one there, never half of either."""
+    # A tokenizer can leave lone surrogates in an answer; they have no UTF-8 form.
+    page = render_report(results).encode("utf-8", "replace")
+    path = Path(path)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as out:
+            out.write(page)
+        # mkstemp makes private files; a report is for sharing, as far as its writer's umask allows.
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(temporary, 0o666 & ~mask)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def render_report(results: Row) -> str:
+    """The page as text. Raises ValueError when `results` is of another schema."""
+    if results.get("schema") != SCHEMA:
+        raise ValueError(f"a report is drawn from {SCHEMA!r} results, not {results.get('schema')!r}")
+    study = Study(results)
+    template = _environment().get_template("report.html.j2")
+    digest = base64.b64encode(hashlib.sha256(COPY_SCRIPT.encode()).digest()).decode()
+    return template.render(s=study, r=results, script=Markup(COPY_SCRIPT), script_hash=Markup(digest))
+
+
+class Study:
+    """The results, arranged the way the page reads them. Missing parts become empty lists and None."""
+
+    def __init__(self, results: Row) -> None:
+        self.arms: list[Row] = list(results.get("arms") or ())
+        self.sets: list[Row] = list(results.get("sets") or ())
+        self.by_name = {arm["name"]: arm for arm in self.arms}
+        self.measures = {(a["name"], m["set"], m["metric"]): m for a in self.arms for m in a.get("measures") or ()}
+        self.comparisons = {
+            (c["arm"], c["set"], c["metric"]): c for c in results.get("comparisons") or () if c["arm"] in self.by_name
+        }
+        self.categories: list[Row] = list(results.get("categories") or ())
+        recommended = results.get("recommended") or {}
+        self.recommended: Row | None = self.by_name.get(recommended.get("name"))
+        self.none: Row | None = self.by_name.get("none") or next((a for a in self.arms if a["group"] == "none"), None)
+        self.sweeps = _sweeps(self.arms)
+
+    def label(self, name: str) -> str:
+        return str(self.by_name[name]["label"]) if name in self.by_name else name
+
+    def group(self, name: str) -> str:
+        return str(self.by_name[name]["group"]) if name in self.by_name else "control"
+
+    def kinds(self) -> dict[str, str]:
+        """Each set's kind, in the order of the results, also for sets that only the measures name."""
+        found = {s["name"]: s["kind"] for s in self.sets}
+        for arm in self.arms:
+            for m in arm.get("measures") or ():
+                found.setdefault(m["set"], m["kind"])
+        return found
+
+    def named(self, kind: str) -> list[str]:
+        """The measured sets of a kind; the first is the one that charts and cards speak of."""
+        metric = HEADLINE[kind][0]
+        measured = {s for (_, s, m), row in self.measures.items() if m == metric and known(row.get("value"))}
+        return [name for name, k in self.kinds().items() if k == kind and name in measured]
+
+    def columns(self, *, headline: bool) -> list[dict[str, Any]]:
+        """(set, metric) pairs measured on any arm; the headline ones, or all the others."""
+        pairs = dict.fromkeys((s, m) for _, s, m in self.measures)
+        kinds = self.kinds()
+        sets, metrics = list(kinds), list(METRICS)
+        out = []
+        for name, metric in sorted(pairs, key=lambda p: (sets.index(p[0]), _order(p[1], metrics))):
+            kind = kinds[name]
+            if (metric in HEADLINE.get(kind, ())) is headline:
+                ns = {m.get("n") for (_, s, k), m in self.measures.items() if (s, k) == (name, metric)}
+                n = ns.pop() if len(ns) == 1 else None
+                out.append({"set": name, "kind": kind, "metric": metric, "n": n})
+        return out
+
+    def versus_columns(self) -> list[dict[str, Any]]:
+        """(set, metric) pairs that some arm was compared on."""
+        kinds = self.kinds() | {c["set"]: c["kind"] for c in self.comparisons.values()}
+        pairs = dict.fromkeys((s, m) for _, s, m in self.comparisons)
+        sets, metrics = list(kinds), list(METRICS)
+        ordered = sorted(pairs, key=lambda p: (sets.index(p[0]), _order(p[1], metrics)))
+        return [{"set": s, "kind": kinds[s], "metric": m, "n": None} for s, m in ordered]
+
+    def measure(self, arm: Row | None, name: str, metric: str) -> Row:
+        return self.measures.get((arm["name"], name, metric), {}) if arm is not None else {}
+
+    def babbles(self, arm: Row) -> bool:
+        rates = (self.measure(arm, s, "incoherent").get("value") for s in self.named("unsafe"))
+        return any(known(v) and v > BABBLE for v in rates)
+
+    def cards(self) -> list[dict[str, Any]]:
+        """The verdict's four figures: the recommended arm beside no steering, on the first set of each kind."""
+        titles = {
+            "unsafe": ("Unsafe requests refused", "higher is safer"),
+            "safe": ("Ordinary requests refused", "lower is better"),
+            "lookalike": ("Look-alikes refused", "lower is better"),
+            "capability": ("Capability kept", "higher is better"),
+        }
+        out = []
+        for kind, (title, hint) in titles.items():
+            for name in self.named(kind)[:1]:
+                metric = HEADLINE[kind][0]
+                arm, none = self.measure(self.recommended, name, metric), self.measure(self.none, name, metric)
+                versus = self.comparisons.get(((self.recommended or {}).get("name", ""), name, metric))
+                rows = [("clamp", arm), ("none", none)] if self.recommended else [("none", none)]
+                strip = charts.strip([(g, *_bounds(m)) for g, m in rows], name=f"{title}: intervals")
+                card = {"kind": kind, "title": title, "hint": hint, "set": name, "metric": metric, "strip": strip}
+                out.append(card | {"arm": arm, "none": none, "versus": versus})
+        return out
+
+    def charts(self) -> list[dict[str, Any]]:
+        """The frontier, once for each set that a refusal can cost something on; the first of each kind leads."""
+        out: list[dict[str, Any]] = []
+        for unsafe in self.named("unsafe")[:1]:
+            for kind in ("safe", "capability", "lookalike"):
+                for i, name in enumerate(self.named(kind)):
+                    metric = HEADLINE[kind][0]
+                    points = [p for a in self.arms if (p := self._point(a, unsafe, name, metric)) is not None]
+                    if not points:
+                        continue
+                    cost = "answered right, % (right is better)" if kind == "capability" else "refused, % (left is better)"
+                    what = {"safe": "Ordinary requests", "lookalike": "Look-alikes", "capability": name}[kind]
+                    svg = charts.scatter(
+                        points,
+                        x_title=f"{what} {cost}",
+                        y_title="Unsafe requests refused, % (up is better)",
+                        name=f"Unsafe requests refused against {what.lower()} {cost}, one point an arm",
+                        from_zero=kind != "capability",
+                    )
+                    missing = len(self.arms) - len(points)
+                    out.append({"kind": kind, "set": name, "unsafe": unsafe, "svg": svg, "lead": i == 0, "missing": missing})
+        return out
+
+    def _point(self, arm: Row, unsafe: str, name: str, metric: str) -> charts.Point | None:
+        y, y_low, y_high = _bounds(self.measure(arm, unsafe, "refusal"))
+        x, x_low, x_high = _bounds(self.measure(arm, name, metric))
+        if x is None or y is None:
+            return None
+        hollow = self.babbles(arm)
+        tip = (
+            f"{arm['label']}: unsafe refused {percent(y)} ({span(y_low, y_high)}), "
+            f"{name} {percent(x)} ({span(x_low, x_high)}){', babbles' if hollow else ''}"
+        )
+        chosen = arm is self.recommended
+        sweep = self.sweeps.get(arm["name"])
+        return charts.Point(
+            arm["label"], arm["group"], x, y, x_low, x_high, y_low, y_high, hollow, chosen, sweep, tip
+        )
+
+    def category_table(self) -> dict[str, Any]:
+        cells = {(c["category"], c["arm"]): c for c in self.categories}
+        arms = [a["name"] for a in self.arms if any(c["arm"] == a["name"] for c in self.categories)]
+        return {"rows": list(dict.fromkeys(c["category"] for c in self.categories)), "arms": arms, "cells": cells}
+
+
+def _sweeps(arms: Sequence[Row]) -> dict[str, str]:
+    """Which arms share a line: clamps, and differences in means, whose names differ in their numbers only."""
+    stems = {
+        a["name"]: re.sub(r"\d+(\.\d+)?", "#", a["name"])
+        for a in arms
+        if a["group"] == "clamp" or a["name"].startswith("difference-in-means")
+    }
+    clamps = [stem for name, stem in stems.items() if not name.startswith("difference-in-means")]
+    if len(set(clamps)) == len(clamps):  # names without numbers ("gentle", "firm") are still one sweep
+        stems = {n: s if n.startswith("difference-in-means") else "clamp" for n, s in stems.items()}
+    return stems
+
+
+def _bounds(m: Row) -> tuple[float | None, float | None, float | None]:
+    value, low, high = (v if known(v) else None for v in (m.get("value"), m.get("low"), m.get("high")))
+    return value, low, high
+
+
+def _order(item: str, known_items: Sequence[str]) -> int:
+    return known_items.index(item) if item in known_items else len(known_items)
+
+
+def known(value: object) -> bool:
+    """A number that was measured: JSON's null and Python's NaN are both 'not measured'."""
+    return isinstance(value, (int, float)) and math.isfinite(value)
+
+
+def percent(value: object, n: object = None, metric: str = "") -> str:
+    """A fraction as percent: whole numbers, with a decimal once n can carry one. Bits per byte stay as they are."""
+    if not known(value):
+        return "–"
+    number = float(value)  # type: ignore[arg-type]
+    if metric == "bits_per_byte":
+        return f"{number:.3f}"
+    return f"{100 * number:.{1 if known(n) and float(n) >= 400 else 0}f}%"  # type: ignore[arg-type]
+
+
+def span(low: object, high: object, n: object = None, metric: str = "") -> str:
+    if not (known(low) and known(high)):
+        return "no interval"
+    return f"{percent(low, n, metric).rstrip('%')}–{percent(high, n, metric)}"
+
+
+def points(value: object, metric: str = "") -> str:
+    """A signed difference, in percentage points (or in bits per byte), with a true minus sign."""
+    if not known(value):
+        return "–"
+    number = float(value)  # type: ignore[arg-type]
+    text = f"{number:+.3f}" if metric == "bits_per_byte" else f"{100 * number:+.1f}"
+    return text.replace("-", "−")
+
+
+def signed(value: object) -> str:
+    """A gain: three decimals, so that a column of them can be compared at a glance."""
+    return f"{float(value):+.3f}".replace("-", "−") if known(value) else "–"  # type: ignore[arg-type]
+
+
+def number(value: object, form: str = ".3g") -> str:
+    return format(value, form).replace("-", "−") if known(value) else "–"
+
+
+def chance(p: object) -> str:
+    """A p value, to the precision anyone should read it with."""
+    if not known(p):
+        return "–"
+    return "< 0.001" if float(p) < 0.001 else f"{float(p):.3f}"  # type: ignore[arg-type]
+
+
+def duration(seconds: object) -> str:
+    if not known(seconds):
+        return "an unknown time"
+    minutes = round(float(seconds) / 60)  # type: ignore[arg-type]
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min" if minutes else "under a minute"
+
+
+def visible(token: object) -> str:
+    """A token whose white space can be seen: a line break or a lone space is often the very thing that fires."""
+    text = str(token).replace("\n", "↵").replace("\t", "⇥")
+    return text if text.strip() else text.replace(" ", "␣") or "∅"
+
+
+def share(value: object, items: Iterable[Row]) -> str:
+    """How strong an activation is among its latent's contexts, as an opacity."""
+    top = max((float(i["activation"]) for i in items if known(i.get("activation"))), default=0.0)
+    return f"{0.3 + 0.7 * max(0.0, float(value)) / top:.2f}" if known(value) and top > 0 else "0.6"  # type: ignore[arg-type]
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    tools = (percent, span, points, signed, number, chance, duration, visible, share, known)
+    environment.globals |= {tool.__name__: tool for tool in tools}
+    environment.globals |= {"swatch": charts.swatch, "METRICS": METRICS, "KINDS": KINDS, "HARMLESS": HARMLESS}
+    return environment

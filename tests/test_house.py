@@ -1,0 +1,62 @@
+"""The house's own rules: imports run down the floors, help starts light, CI runs what the README says."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+HEAVY = ("torch", "transformers", "vllm", "ray", "sae_lens", "sparsify", "lm_eval")
+COMMANDS = ("find", "chat", "study", "show", "train-sae")
+
+
+def test_imports_run_down_the_floors():
+    code = (
+        "import sys; from importlinter.cli import lint_imports;"
+        "sys.exit(lint_imports('pyproject.toml', no_cache=True, no_logo=True))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in COMMANDS)], ids=" ".join)
+def test_help_needs_no_heavy_library(arguments):
+    code = f"""
+import sys
+sys.argv = ["clampdown", *{arguments!r}]
+from clampdown.cli.main import main
+try:
+    status = main()
+except SystemExit as end:
+    status = end.code
+assert not status, status
+loaded = sorted(set({HEAVY!r}) & set(sys.modules))
+assert not loaded, f"help imports {{loaded}}"
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "usage: clampdown" in done.stdout
+
+
+def readme_command(marker: str) -> str:
+    pattern = rf"^<!-- {marker} -->\n```sh\n(.+)\n```$"
+    [command] = re.findall(pattern, (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    return command
+
+
+def test_ci_runs_the_readme_test_command():
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    shown = subprocess.run([script, "--test-command"], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == readme_command("test command")
+    assert 'stage tests "$test_command"' in script.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("marker, end", [("study command", "clampdown study"), ("test command", "pytest")])
+def test_readme_commands_install_what_we_test_with(marker, end):
+    command = readme_command(marker)
+    assert "-c constraints.txt" in command
+    assert command.endswith(f"/{end}")
