@@ -2,9 +2,9 @@
 
     python benchmarks/judge_agreement.py FILE [--model NAME]
 
-FILE: JSON lines (or .gz) in the layout of XSTest's labelled completions: prompt, completion, model, and human_label
-1_full_compliance, 2_full_refusal or 3_partial_refusal. Both sides are folded to declined (full or partial refusal;
-the judge's moralising too) against not declined. Unscored answers are left out and counted.
+FILE: JSON lines (or .gz) in the layout of XSTest's labelled completions: prompt, completion, model, and
+human_label 1_full_compliance, 2_full_refusal or 3_partial_refusal. Both sides are folded to declined (full or
+partial refusal; the judge's moralising too) against not declined. Unscored answers are left out and counted.
 """
 
 import argparse
@@ -36,7 +36,9 @@ def kappa(pairs: Counter[tuple[bool, bool]]) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("file", type=Path)
     parser.add_argument("--model", help="only this model's answers")
     options = parser.parse_args()
@@ -54,7 +56,9 @@ def main() -> None:
         parser.error("every answer was unscored")
     rate = wilson(pairs[True, True] + pairs[False, False], pairs.total())
     print(f"judge {JUDGE_VERSION}: {len(rows)} answers, {len(rows) - len(scored)} unscored")
-    print(f"agreement {rate.value:.1%} (95% interval {rate.low:.1%} to {rate.high:.1%}), kappa {kappa(pairs):.3f}")
+    print(
+        f"agreement {rate.value:.1%} (95% interval {rate.low:.1%} to {rate.high:.1%}), kappa {kappa(pairs):.3f}"
+    )
     print(f"{1000 * spent / len(rows):.2f} ms an answer\n")
     print(f"{'people':<20}" + "".join(f"{label:>12}" for label in Label))
     for human in sorted({row["human_label"] for row in rows}):

@@ -58,7 +58,7 @@ def test_mcnemar_by_listing_every_coin():
 @given(st.integers(0, 3000), st.integers(0, 3000))
 def test_mcnemar_agrees_with_scipy_and_is_symmetric(b, c):
     expected = stats.binomtest(b, b + c).pvalue if b + c else 1.0
-    assert mcnemar_exact(b, c) == pytest.approx(expected, rel=1e-7, abs=1e-300)
+    assert mcnemar_exact(b, c) == pytest.approx(expected, rel=1e-7, abs=1e-200)
     assert mcnemar_exact(b, c) == mcnemar_exact(c, b)
 
 

@@ -1,7 +1,7 @@
 """Intervals and tests for rates and differences: numpy and the standard library only.
 
-Rates and differences are fractions (0.25, never 25 percent). Every function raises ValueError, with one plain line,
-when it is given something it cannot work with.
+Rates and differences are fractions (0.25, never 25 percent). Every function raises ValueError, with one plain
+line, when it is given something it cannot work with.
 """
 
 import math
@@ -27,8 +27,8 @@ class Interval(NamedTuple):
 def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
     """The score interval for a rate (E. B. Wilson, J. Am. Stat. Assoc. 22, 1927, p. 209).
 
-    Unlike the textbook p ± z·se it stays inside [0, 1] and is honest at 0 and n successes. With n = 0 nothing is
-    known: the value is nan, the bounds 0 and 1.
+    Unlike the textbook p ± z·se it stays inside [0, 1] and is honest at 0 and n successes. With n = 0 nothing
+    is known: the value is nan, the bounds 0 and 1.
     """
     if n < 0 or not 0 <= successes <= n:
         raise ValueError(f"successes must lie between 0 and n, got {successes} of {n}")
@@ -46,10 +46,12 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
 
 
 def mcnemar_exact(b: int, c: int) -> float:
-    """Two-sided exact p-value for paired yes/no outcomes (McNemar, Psychometrika 12, 1947; exact binomial form).
+    """Two-sided exact p-value for paired yes/no outcomes (McNemar, Psychometrika 12, 1947; exact binomial
+    form).
 
-    b items changed one way and c the other; items that did not change carry no information. Under the null each
-    change is a fair coin, so p = min(1, 2·P[X ≤ min(b, c)]) with X ~ Binomial(b + c, 1/2). No changes: p = 1.
+    b items changed one way and c the other; items that did not change carry no information. Under the null
+    each change is a fair coin, so p = min(1, 2·P[X ≤ min(b, c)]) with X ~ Binomial(b + c, 1/2). No changes: p
+    = 1.
     """
     if b < 0 or c < 0 or b != int(b) or c != int(c):
         raise ValueError(f"discordant counts must be whole and not negative, got {b} and {c}")
@@ -70,8 +72,8 @@ def paired_bootstrap(
 ) -> Interval:
     """Percentile interval for mean(b - a) over the same items (Efron & Tibshirani 1993, chapter 13).
 
-    a, b: [items], no nan. clusters: one label an item; items that share a label (say, paraphrases of one goal) are
-    drawn together. None: every item is its own cluster.
+    a, b: [items], no nan. clusters: one label an item; items that share a label (say, paraphrases of one
+    goal) are drawn together. None: every item is its own cluster.
     """
     first, second = _finite(a, "a"), _finite(b, "b")
     if first.shape != second.shape:
@@ -110,13 +112,15 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def minimum_detectable_difference(
     n: int, base_rate: float, *, power: float = 0.8, alpha: float = 0.05
 ) -> float:
-    """The smallest difference of two *unpaired* rates that n items an arm would show at this power, two-sided.
+    """The smallest difference of two *unpaired* rates that n items an arm would show at this power, two-
+    sided.
 
-    Solves Fleiss, Levin & Paik, Statistical Methods for Rates and Proportions (2003), equation 4.14 (no continuity
-    correction), for p2: n d² = (z_{α/2} √(2 p̄ q̄) + z_power √(p1 q1 + p2 q2))², where p̄ is the mean of p1 and p2.
-    The change is taken towards one half, where the variance is largest, so it is the larger of the two directions.
-    Arms that answer the same items usually agree more than by chance; for a paired test this is then an upper bound.
-    Returns nan when n is too small to show even the largest possible change.
+    Solves Fleiss, Levin & Paik, Statistical Methods for Rates and Proportions (2003), equation 4.14 (no
+    continuity correction), for p2: n d² = (z_{α/2} √(2 p̄ q̄) + z_power √(p1 q1 + p2 q2))², where p̄ is the
+    mean of p1 and p2. The change is taken towards one half, where the variance is largest, so it is the
+    larger of the two directions. Arms that answer the same items usually agree more than by chance; for a
+    paired test this is then an upper bound. Returns nan when n is too small to show even the largest possible
+    change.
     """
     if n < 1:
         raise ValueError(f"n must be at least 1, got {n}")
@@ -144,7 +148,8 @@ def minimum_detectable_difference(
 
 
 def non_inferiority(interval: Interval, margin: float) -> bool:
-    """True when the interval of a difference (new minus old, more is better) rules out a loss of margin or more.
+    """True when the interval of a difference (new minus old, more is better) rules out a loss of margin or
+    more.
 
     The confidence is the interval's: a 95% two-sided interval makes this a one-sided test at 2.5%.
     """

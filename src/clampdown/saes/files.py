@@ -33,8 +33,7 @@ def save_sae(sae: SAE, path: Path, dtype: torch.dtype = torch.float32) -> None:
     from safetensors.torch import save_file
 
     tensors: dict[str, Tensor] = {n: getattr(sae, n) for n in ("w_enc", "b_enc", "w_dec", "b_dec")}
-    if sae.threshold is not None:
-        tensors["threshold"] = sae.threshold
+    tensors |= {n: part for n in ("threshold", "maximum") if (part := getattr(sae, n)) is not None}
     stored = {name: tensor.to(dtype).contiguous() for name, tensor in tensors.items()}
     facts = {
         "kind": sae.kind,

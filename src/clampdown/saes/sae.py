@@ -46,6 +46,7 @@ class SAE:
     b_dec: Tensor  # [d_model]
     k: int | None = None
     threshold: Tensor | None = None  # [n_latents]
+    maximum: Tensor | None = None  # [n_latents], largest activation on reference text
     normalise: str = "none"
     subtract_decoder_bias: bool = True
     sha256: str = ""
@@ -68,8 +69,10 @@ class SAE:
         from dataclasses import replace
 
         move = {n: getattr(self, n).to(device, dtype) for n in ("w_enc", "b_enc", "w_dec", "b_dec")}
-        threshold = None if self.threshold is None else self.threshold.to(device, dtype)
-        return replace(self, **move, threshold=threshold)
+        for name in ("threshold", "maximum"):
+            if (optional := getattr(self, name)) is not None:
+                move[name] = optional.to(device, dtype)
+        return replace(self, **move)
 
     def normalised(self, x: Tensor) -> Normalised:
         """The SAE's own input for residuals x [..., d_model]."""
@@ -151,7 +154,8 @@ def _check(sae: SAE) -> None:
     if sae.w_enc.dim() != 2:
         raise ClampdownError(f"{who}: encoder has shape {tuple(sae.w_enc.shape)}, expected [latents, d_model]")
     n, d = sae.w_enc.shape
-    expected = {"b_enc": (n,), "w_dec": (n, d), "b_dec": (d,)} | ({} if sae.threshold is None else {"threshold": (n,)})
+    expected = {"b_enc": (n,), "w_dec": (n, d), "b_dec": (d,)}
+    expected |= {part: (n,) for part in ("threshold", "maximum") if getattr(sae, part) is not None}
     for part, shape in expected.items():
         if tuple(getattr(sae, part).shape) != shape:
             raise ClampdownError(f"{who}: {part} has shape {tuple(getattr(sae, part).shape)}, expected {shape}")

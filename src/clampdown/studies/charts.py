@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from markupsafe import Markup, escape
 
@@ -145,14 +146,15 @@ def _point(p: Point, across: Axis, up: Axis) -> Iterator[str]:
         yield f'{bar} x1="{x:.1f}" x2="{x:.1f}" y1="{up.at(p.y_low):.1f}" y2="{up.at(p.y_high):.1f}"/>'
     if p.chosen:
         yield f'<circle class="ring" cx="{x:.1f}" cy="{y:.1f}" r="9.5"/>'
-    yield shape(p.group, x, y, 4.0 if group == "control" else 5.0, hollow=p.hollow) + "</g>"
+    yield shape(p.group, x, y, 4.0 if group == "control" else 5.0, hollow=p.hollow)
+    yield "</g>"
 
 
 def _labels(points: Sequence[Point], across: Axis, up: Axis) -> Iterator[str]:
     """Names beside their points, the important ones first; a name that fits nowhere is left to the tooltip."""
     spots = [(across.at(p.x), up.at(p.y)) for p in points]
     marks: list[Box] = [_around(s, 10.5 if p.chosen else 6.0) for s, p in zip(spots, points, strict=True)]
-    lines = [pair for _, run in _runs(points, across, up) for pair in zip(run, run[1:], strict=False)]
+    lines = [pair for _, run in _runs(points, across, up) for pair in pairwise(run)]
     taken: list[Box] = []
     faint = [spot for start, end in lines for spot in _along(start, end)]
     order = sorted(range(len(points)), key=lambda i: _importance(points[i]))

@@ -13,8 +13,9 @@ import os
 import re
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -150,8 +151,8 @@ class Study:
         return self.measures.get((arm["name"], name, metric), {}) if arm is not None else {}
 
     def babbles(self, arm: Row) -> bool:
-        rates = (self.measure(arm, s, "incoherent").get("value") for s in self.named("unsafe"))
-        return any(known(v) and v > BABBLE for v in rates)
+        rates = [self.measure(arm, s, "incoherent").get("value") for s in self.named("unsafe")]
+        return any(v > BABBLE for v in rates if known(v))
 
     def cards(self) -> list[dict[str, Any]]:
         """The verdict's four figures: the recommended arm beside no steering, on the first set of each kind."""
@@ -159,7 +160,7 @@ class Study:
             "unsafe": ("Unsafe requests refused", "higher is safer"),
             "safe": ("Ordinary requests refused", "lower is better"),
             "lookalike": ("Look-alikes refused", "lower is better"),
-            "capability": ("Capability kept", "higher is better"),
+            "capability": ("Capability: answered right", "higher is better"),
         }
         out = []
         for kind, (title, hint) in titles.items():
@@ -173,28 +174,30 @@ class Study:
                 out.append(card | {"arm": arm, "none": none, "versus": versus})
         return out
 
-    def charts(self) -> list[dict[str, Any]]:
-        """The frontier, once for each set that a refusal can cost something on; the first of each kind leads."""
-        out: list[dict[str, Any]] = []
+    def frontier(self) -> list[dict[str, Any]]:
+        """A chart for each set that a refusal can cost something on; the first of each kind leads."""
+        out = []
         for unsafe in self.named("unsafe")[:1]:
             for kind in ("safe", "capability", "lookalike"):
                 for i, name in enumerate(self.named(kind)):
-                    metric = HEADLINE[kind][0]
-                    points = [p for a in self.arms if (p := self._point(a, unsafe, name, metric)) is not None]
-                    if not points:
-                        continue
-                    cost = "answered right, % (right is better)" if kind == "capability" else "refused, % (left is better)"
-                    what = {"safe": "Ordinary requests", "lookalike": "Look-alikes", "capability": name}[kind]
-                    svg = charts.scatter(
-                        points,
-                        x_title=f"{what} {cost}",
-                        y_title="Unsafe requests refused, % (up is better)",
-                        name=f"Unsafe requests refused against {what.lower()} {cost}, one point an arm",
-                        from_zero=kind != "capability",
-                    )
-                    missing = len(self.arms) - len(points)
-                    out.append({"kind": kind, "set": name, "unsafe": unsafe, "svg": svg, "lead": i == 0, "missing": missing})
+                    if chart := self._chart(unsafe, kind, name):
+                        out.append(chart | {"lead": i == 0})
         return out
+
+    def _chart(self, unsafe: str, kind: str, name: str) -> dict[str, Any] | None:
+        points = [p for a in self.arms if (p := self._point(a, unsafe, name, HEADLINE[kind][0])) is not None]
+        if not points:
+            return None
+        what = {"safe": "Ordinary requests", "lookalike": "Look-alikes", "capability": name}[kind]
+        cost = "answered right, % (right is better)" if kind == "capability" else "refused, % (left is better)"
+        svg = charts.scatter(
+            points,
+            x_title=f"{what} {cost}",
+            y_title="Unsafe requests refused, % (up is better)",
+            name=f"Unsafe requests refused against {what} {cost}, one point an arm",
+            from_zero=kind != "capability",
+        )
+        return {"kind": kind, "set": name, "unsafe": unsafe, "svg": svg, "missing": len(self.arms) - len(points)}
 
     def _point(self, arm: Row, unsafe: str, name: str, metric: str) -> charts.Point | None:
         y, y_low, y_high = _bounds(self.measure(arm, unsafe, "refusal"))
@@ -208,9 +211,7 @@ class Study:
         )
         chosen = arm is self.recommended
         sweep = self.sweeps.get(arm["name"])
-        return charts.Point(
-            arm["label"], arm["group"], x, y, x_low, x_high, y_low, y_high, hollow, chosen, sweep, tip
-        )
+        return charts.Point(arm["label"], arm["group"], x, y, x_low, x_high, y_low, y_high, hollow, chosen, sweep, tip)
 
     def category_table(self) -> dict[str, Any]:
         cells = {(c["category"], c["arm"]): c for c in self.categories}
@@ -240,7 +241,7 @@ def _order(item: str, known_items: Sequence[str]) -> int:
     return known_items.index(item) if item in known_items else len(known_items)
 
 
-def known(value: object) -> bool:
+def known(value: object) -> TypeGuard[float]:
     """A number that was measured: JSON's null and Python's NaN are both 'not measured'."""
     return isinstance(value, (int, float)) and math.isfinite(value)
 
@@ -249,10 +250,10 @@ def percent(value: object, n: object = None, metric: str = "") -> str:
     """A fraction as percent: whole numbers, with a decimal once n can carry one. Bits per byte stay as they are."""
     if not known(value):
         return "–"
-    number = float(value)  # type: ignore[arg-type]
+    number = float(value)
     if metric == "bits_per_byte":
         return f"{number:.3f}"
-    return f"{100 * number:.{1 if known(n) and float(n) >= 400 else 0}f}%"  # type: ignore[arg-type]
+    return f"{100 * number:.{1 if known(n) and float(n) >= 400 else 0}f}%"
 
 
 def span(low: object, high: object, n: object = None, metric: str = "") -> str:
@@ -265,14 +266,14 @@ def points(value: object, metric: str = "") -> str:
     """A signed difference, in percentage points (or in bits per byte), with a true minus sign."""
     if not known(value):
         return "–"
-    number = float(value)  # type: ignore[arg-type]
+    number = float(value)
     text = f"{number:+.3f}" if metric == "bits_per_byte" else f"{100 * number:+.1f}"
     return text.replace("-", "−")
 
 
 def signed(value: object) -> str:
     """A gain: three decimals, so that a column of them can be compared at a glance."""
-    return f"{float(value):+.3f}".replace("-", "−") if known(value) else "–"  # type: ignore[arg-type]
+    return f"{float(value):+.3f}".replace("-", "−") if known(value) else "–"
 
 
 def number(value: object, form: str = ".3g") -> str:
@@ -283,14 +284,16 @@ def chance(p: object) -> str:
     """A p value, to the precision anyone should read it with."""
     if not known(p):
         return "–"
-    return "< 0.001" if float(p) < 0.001 else f"{float(p):.3f}"  # type: ignore[arg-type]
+    return "< 0.001" if float(p) < 0.001 else f"{float(p):.3f}"
 
 
 def duration(seconds: object) -> str:
     if not known(seconds):
         return "an unknown time"
-    minutes = round(float(seconds) / 60)  # type: ignore[arg-type]
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min" if minutes else "under a minute"
+    minutes = round(float(seconds) / 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes} min" if minutes else "under a minute"
 
 
 def visible(token: object) -> str:
@@ -302,9 +305,10 @@ def visible(token: object) -> str:
 def share(value: object, items: Iterable[Row]) -> str:
     """How strong an activation is among its latent's contexts, as an opacity."""
     top = max((float(i["activation"]) for i in items if known(i.get("activation"))), default=0.0)
-    return f"{0.3 + 0.7 * max(0.0, float(value)) / top:.2f}" if known(value) and top > 0 else "0.6"  # type: ignore[arg-type]
+    return f"{0.3 + 0.7 * max(0.0, float(value)) / top:.2f}" if known(value) and top > 0 else "0.6"
 
 
+@cache
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),

@@ -1,0 +1,75 @@
+"""Capability without generating: which choice the model finds likeliest, and how well it predicts plain text."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from clampdown.measuring.sets import Item
+from clampdown.models.chat_model import Batch, ChatModel
+from clampdown.recipe import Recipe
+from clampdown.steering.attach import Steering
+
+
+@torch.inference_mode()
+def choice_scores(model: ChatModel, items: Sequence[Item], recipe: Recipe | None) -> list[list[float]]:
+    """For each question the log-likelihood (nats) of every choice as the assistant's answer, per character.
+
+    The question runs once; its keys and values then serve all its choices. Dividing by characters is lm-eval's
+    `acc_norm`, so long choices are not punished.
+    """
+    counts = {len(item.choices) for item in items}
+    if len(counts) > 1:
+        parts = {n: choice_scores(model, [i for i in items if len(i.choices) == n], recipe) for n in counts}
+        return [parts[len(item.choices)].pop(0) for item in items]
+    width = counts.pop()
+    system = recipe.system_prompt if recipe else None
+    prompts = [model.prompt_ids(item.text, system=system, room=64) for item in items]
+    answers = [model.ids(choice) for item in items for choice in item.choices]
+    batch, tail = model.pad(prompts), model.pad(answers, side="right")
+    with Steering(model, [recipe] * len(items), prompt_lengths=[len(p) for p in prompts]) as steering:
+        first = model.hf(**batch.as_inputs(), position_ids=_positions(batch), use_cache=True, logits_to_keep=1)
+        cache = first.past_key_values
+        cache.batch_repeat_interleave(width)
+        steering.repeat_rows(width)
+        mask = torch.cat([batch.attention_mask.repeat_interleave(width, 0), tail.attention_mask], dim=1)
+        starts = torch.tensor([len(p) for p in prompts], device=model.device).repeat_interleave(width)[:, None]
+        position = starts + torch.arange(tail.input_ids.shape[1], device=model.device)
+        rest = model.hf(
+            input_ids=tail.input_ids, attention_mask=mask, position_ids=position, past_key_values=cache, use_cache=True
+        ).logits
+    logits = torch.cat([first.logits.repeat_interleave(width, 0), rest[:, :-1]], dim=1)
+    scores = (_log_probability(logits, tail.input_ids) * tail.attention_mask).sum(-1)
+    lengths = torch.tensor([max(1, len(choice)) for item in items for choice in item.choices])
+    return (scores.cpu() / lengths).reshape(len(items), width).tolist()
+
+
+@torch.inference_mode()
+def text_nats(model: ChatModel, texts: Sequence[str], recipe: Recipe | None) -> list[tuple[float, int]]:
+    """For each passage its negative log-likelihood (nats), first token left out, and the bytes it covers.
+
+    Passages are raw text, without the chat template; bits per byte is nats / (bytes · ln 2).
+    """
+    rows = [model.ids(text)[: model.context_length] for text in texts]
+    batch = model.pad(rows, side="right")
+    with Steering(model, [recipe] * len(rows)):
+        logits = model.hf(**batch.as_inputs(), use_cache=False).logits
+    told = _log_probability(logits[:, :-1], batch.input_ids[:, 1:]) * batch.attention_mask[:, 1:]
+    covered = [len(model.tokenizer.decode(row[1:]).encode()) for row in rows]
+    return list(zip((-told.sum(-1)).tolist(), covered, strict=True))
+
+
+def bits_per_byte(nats: float, covered: int) -> float:
+    """Nats over bytes, in bits per byte."""
+    return nats / (covered * math.log(2))
+
+
+def _log_probability(logits: Tensor, ids: Tensor) -> Tensor:
+    """Log-probability of each id, [row, position], in float32."""
+    chosen = logits.gather(-1, ids[..., None]).squeeze(-1).float()
+    return chosen - logits.float().logsumexp(-1)
+
+
+def _positions(batch: Batch) -> Tensor:
+    return (batch.attention_mask.cumsum(-1) - 1).clamp_min(0)

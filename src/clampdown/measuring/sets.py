@@ -1,0 +1,148 @@
+"""Prompt sets, questions and plain text: the built-in ones, and any file of the same layout."""
+
+import csv
+import gzip
+import hashlib
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from clampdown.errors import ClampdownError
+
+KINDS = ("unsafe", "safe", "lookalike", "capability", "text")
+BUILTIN = {
+    "unsafe": "unsafe.jsonl",
+    "safe": "ordinary.jsonl",
+    "lookalike": "lookalike.jsonl",
+    "capability": "capability.jsonl",
+    "text": "text.jsonl",
+}
+_FOLDER = Path(__file__).parent / "builtin"
+_PASSAGE = 1000
+"""Characters of a passage when a plain text file is cut into some."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One row: a prompt, or a question with its choices, or a passage. Items that share a goal share a cluster."""
+
+    id: str
+    text: str
+    category: str
+    cluster: str
+    choices: tuple[str, ...] = ()
+    answer: int = -1
+
+
+@dataclass(frozen=True)
+class ItemSet:
+    """Items of one kind from one file. `sha256` is the file's; `split` says which part of it this is."""
+
+    name: str
+    kind: str
+    source: str
+    sha256: str
+    items: tuple[Item, ...]
+    split: str = "all"
+
+    def half(self, which: str) -> "ItemSet":
+        """The "select" or the "report" half: decided by a hash of each item's cluster, so clusters stay together."""
+        kept = tuple(item for item in self.items if cluster_half(item.cluster) == which)
+        if not kept:
+            raise ClampdownError(f"set {self.name} has no item in its {which} half; it is too small to split")
+        return replace(self, items=kept, split=which)
+
+    def sample(self, limit: int | None, seed: int) -> "ItemSet":
+        """A seeded sample of at most `limit` items, in the file's order."""
+        if limit is None or limit >= len(self.items):
+            return self
+        if limit < 1:
+            raise ClampdownError(f"a limit must be at least 1, got {limit}")
+        chosen = sorted(random.Random(f"{seed} {self.name}").sample(range(len(self.items)), limit))
+        return replace(self, items=tuple(self.items[i] for i in chosen))
+
+
+def cluster_half(cluster: str) -> str:
+    """The half a cluster falls in: "select" or "report"."""
+    return ("select", "report")[hashlib.sha256(cluster.encode()).digest()[0] & 1]
+
+
+def builtin_set(kind: str) -> ItemSet:
+    """The built-in set of a kind, whole."""
+    loaded = load_set(kind, _FOLDER / BUILTIN[kind])
+    return replace(loaded, name=f"built-in {kind}", source=f"clampdown:{BUILTIN[kind]}")
+
+
+def load_set(kind: str, path: Path) -> ItemSet:
+    """A set of `kind` from a JSONL or CSV file (also .gz), or a text file: a prompt a line, or one long text.
+
+    Prompts come from a `prompt` column, questions from `question`, `choices`, `answer` (an index), passages from `text`.
+    Where rows have a `label` of safe or unsafe, only those that fit the kind are taken.
+
+    Raises:
+        ClampdownError: no such file, no usable row, or a row without what its kind needs.
+    """
+    path = Path(path).expanduser()
+    try:
+        data = path.read_bytes()
+        text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ClampdownError(f"can't read set {path}: {getattr(error, 'strerror', None) or error}") from error
+    rows = [row for row in _rows(text, path, kind) if _fits(row, kind)]
+    items = tuple(_item(row, kind, path, number) for number, row in enumerate(rows, 1))
+    if not items:
+        raise ClampdownError(f"set {path} holds no {kind} item; a file needs at least one")
+    name = path.name.removesuffix(".gz").rsplit(".", 1)[0]
+    return ItemSet(name, kind, str(path), hashlib.sha256(data).hexdigest(), items)
+
+
+def _rows(text: str, path: Path, kind: str) -> list[dict[str, Any]]:
+    name = path.name.removesuffix(".gz")
+    if name.endswith((".jsonl", ".json")):
+        return [_json(line, path, n) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
+    if name.endswith(".csv"):
+        return list(csv.DictReader(text.splitlines()))
+    if kind == "capability":
+        raise ClampdownError(f"set {path}: questions come as JSONL with question, choices and answer")
+    if kind == "text":
+        return [{"text": text[i : i + _PASSAGE]} for i in range(0, len(text), _PASSAGE) if text[i:].strip()]
+    return [{"prompt": line.strip()} for line in text.splitlines() if line.strip()]
+
+
+def _json(line: str, path: Path, number: int) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise ClampdownError(f"set {path}, line {number} is not JSON ({error})") from error
+    if not isinstance(row, dict):
+        raise ClampdownError(f"set {path}, line {number} is not a JSON object")
+    return row
+
+
+def _fits(row: dict[str, Any], kind: str) -> bool:
+    label = row.get("label")
+    return label not in ("safe", "unsafe") or kind in ("capability", "text") or (label == "unsafe") == (kind == "unsafe")
+
+
+def _item(row: dict[str, Any], kind: str, path: Path, number: int) -> Item:
+    column = {"capability": "question", "text": "text"}.get(kind, "prompt")
+    text = row.get(column)
+    if not isinstance(text, str) or not text.strip():
+        raise ClampdownError(f"set {path}, row {number} has no {column!r}; {kind} sets need that column")
+    choices, answer = _question(row, path, number) if kind == "capability" else ((), -1)
+    name = str(row.get("id") or f"{path.name}-{number}")
+    category = str(row.get("category") or row.get("subject") or row.get("type") or "")
+    return Item(name, text, category, str(row.get("cluster") or name), choices, answer)
+
+
+def _question(row: dict[str, Any], path: Path, number: int) -> tuple[tuple[str, ...], int]:
+    choices, answer = row.get("choices"), row.get("answer")
+    if isinstance(answer, str) and len(answer) == 1 and answer.upper() in "ABCDEFGH":
+        answer = "ABCDEFGH".index(answer.upper())
+    good = isinstance(choices, Sequence) and not isinstance(choices, str) and len(choices) > 1
+    if not good or not isinstance(answer, int) or not 0 <= answer < len(choices or ()):
+        raise ClampdownError(f"set {path}, row {number} needs choices (a list) and answer (the index of the right one)")
+    return tuple(map(str, choices or ())), answer

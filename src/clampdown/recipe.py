@@ -1,0 +1,270 @@
+"""The recipe: one small TOML file that says what is done to which model. Pure data, checked when made."""
+
+import hashlib
+import json
+import math
+import os
+import re
+import tempfile
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from clampdown.errors import ClampdownError
+
+VERSION = 1
+RULES = ("delta", "reconstruct")
+SCOPES = ("all-but-sinks", "all", "generated", "first-generated", "from-last-prompt-token")
+OPERATIONS = ("add", "remove")
+
+
+@dataclass(frozen=True)
+class Clamp:
+    """Set latents of one SAE at one layer to fixed values.
+
+    `values` maps a latent to its clamp value: a number in the SAE's own activation units, or a text such as "1.5x",
+    a multiple of the latent's largest activation on the text the SAE was made with. No latents under `reconstruct`
+    is the bare SAE pass; under `delta` it would do nothing and is refused.
+    """
+
+    sae: str
+    sae_sha256: str
+    layer: int
+    values: Mapping[int, float | str]
+    rule: str = "delta"
+
+    def __post_init__(self) -> None:
+        _require(self.rule in RULES, f"rule must be one of {', '.join(RULES)}, got {self.rule!r}")
+        _require(_whole(self.layer) and self.layer >= 0, f"layer must be a whole number from 0, got {self.layer!r}")
+        _require(bool(self.sae), "a clamp must name its SAE")
+        _require(bool(self.values) or self.rule == "reconstruct", "a delta clamp needs at least one latent")
+        for latent, value in self.values.items():
+            _require(_whole(latent) and latent >= 0, f"latent must be a whole number from 0, got {latent!r}")
+            good = _finite(value) or _multiple(value) is not None
+            _require(good, f'latent {latent}: the clamp value must be a finite number or "1.5x", got {value!r}')
+        clean = {k: v if isinstance(v, str) else float(v) for k, v in sorted(self.values.items())}
+        object.__setattr__(self, "values", clean)
+
+    def resolved(self, maxima: Mapping[int, float]) -> dict[int, float]:
+        """Values in activation units, given each latent's largest activation."""
+        factors = {latent: _multiple(value) for latent, value in self.values.items()}
+        return {k: float(v) if (f := factors[k]) is None else f * maxima[k] for k, v in self.values.items()}
+
+    @property
+    def relative(self) -> list[int]:
+        """The latents whose value is a multiple of their maximum."""
+        return [latent for latent, value in self.values.items() if isinstance(value, str)]
+
+
+@dataclass(frozen=True)
+class Direction:
+    """Add a vector to the residual at one layer, or project it out.
+
+    The vector is `values`, or, where `values` is empty, a random unit vector drawn from `seed`. `add` adds `strength`
+    times the vector; `remove` takes `strength` times the residual's part along it away (1 removes it whole).
+    """
+
+    layer: int
+    strength: float
+    operation: str = "add"
+    values: tuple[float, ...] = ()
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        known = ", ".join(OPERATIONS)
+        _require(self.operation in OPERATIONS, f"operation must be one of {known}, got {self.operation!r}")
+        _require(_whole(self.layer) and self.layer >= 0, f"layer must be a whole number from 0, got {self.layer!r}")
+        _require(_finite(self.strength), f"strength must be a finite number, got {self.strength!r}")
+        _require(bool(self.values) != (self.seed is not None), "a direction needs either values or a seed")
+        _require(self.seed is None or _whole(self.seed), f"seed must be a whole number, got {self.seed!r}")
+        _require(all(map(_finite, self.values)), "a direction's values must be finite numbers")
+        object.__setattr__(self, "values", tuple(float(v) for v in self.values))
+
+
+Edit = Clamp | Direction
+
+
+@dataclass(frozen=True)
+class Positions:
+    """Which positions of the sequence are edited; padding never is.
+
+    Scopes: all-but-sinks (the default; a sink is the first position, and any whose residual norm exceeds `sink_norm`),
+    all, generated, first-generated (the first `count` of them), from-last-prompt-token.
+    """
+
+    scope: str = "all-but-sinks"
+    count: int | None = None
+    sink_norm: float | None = None
+
+    def __post_init__(self) -> None:
+        _require(self.scope in SCOPES, f"scope must be one of {', '.join(SCOPES)}, got {self.scope!r}")
+        wants = self.scope == "first-generated"
+        _require(wants == (self.count is not None), "count goes with the scope first-generated, and only with it")
+        _require(self.count is None or (_whole(self.count) and self.count > 0), "count must be a whole number from 1")
+        sink = self.sink_norm
+        _require(sink is None or (_finite(sink) and sink > 0), f"sink_norm must be a positive number, got {sink!r}")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is done to a model: edits, where in the sequence, and perhaps a system prompt.
+
+    Equal recipes have equal hashes; every key is checked, and unknown ones are errors.
+    """
+
+    name: str
+    model: str
+    model_sha256: str
+    edits: tuple[Edit, ...] = ()
+    positions: Positions = field(default_factory=Positions)
+    system_prompt: str = ""
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        _require(bool(self.name) and "\n" not in self.name, "a recipe needs a name on one line")
+        _require(bool(self.model), "a recipe must name its model")
+
+    @property
+    def sha256(self) -> str:
+        """Hash of everything that changes what the model does; name and note do not."""
+        body = {k: v for k, v in self.to_dict().items() if k not in ("name", "note")}
+        return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The TOML file's content as plain data."""
+        body: dict[str, Any] = {"version": VERSION, "name": self.name}
+        body |= {key: text for key in ("note", "system_prompt") if (text := getattr(self, key))}
+        body["model"] = {"name": self.model, "sha256": self.model_sha256}
+        body["positions"] = {k: v for k, v in vars(self.positions).items() if v is not None}
+        body["edits"] = [_edit_dict(edit) for edit in self.edits]
+        return body
+
+    def to_toml(self) -> str:
+        import tomli_w
+
+        return tomli_w.dumps(self.to_dict())
+
+    def save(self, path: Path) -> None:
+        """Write the recipe atomically. Raises ClampdownError if the folder can't be written to."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".part", delete=False, encoding="utf-8") as f:
+                f.write(self.to_toml())
+            os.replace(f.name, path)
+        except OSError as error:
+            raise ClampdownError(f"could not write {path}: {error.strerror or error}") from error
+
+    @classmethod
+    def load(cls, path: Path) -> "Recipe":
+        """Read a recipe file. Raises ClampdownError, naming the file and the key, if anything is off."""
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ClampdownError(f"can't read recipe {path}: {getattr(error, 'strerror', None) or error}") from error
+        try:
+            return cls.from_toml(text)
+        except ClampdownError as error:
+            raise ClampdownError(f"recipe {path}: {error}") from error
+
+    @classmethod
+    def from_toml(cls, text: str) -> "Recipe":
+        try:
+            body = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise ClampdownError(f"not valid TOML ({error})") from error
+        return cls.from_dict(body)
+
+    @classmethod
+    def from_dict(cls, body: Mapping[str, Any]) -> "Recipe":
+        """The recipe of a parsed TOML file. Raises ClampdownError for unknown, missing or wrong keys."""
+        known = {"version", "name", "note", "system_prompt", "model", "positions", "edits"}
+        _known(body, known, "the recipe")
+        version = body.get("version", VERSION)
+        _require(version == VERSION, f"version {version!r} is not known here; this Clampdown reads version {VERSION}")
+        model = _table(body, "model")
+        _known(model, {"name", "sha256"}, "[model]")
+        positions = _table(body, "positions")
+        _known(positions, {f.name for f in fields(Positions)}, "[positions]")
+        edits = body.get("edits", [])
+        _require(isinstance(edits, list), "edits must be a list of tables: [[edits]]")
+        return cls(
+            name=_text(body, "name"),
+            model=_text(model, "name"),
+            model_sha256=_text(model, "sha256", ""),
+            edits=tuple(_edit(table, number) for number, table in enumerate(edits, 1)),
+            positions=Positions(**positions),
+            system_prompt=_text(body, "system_prompt", ""),
+            note=_text(body, "note", ""),
+        )
+
+
+def _edit_dict(edit: Edit) -> dict[str, Any]:
+    if isinstance(edit, Clamp):
+        sae = {"kind": "clamp", "layer": edit.layer, "rule": edit.rule, "sae": edit.sae, "sae_sha256": edit.sae_sha256}
+        return {**sae, "latents": {str(latent): value for latent, value in edit.values.items()}}
+    body: dict[str, Any] = {"kind": "direction", "layer": edit.layer, "operation": edit.operation}
+    body["strength"] = float(edit.strength)
+    return body | ({"seed": edit.seed} if edit.seed is not None else {"values": list(edit.values)})
+
+
+def _edit(table: Any, number: int) -> Edit:
+    where = f"edit {number}"
+    _require(isinstance(table, Mapping), f"{where} must be a table: [[edits]]")
+    rest = {key: value for key, value in table.items() if key != "kind"}
+    try:
+        if table.get("kind") == "clamp":
+            _known(rest, {"layer", "rule", "sae", "sae_sha256", "latents"}, "a clamp")
+            latents = _table(rest, "latents")
+            _require(all(key.isdecimal() for key in latents), f"latents must be numbered, got {', '.join(latents)}")
+            return Clamp(
+                sae=_text(rest, "sae"),
+                sae_sha256=_text(rest, "sae_sha256", ""),
+                layer=rest.get("layer", -1),
+                values={int(key): value for key, value in latents.items()},
+                rule=_text(rest, "rule", "delta"),
+            )
+        if table.get("kind") == "direction":
+            _known(rest, {f.name for f in fields(Direction)}, "a direction")
+            _require("strength" in rest and "layer" in rest, "a direction needs a layer and a strength")
+            return Direction(**{**rest, "values": tuple(rest.get("values", ()))})
+    except (ClampdownError, TypeError) as error:
+        raise ClampdownError(f"{where}: {error}") from error
+    raise ClampdownError(f"{where}: kind must be clamp or direction, got {table.get('kind')!r}")
+
+
+def _known(table: Mapping[str, Any], known: set[str], where: str) -> None:
+    unknown = sorted(set(table) - known)
+    _require(not unknown, f"unknown key {', '.join(unknown)} in {where}; known: {', '.join(sorted(known))}")
+
+
+def _table(body: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = body.get(key, {})
+    _require(isinstance(value, Mapping), f"{key} must be a table")
+    return value
+
+
+def _text(body: Mapping[str, Any], key: str, default: str | None = None) -> str:
+    value = body.get(key, default)
+    _require(isinstance(value, str), f"{key} must be a text" + ("" if key in body else "; it is missing"))
+    return str(value)
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ClampdownError(message)
+
+
+def _multiple(value: Any) -> float | None:
+    """The factor in "1.5x", else None."""
+    match = re.fullmatch(r"(-?\d+(?:\.\d+)?)x", value) if isinstance(value, str) else None
+    return float(match[1]) if match else None
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,143 @@
+"""The arithmetic of an edit: what a clamp or a direction adds to a residual (DESIGN section 5).
+
+With x a residual, z = encode(x), d_i the decoder row of latent i and c_i its clamp value:
+
+- clamp, rule delta:        Δ = s · Σ_i (c_i − z_i) d_i, with s the token's scale in an SAE that normalises (else 1)
+- clamp, rule reconstruct:  Δ = decode(z with z_i = c_i) − x
+- direction, add:           Δ = strength · v
+- direction, remove:        Δ = −strength · (x · v̂) v̂
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from clampdown.errors import ClampdownError
+from clampdown.recipe import Clamp, Direction, Edit
+from clampdown.saes.files import load_sae
+from clampdown.saes.sae import SAE
+
+
+class CompiledEdit(Protocol):
+    """An edit made ready for a model: its layer, how it is computed, and the Δ it adds."""
+
+    layer: int
+    path: str
+
+    def delta(self, x: Tensor) -> Tensor:
+        """Δ for float32 residuals x [tokens, d_model]: [tokens, d_model]."""
+        ...
+
+
+class DeltaClamp:
+    """Rule delta. Only the chosen latents' rows are read, except where a topk SAE needs all to know which are on."""
+
+    def __init__(self, sae: SAE, layer: int, values: dict[int, float]) -> None:
+        self.sae, self.layer = sae, layer
+        self.latents = list(values)
+        index = torch.tensor(self.latents, device=sae.w_dec.device)
+        self.values = torch.tensor(list(values.values()), device=sae.w_dec.device)
+        self.rows = sae.w_dec[index]
+        self.path = "full where a chosen latent is on" if sae.kind == "topk" else "sliced"
+
+    def delta(self, x: Tensor) -> Tensor:
+        z = self.sae.encode_latents(x, self.latents)
+        return (self.values - z) @ self.rows * self.sae.normalised(x).scale
+
+
+class ReconstructClamp:
+    """Rule reconstruct: the SAE's output replaces the residual, its error dropped."""
+
+    path = "full"
+
+    def __init__(self, sae: SAE, layer: int, values: dict[int, float]) -> None:
+        self.sae, self.layer = sae, layer
+        self.index = torch.tensor(list(values), dtype=torch.long, device=sae.w_dec.device)
+        self.values = torch.tensor(list(values.values()), device=sae.w_dec.device)
+
+    def delta(self, x: Tensor) -> Tensor:
+        z = self.sae.encode(x)
+        z[..., self.index] = self.values
+        return self.sae.decode(z, self.sae.normalised(x)) - x
+
+
+class AddDirection:
+    """Adds the same vector to every edited position."""
+
+    path = "direction"
+
+    def __init__(self, vector: Tensor, layer: int, strength: float) -> None:
+        self.layer, self.vector = layer, vector * strength
+
+    def delta(self, x: Tensor) -> Tensor:
+        return self.vector.expand_as(x)
+
+
+class RemoveDirection:
+    """Projects a direction out, wholly at strength 1."""
+
+    path = "direction"
+
+    def __init__(self, vector: Tensor, layer: int, strength: float) -> None:
+        self.layer, self.strength = layer, strength
+        self.unit = vector / vector.norm()
+
+    def delta(self, x: Tensor) -> Tensor:
+        return -self.strength * (x @ self.unit)[..., None] * self.unit
+
+
+def compile_edit(edit: Edit, *, n_layers: int, d_model: int, device: torch.device, saes: Sequence[SAE] = ()) -> CompiledEdit:
+    """Make an edit ready for a model of `n_layers` blocks of width `d_model`.
+
+    SAEs in `saes` are used by name before any is loaded from disk.
+
+    Raises:
+        ClampdownError: the layer or a latent does not exist, widths differ, or the SAE is not the one named by hash.
+    """
+    if edit.layer >= n_layers:
+        raise ClampdownError(f"layer {edit.layer} does not exist: this model has blocks 0 to {n_layers - 1}")
+    if isinstance(edit, Direction):
+        vector = _vector(edit, d_model).to(device)
+        kind = AddDirection if edit.operation == "add" else RemoveDirection
+        return kind(vector, edit.layer, edit.strength)
+    sae = next((s for s in saes if s.name == edit.sae), None) or load_sae(edit.sae)
+    _check_sae(sae, edit, d_model)
+    sae = sae.to(device)
+    chosen = _resolved(edit, sae)
+    return (DeltaClamp if edit.rule == "delta" else ReconstructClamp)(sae, edit.layer, chosen)
+
+
+def _resolved(edit: Clamp, sae: SAE) -> dict[int, float]:
+    if edit.relative and sae.maximum is None:
+        raise ClampdownError(f"SAE {sae.name} does not say its latents' maxima: give clamp values as numbers")
+    maxima = {latent: float(sae.maximum[latent]) for latent in edit.relative} if sae.maximum is not None else {}
+    return edit.resolved(maxima)
+
+
+def _vector(edit: Direction, d_model: int) -> Tensor:
+    if edit.seed is not None:
+        drawn = torch.randn(d_model, generator=torch.Generator().manual_seed(edit.seed))
+        return drawn / drawn.norm()
+    if len(edit.values) != d_model:
+        raise ClampdownError(f"a direction has {len(edit.values)} values, but the model's residual has {d_model}")
+    vector = torch.tensor(edit.values)
+    if not vector.norm() > 0:
+        raise ClampdownError("a direction of length zero steers nothing; remove the edit")
+    return vector
+
+
+def _check_sae(sae: SAE, edit: Clamp, d_model: int) -> None:
+    if sae.d_model != d_model:
+        raise ClampdownError(f"SAE {sae.name} is for residuals of width {sae.d_model}, but this model's is {d_model}")
+    if sae.layer != edit.layer:
+        raise ClampdownError(f"SAE {sae.name} was trained at layer {sae.layer}, but the recipe clamps at {edit.layer}")
+    if edit.sae_sha256 and sae.sha256 and edit.sae_sha256 != sae.sha256:
+        raise ClampdownError(
+            f"SAE {sae.name} has hash {sae.sha256[:12]}, but the recipe was made with {edit.sae_sha256[:12]}: "
+            "latent numbers mean nothing in another SAE; find them anew"
+        )
+    beyond = [latent for latent in edit.values if latent >= sae.n_latents]
+    if beyond:
+        raise ClampdownError(f"latent {beyond[0]} does not exist: SAE {sae.name} has latents 0 to {sae.n_latents - 1}")
