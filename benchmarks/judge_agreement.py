@@ -56,9 +56,8 @@ def main() -> None:
         parser.error("every answer was unscored")
     rate = wilson(pairs[True, True] + pairs[False, False], pairs.total())
     print(f"judge {JUDGE_VERSION}: {len(rows)} answers, {len(rows) - len(scored)} unscored")
-    print(
-        f"agreement {rate.value:.1%} (95% interval {rate.low:.1%} to {rate.high:.1%}), kappa {kappa(pairs):.3f}"
-    )
+    interval = f"{rate.low:.1%} to {rate.high:.1%}"
+    print(f"agreement {rate.value:.1%} (95% interval {interval}), kappa {kappa(pairs):.3f}")
     print(f"{1000 * spent / len(rows):.2f} ms an answer\n")
     print(f"{'people':<20}" + "".join(f"{label:>12}" for label in Label))
     for human in sorted({row["human_label"] for row in rows}):

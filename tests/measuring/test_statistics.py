@@ -24,7 +24,12 @@ settings.register_profile("busy", deadline=None)  # a busy machine is not a fail
 settings.load_profile("busy")
 
 # Newcombe (Stat. Med. 17, 1998), table I, method 3: the score interval without continuity correction.
-NEWCOMBE = [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)]
+NEWCOMBE = [
+    (81, 263, 0.2553, 0.3662),
+    (15, 148, 0.0624, 0.1605),
+    (0, 20, 0.0, 0.1611),
+    (1, 29, 0.0061, 0.1718),
+]
 
 
 @pytest.mark.parametrize("successes, n, low, high", NEWCOMBE)

@@ -76,7 +76,7 @@ def results(seed: int = 0) -> dict[str, Any]:
             "name": CHOSEN,
             "path": "recipes/gated.toml",
             "toml": TOML,
-            "why": "It refuses most unsafe requests at the least cost to ordinary ones, on a split not used to tune it.",
+            "why": "It refuses most unsafe requests at the least cost, on a split that nothing was tuned on.",
         },
         "sets": [{"name": s, "kind": k, "n": n, "source": "made up", "split": "report"} for s, k, n in SETS],
         "arms": arms,

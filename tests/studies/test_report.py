@@ -176,10 +176,11 @@ def test_another_schema_is_refused() -> None:
         render_report({"schema": "clampdown-study/2"})
 
 
-def test_surrogates_do_not_stop_the_writing(full: dict[str, Any], tmp_path: Path) -> None:
+def test_surrogates_and_controls_do_not_stop_the_writing(full: dict[str, Any], tmp_path: Path) -> None:
     out = tmp_path / "report.html"
     write_report(full, out)
-    assert out.read_bytes().decode("utf-8").startswith("<!doctype html>")
+    text = out.read_bytes().decode("utf-8")
+    assert text.startswith("<!doctype html>") and "\x00" not in text
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
 
 

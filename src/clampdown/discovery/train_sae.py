@@ -1,6 +1,6 @@
 """Train an SAE on a chat model: its text, its activations computed once, then the training itself."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from torch import Tensor
@@ -8,18 +8,11 @@ from torch import Tensor
 from clampdown.discovery.corpus import read_rows
 from clampdown.models import residual
 from clampdown.models.chat_model import Batch, ChatModel
+from clampdown.progress import Progress, quiet
 from clampdown.saes.activations import Cache, build_cache
 from clampdown.saes.files import save_sae
 from clampdown.saes.sae import SAE
 from clampdown.saes.training import Settings, train
-
-Progress = Callable[[str, int, int, str], None]
-"""Told the stage's name, what was done since the last call, the stage's total, and a remark."""
-
-
-def quiet(stage: str, done: int, total: int, remark: str) -> None:
-    """A progress that says nothing."""
-
 
 def train_sae(
     model: ChatModel,

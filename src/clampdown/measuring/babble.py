@@ -28,30 +28,29 @@ _SENTENCE_END = re.compile(r"[.!?\n]+")
 _ASKS_REPEAT = re.compile(r"\b(?:repeat|repeatedly|over and over|\d+ times|(?:hundred|twice|thrice))\b", re.I)
 _SELF_DENIAL = re.compile(r"(?:but |and |so )?i(?:'m| am) (?:just|not|a|just not)\b(?: (?:a|an|the|sure)\b)")
 
-_DETERMINERS = frozenset("a an the my your his its our their every".split())
-_AUXILIARIES = frozenset(
-    "is are was were am be been can will would could should must do does did may has have".split()
-)
-_PRONOUNS = frozenset("i you he she we they it me him us them i'm you're".split())
-_PREPOSITIONS = frozenset("to of for with from at by into and or but because than is".split())
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_DETERMINERS = _words("a an the my your his its our their every")
+_AUXILIARIES = _words("is are was were am be been can will would could should must do does did may has have")
+_PRONOUNS = _words("i you he she we they it me him us them i'm you're")
+_PREPOSITIONS = _words("to of for with from at by into and or but because than is")
 # No English noun phrase goes on so: "the will be providing a is going to be a a providing".
-_NOUN_OR_VERB = frozenset("will must can do may".split())
+_NOUN_OR_VERB = _words("will must can do may")
 _AFTER_DETERMINER = (_AUXILIARIES | _PRONOUNS | _PREPOSITIONS | _DETERMINERS | {"provide"}) - (
     _NOUN_OR_VERB - {"may"}
 )
 _BEFORE_NOUN = _PREPOSITIONS - {"and", "or", "but", "because", "than"}
-_AFTER_PREPOSITION = frozenset("i am is was were can to of for with".split())
+_AFTER_PREPOSITION = _words("i am is was were can to of for with")
 # Doubles that English allows.
-_FINE_TWICE = frozenset(
-    "had that very so no ha bye yeah yes la na knock row ho hey now there far many really is".split()
-)
-_FUNCTION = (
-    _DETERMINERS | _AUXILIARIES | _PRONOUNS | _PREPOSITIONS
-    | frozenset("this that these those not no if as in on out up so there here what which who how when where some any".split())
-    # The little words of other languages, so that they are not taken for salad.
-    | frozenset("de la el los las que en y un una por con para se es le les et des du est dans une pour der die das".split())
-    | frozenset("und ist ein eine nicht zu mit den von il di e che per non o da do em os het een van ik och att det".split())
-)  # fmt: skip
+_FINE_TWICE = _words("had that very so no ha bye yeah yes la na knock row ho hey now there far many really is")
+# Words that sound prose cannot do without; those of other languages too, lest they be taken for salad.
+_FUNCTION = _DETERMINERS | _AUXILIARIES | _PRONOUNS | _PREPOSITIONS
+_FUNCTION |= _words("this that these those not no if as in on out up so there here what which who how when where")
+_FUNCTION |= _words("de la el los las que en y un una por con para se es le les et des du est dans pour der die das")
+_FUNCTION |= _words("und ist ein eine nicht zu mit den von il di e che per non o da do em os het een van ik och att")
 
 
 def is_babble(text: str, prompt: str = "") -> bool:
@@ -154,6 +153,8 @@ def _is_wrong(a: str, b: str, c: str) -> bool:
     if a == b:
         return a not in _FINE_TWICE and not a.isdigit()
     if a in _DETERMINERS:
+        if a == "a" and len(b) > 2 and b[0] in "aei" and not b.startswith("eu"):
+            return True  # "a assistive"
         return b in _AFTER_DETERMINER or (b in _NOUN_OR_VERB and c in ("be", "provide", "do"))
     return (
         a in _BEFORE_NOUN

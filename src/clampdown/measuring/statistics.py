@@ -187,7 +187,8 @@ def _totals(values: Floats, clusters: Sequence[Hashable] | None) -> tuple[Floats
         raise ValueError(f"clusters must name every item, got {len(clusters)} labels for {values.size} items")
     number: dict[Hashable, int] = {}
     codes = [number.setdefault(label, len(number)) for label in clusters]
-    return np.bincount(codes, weights=values), np.bincount(codes).astype(np.float64)
+    sums = np.bincount(codes, weights=values).astype(np.float64)
+    return sums, np.bincount(codes).astype(np.float64)
 
 
 def _finite(values: ArrayLike, name: str) -> Floats:

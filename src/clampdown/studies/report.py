@@ -85,7 +85,9 @@ def render_report(results: Row) -> str:
     study = Study(results)
     template = _environment().get_template("report.html.j2")
     digest = base64.b64encode(hashlib.sha256(COPY_SCRIPT.encode()).digest()).decode()
-    return template.render(s=study, r=results, script=Markup(COPY_SCRIPT), script_hash=Markup(digest))
+    page = template.render(s=study, r=results, script=Markup(COPY_SCRIPT), script_hash=Markup(digest))
+    # Control characters from a model have no place in HTML, and some editors take a file with NUL for binary.
+    return re.sub("[\x00-\x08\x0b\x0c\x0e-\x1f]", "\ufffd", page)
 
 
 class Study:
