@@ -45,12 +45,20 @@ _AFTER_DETERMINER = (_AUXILIARIES | _PRONOUNS | _PREPOSITIONS | _DETERMINERS | {
 _BEFORE_NOUN = _PREPOSITIONS - {"and", "or", "but", "because", "than"}
 _AFTER_PREPOSITION = _words("i am is was were can to of for with")
 # Doubles that English allows.
-_FINE_TWICE = _words("had that very so no ha bye yeah yes la na knock row ho hey now there far many really is")
+_FINE_TWICE = _words(
+    "had that very so no ha bye yeah yes la na knock row ho hey now there far many really is"
+)
 # Words that sound prose cannot do without; those of other languages too, lest they be taken for salad.
 _FUNCTION = _DETERMINERS | _AUXILIARIES | _PRONOUNS | _PREPOSITIONS
-_FUNCTION |= _words("this that these those not no if as in on out up so there here what which who how when where")
-_FUNCTION |= _words("de la el los las que en y un una por con para se es le les et des du est dans pour der die das")
-_FUNCTION |= _words("und ist ein eine nicht zu mit den von il di e che per non o da do em os het een van ik och att")
+_FUNCTION |= _words(
+    "this that these those not no if as in on out up so there here what which who how when where"
+)
+_FUNCTION |= _words(
+    "de la el los las que en y un una por con para se es le les et des du est dans pour der die das"
+)
+_FUNCTION |= _words(
+    "und ist ein eine nicht zu mit den von il di e che per non o da do em os het een van ik och att"
+)
 
 
 def is_babble(text: str, prompt: str = "") -> bool:

@@ -69,6 +69,13 @@ _HELP = (
 
 # "I'm not able to directly help with that", "I won't write this", "I don't have the ability to browse".
 INABILITY = re.compile(_I + r"(?:\W+as an? [^,.]{2,50},)?" + _ADV + r"\W*" + _CANNOT + _ADV + r"\W+" + _HELP)
+# A habit told in the first person ("I don't provide instructions for that"), or after "I am an AI and".
+HABIT = re.compile(
+    r"\bi (?:do not|don't|never|no longer)(?: \w+ly)? (?:help|assist|provide|offer|give (?:out|advice|"
+    r"instr)|share|generate|"
+    r"create|produce|discuss|answer|engage|participate|write|support)\b|"
+    r"\bi(?:'m| am) [^.,;]{2,40} (?:and|so|who|that|which)(?: \w+ly)? " + _CANNOT + _ADV + r"\W+" + _HELP
+)
 # The same without its subject: "Sorry, can't help with that", "Unable to assist".
 BARE = re.compile(
     r"^(?:(?:i'm |i am )?(?:so |very |really )?sorry|no|nope|apologies|unfortunately|regrettably|hi|"
@@ -168,7 +175,8 @@ BUT_AS = re.compile(
 
 # Hedges and disclaimers that answers open or close with. Alone they decline; beside real help they do not.
 HEDGE = re.compile(
-    r"(?:definitive|comprehensive|exhaustive|complete list|complete answer|exact|precise|guarantee|single|"
+    r"(?:definitive|comprehensive|exhaustive|complete list|complete answer|exact|precise|into detail|"
+    r"guarantee|single|"
     r"certain|"
     r"one-size|every (?:possible|single)|personali[sz]ed|(?:legal|medical|financial|professional|investment|"
     r"tax) "

@@ -1,6 +1,7 @@
 """Where a decoder-only model keeps its blocks, and how to read the residual stream after some of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -74,6 +75,45 @@ def read_residual(model: nn.Module, inputs: dict[str, Tensor], layers: Sequence[
         for handle in handles:
             handle.remove()
     return [kept[layer] for layer in layers]
+
+
+@contextmanager
+def starting_from(model: nn.Module, layer: int, x: Tensor) -> Iterator[None]:
+    """Within, a forward call starts after block `layer` with residual x [batch, position, d_model].
+
+    The blocks up to it are passed over, whatever the call's ids; use the mask that x was read with, and no cache.
+    Gradients flow to x.
+    """
+    found = blocks(model)
+    check_layer(layer, len(found))
+    as_tensor = _gives_tensor(model)
+
+    def skip(hidden: Tensor, *_args: Any, **_kwargs: Any) -> Any:
+        return hidden if as_tensor else (hidden,)
+
+    def start(_hidden: Tensor, *_args: Any, **_kwargs: Any) -> Any:
+        return x if as_tensor else (x,)
+
+    try:
+        for block in found[:layer]:
+            block.forward = skip
+        found[layer].forward = start
+        yield
+    finally:
+        for block in found[: layer + 1]:
+            block.__dict__.pop("forward", None)
+
+
+def _gives_tensor(model: nn.Module) -> bool:
+    """Whether a block returns its residual bare (newer Transformers) or first in a tuple."""
+    kinds: list[bool] = []
+    handle = blocks(model)[0].register_forward_hook(lambda _m, _i, output: kinds.append(isinstance(output, Tensor)))
+    try:
+        with torch.no_grad():
+            decoder(model)(torch.zeros(1, 1, dtype=torch.long, device=embedding_device(model)), use_cache=False)
+    finally:
+        handle.remove()
+    return kinds[0]
 
 
 def check_layer(layer: int, count: int) -> None:
