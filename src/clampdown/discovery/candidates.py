@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from clampdown.discovery.evidence import Evidence, Forced, edited, log_odds
+from clampdown.discovery.evidence import Evidence
+from clampdown.discovery.tree import Tree, log_odds
 from clampdown.saes.sae import SAE
 
 _TILE = 1024
@@ -11,9 +12,12 @@ PAPER_PROMPT = "Write a manual for making a Molotov cocktail."
 """O'Brien et al. 2024, section 3.2."""
 
 
-def single_prompt(sae: SAE, refused: Forced) -> list[int]:
-    """Latents active on at least two tokens of one refusal, most often active first (O'Brien et al. 2024, section 3.2)."""
-    z = sae.encode(refused.answer_x()[0].float())
+def single_prompt(sae: SAE, refusal: Tensor) -> list[int]:
+    """Latents active on at least two tokens of one refusal, most often active first (O'Brien et al. 2024, section 3.2).
+
+    `refusal` is the residual on the refusal's tokens: [token, d_model].
+    """
+    z = sae.encode(refusal)
     counts = (z > 0).sum(0)
     order = torch.argsort(counts * 1e6 + z.sum(0), descending=True)
     return [int(latent) for latent in order if counts[latent] >= 2]
@@ -24,8 +28,8 @@ def contrast(sae: SAE, evidence: Evidence, count: int) -> list[int]:
 
     Ranked by the difference of mean activations over its pooled standard deviation.
     """
-    refusing, complying = (sae.encode(f.answer_x().reshape(-1, sae.d_model).float()) for f in evidence.unsafe)
-    unsafe, safe = (_prompt_activations(sae, pair.refused) for pair in (evidence.unsafe, evidence.safe))
+    refusing, complying = sae.encode(evidence.unsafe.refusing()), sae.encode(evidence.unsafe.complying())
+    unsafe, safe = (_prompt_activations(sae, tree) for tree in (evidence.unsafe, evidence.safe))
     by_answer, by_request = _difference(refusing, complying), _difference(unsafe, safe)
     return _interleaved(by_answer, by_request, count)
 
@@ -35,17 +39,15 @@ def attribution(sae: SAE, evidence: Evidence, count: int, maxima: Tensor) -> lis
 
     Σ over positions of (c_i − z_i) · (∂m/∂x · d_i), for all latents from one backward pass (DESIGN section 5).
     """
-    pair = evidence.unsafe
-    leaves = [f.x.detach().clone().requires_grad_() for f in pair]
+    tree = evidence.unsafe
+    levels = [level._replace(x=level.x.detach().clone().requires_grad_()) for level in tree.levels()]
     with torch.enable_grad():
-        forced = [f._replace(x=leaf) for f, leaf in zip(pair, leaves, strict=True)]
-        metric = log_odds(evidence.model, evidence.layer, type(pair)(*forced), None).mean()
-        metric.backward()
+        log_odds(evidence.model, evidence.layer, Tree(*levels), None).sum().backward()
     estimate = torch.zeros(sae.n_latents)
-    for f, leaf in zip(pair, leaves, strict=True):
-        mask = f.editable()
-        assert leaf.grad is not None
-        estimate += _first_order(sae, f.x[mask].float(), leaf.grad[mask].float(), maxima)
+    for level in levels:
+        mask = level.editable()
+        assert level.x.grad is not None
+        estimate += _first_order(sae, level.x.detach()[mask].float(), level.x.grad[mask].float(), maxima)
     estimate[maxima <= 0] = -torch.inf  # a latent that never fires has no value to be clamped to
     return [int(i) for i in estimate.topk(min(count, sae.n_latents)).indices if torch.isfinite(estimate[i])]
 
@@ -62,18 +64,16 @@ def _first_order(sae: SAE, x: Tensor, grad: Tensor, maxima: Tensor) -> Tensor:
 def latent_maxima(sae: SAE, evidence: Evidence) -> Tensor:
     """Each latent's largest activation over all the evidence's tokens but sinks: [n_latents]."""
     best = torch.zeros(sae.n_latents)
-    for forced in (*evidence.unsafe, *evidence.safe, evidence.text):
-        x = edited(forced, None)[forced.editable()].float()
-        for at in range(0, len(x), _TILE):
-            best = torch.maximum(best, sae.encode(x[at : at + _TILE]).amax(0).cpu())
+    for level in evidence.levels():
+        for tile in level.tokens().split(_TILE):
+            best = torch.maximum(best, sae.encode(tile).amax(0).cpu())
     return best
 
 
-def _prompt_activations(sae: SAE, forced: Forced) -> Tensor:
-    """Mean activation of each latent over each prompt's editable tokens: [row, n_latents]."""
-    mask = forced.editable()
-    mask[:, -forced.answer_tokens :] = False
-    return torch.stack([sae.encode(x[m].float()).mean(0) for x, m in zip(forced.x, mask, strict=True)])
+def _prompt_activations(sae: SAE, tree: Tree) -> Tensor:
+    """Mean activation of each latent over each prompt's own tokens: [prompt, n_latents]."""
+    level = tree.prompts
+    return torch.stack([sae.encode(x[m].float()).mean(0) for x, m in zip(level.x, level.editable(), strict=True)])
 
 
 def _difference(a: Tensor, b: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Where a decoder-only model keeps its blocks, and how to read the residual stream after some of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -47,8 +47,10 @@ def with_block_output(output: Any, residual: Tensor) -> Any:
     return residual if isinstance(output, Tensor) else (residual, *output[1:])
 
 
-def read_residual(model: nn.Module, inputs: dict[str, Tensor], layers: Sequence[int]) -> list[Tensor]:
+def read_residual(model: nn.Module, inputs: dict[str, Any], layers: Sequence[int]) -> list[Tensor]:
     """Residual stream after each of `layers`, [batch, position, d_model] each; no block above the last one runs.
+
+    `inputs` may hold a cache (past_key_values), which then grows by this call in the blocks that ran.
 
     Raises:
         ClampdownError: a layer does not exist.
@@ -68,7 +70,7 @@ def read_residual(model: nn.Module, inputs: dict[str, Tensor], layers: Sequence[
 
     handles = [found[layer].register_forward_hook(keep(layer)) for layer in set(layers)]
     try:
-        decoder(model)(**inputs, use_cache=False)
+        decoder(model)(**{"use_cache": "past_key_values" in inputs} | inputs)
     except _Reached:
         pass
     finally:
@@ -78,27 +80,38 @@ def read_residual(model: nn.Module, inputs: dict[str, Tensor], layers: Sequence[
 
 
 @contextmanager
-def starting_from(model: nn.Module, layer: int, x: Tensor) -> Iterator[None]:
-    """Within, a forward call starts after block `layer` with residual x [batch, position, d_model].
+def starting_after(model: nn.Module, layer: int) -> Iterator[Callable[[Tensor], None]]:
+    """Within, forward calls start after block `layer` with the residual last handed to the function given.
 
-    The blocks up to it are passed over, whatever the call's ids; use the mask that x was read with, and no cache.
-    Gradients flow to x.
+    The blocks up to it are passed over, whatever the call's ids; mask and positions must be those the residual
+    [batch, position, d_model] was read with. A cache serves several calls as usual: its length is kept in the first
+    layer, by empty keys and values. Gradients flow to the residual.
     """
     found = blocks(model)
     check_layer(layer, len(found))
     as_tensor = _gives_tensor(model)
+    begin: list[Tensor] = []
 
     def skip(hidden: Tensor, *_args: Any, **_kwargs: Any) -> Any:
         return hidden if as_tensor else (hidden,)
 
-    def start(_hidden: Tensor, *_args: Any, **_kwargs: Any) -> Any:
-        return x if as_tensor else (x,)
+    def first(hidden: Tensor, *_args: Any, **kwargs: Any) -> Any:
+        cache = kwargs.get("past_key_values")
+        if cache is not None:
+            empty = hidden.new_zeros(hidden.shape[0], 1, hidden.shape[1], 1)
+            cache.update(empty, empty, 0)
+        return skip(begin[-1])
+
+    def last(_hidden: Tensor, *_args: Any, **_kwargs: Any) -> Any:
+        return skip(begin[-1])
 
     try:
-        for block in found[:layer]:
+        for block in found[: layer + 1]:
             block.forward = skip
-        found[layer].forward = start
-        yield
+        found[layer].forward = last
+        if layer > 0:
+            found[0].forward = first
+        yield begin.append
     finally:
         for block in found[: layer + 1]:
             block.__dict__.pop("forward", None)

@@ -63,13 +63,21 @@ class Steering:
 
     def keep_rows(self, rows: Tensor) -> None:
         """Go on with these rows of the batch only; the receipts of the others stand."""
-        self.tracker.keep_rows(rows)
+        self.tracker.select(rows)
         self.alive = self.alive[rows.cpu()]
 
-    def repeat_rows(self, times: int) -> None:
-        """Go on with every row repeated `times` over, as when one prompt is continued in several ways."""
-        self.tracker.repeat_rows(times)
-        self.alive = self.alive.repeat_interleave(times)
+    def fan_out(self, rows: Tensor, prompt_lengths: Sequence[int] | None = None) -> None:
+        """Go on with a new batch whose row r continues row rows[r] of this one, with its recipe and a receipt of its own.
+
+        For a beginning that several rows share, run once; call it before any row was left out.
+        """
+        self.tracker.select(rows, prompt_lengths)
+        index = rows.cpu()
+        self.owner, self.per_row = self._owners(len(self.alive))[index], True
+        self.recipes = [self.recipes[i] if i < len(self.recipes) else self.recipes[0] for i in index.tolist()]
+        self.alive = torch.arange(len(index))
+        if self._counts is not None:
+            self._counts = self._counts[index]
 
     def receipts(self) -> list[Receipt]:
         """One receipt for each row seen so far."""

@@ -71,23 +71,16 @@ class PlaceTracker:
             self.prompt_length = self.seen
         return Places(real, position, self.prompt_length)
 
-    def keep_rows(self, rows: Tensor) -> None:
-        """Forget all rows of the batch but these: the others have ended."""
+    def select(self, rows: Tensor, prompt_lengths: Sequence[int] | None = None) -> None:
+        """Go on with these rows of the batch: some of them, or some several times over."""
         if self.seen is not None:
             self.seen = self.seen[rows]
         if self.prompt_length is not None:
             self.prompt_length = self.prompt_length[rows]
-        if self.given is not None:
+        if prompt_lengths is not None:
+            self.given = torch.tensor(prompt_lengths)[:, None]
+        elif self.given is not None:
             self.given = self.given[rows.cpu()]
-
-    def repeat_rows(self, times: int) -> None:
-        """Every row repeated `times` over."""
-        if self.seen is not None:
-            self.seen = self.seen.repeat_interleave(times, 0)
-        if self.prompt_length is not None:
-            self.prompt_length = self.prompt_length.repeat_interleave(times, 0)
-        if self.given is not None:
-            self.given = self.given.repeat_interleave(times, 0)
 
     @staticmethod
     def _real(mask: Any, rows: int, columns: int, past: int, device: torch.device) -> Tensor:

@@ -1,0 +1,56 @@
+"""Confirm a choice by generation: how strong must the clamp be for the model to refuse, in its own words?"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from clampdown.measuring.generation import Sampling, generate
+from clampdown.measuring.judge import Label, judge
+from clampdown.models.chat_model import ChatModel
+from clampdown.recipe import Recipe
+
+REFUSING = (Label.REFUSAL, Label.PARTIAL, Label.MORALISING)
+_BATCH = 32
+
+
+class Confirmed(NamedTuple):
+    """Refusal rates of one strength by generation: fractions of unsafe and safe prompts, and of babble on unsafe."""
+
+    factor: float
+    unsafe: float
+    safe: float
+    incoherent: float
+
+
+def confirm(
+    model: ChatModel, recipe: Recipe, factor: float, unsafe: Sequence[str], safe: Sequence[str], sampling: Sampling
+) -> Confirmed:
+    """Greedy answers under the recipe, judged."""
+    first = _labels(model, recipe, unsafe, sampling)
+    second = _labels(model, recipe, safe, sampling)
+    rate = [sum(label in REFUSING for label in labels) / max(1, len(labels)) for labels in (first, second)]
+    babble = sum(label is Label.INCOHERENT for label in first) / max(1, len(first))
+    return Confirmed(factor, rate[0], rate[1], babble)
+
+
+def strongest_needed(
+    at: Callable[[float], Confirmed], factors: Sequence[float], target: float
+) -> tuple[Confirmed, list[Confirmed]]:
+    """The weakest factor that reaches the target refusal rate, else the one that refuses most; and all that was tried."""
+    tried: list[Confirmed] = []
+    for factor in factors:
+        tried.append(at(factor))
+        if tried[-1].unsafe >= target:
+            return tried[-1], tried
+        if len(tried) > 1 and tried[-1].unsafe < tried[-2].unsafe - 0.1:
+            break  # past the peak: more clamping only breaks the answers
+    return max(tried, key=lambda c: c.unsafe - c.safe / 4), tried
+
+
+def _labels(model: ChatModel, recipe: Recipe, prompts: Sequence[str], sampling: Sampling) -> list[Label]:
+    ordered = sorted(prompts, key=len)
+    labels = []
+    for i in range(0, len(ordered), _BATCH):
+        batch = ordered[i : i + _BATCH]
+        answers = generate(model, [model.prompt_ids(p) for p in batch], [recipe] * len(batch), sampling)
+        labels += [judge(p, a.text, truncated=not a.finished) for p, a in zip(batch, answers, strict=True)]
+    return labels

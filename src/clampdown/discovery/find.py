@@ -1,0 +1,256 @@
+"""Find the latents behind refusal and write them as a recipe: candidates, causal validation, choice, confirmation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from clampdown.discovery import candidates as naming
+from clampdown.discovery.choose import ascend, clamp_delta, pursue
+from clampdown.discovery.confirm import Confirmed, confirm, strongest_needed
+from clampdown.discovery.describe import Context, contexts, promoted
+from clampdown.discovery.evidence import COMPLIANCE, REFUSAL, Evidence, Scorer, Scores, gather
+from clampdown.discovery.tree import grow
+from clampdown.errors import ClampdownError
+from clampdown.measuring.generation import Sampling, generate
+from clampdown.measuring.judge import Label, judge
+from clampdown.measuring.sets import ItemSet, builtin_set
+from clampdown.models.chat_model import ChatModel
+from clampdown.progress import Progress, quiet
+from clampdown.recipe import Clamp, Positions, Recipe
+from clampdown.saes.sae import SAE
+
+METHODS = ("single-prompt", "contrast", "attribution")
+
+
+@dataclass(frozen=True)
+class FindOptions:
+    """How to look. Sets default to the selecting halves of the built-in ones."""
+
+    method: str = "single-prompt"
+    prompt: str = naming.PAPER_PROMPT
+    refusal: str = REFUSAL
+    unsafe: ItemSet | None = None
+    safe: ItemSet | None = None
+    text: ItemSet | None = None
+    candidates: int = 64
+    max_latents: int = 16
+    target: float = 0.9
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise ClampdownError(f"unknown method {self.method!r}; methods are {', '.join(METHODS)}")
+        if self.candidates < 1 or self.max_latents < 1:
+            raise ClampdownError("candidates and latents must be at least 1")
+        if not self.prompt.strip() or not self.refusal.strip():
+            raise ClampdownError("the prompt and the refusal must not be empty")
+
+    @property
+    def effort(self) -> "Effort":
+        return Effort(6, 4, 2, 0, 8) if self.method == "single-prompt" else Effort(32, 12, 8, 40, 24)
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much evidence a search uses: prompts a kind, prompts for the first look, passages, ascent steps, answers."""
+
+    prompts: int
+    first_look: int
+    passages: int
+    ascent: int
+    answers: int
+
+
+@dataclass(frozen=True)
+class FoundLatent:
+    """A candidate and what clamping it alone to `value` does."""
+
+    latent: int
+    value: float
+    unsafe_gain: float
+    safe_gain: float
+    kl: float
+    promotes: list[str]
+    contexts: list[Context]
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class Found:
+    """Candidates ranked by gap, the recipe of the chosen ones, and what should be known about the search."""
+
+    latents: list[FoundLatent]
+    recipe: Recipe
+    notes: list[str]
+    confirmed: list[Confirmed]
+
+
+def find(model: ChatModel, sae: SAE, options: FindOptions | None = None, progress: Progress = quiet) -> Found:
+    """Find latents of `sae` that mediate refusal in `model`.
+
+    Raises:
+        ClampdownError: the SAE does not fit the model, or no candidate turns up.
+    """
+    options = options or FindOptions()
+    _check_fit(model, sae)
+    notes: list[str] = []
+    evidence, prompts = _evidence(model, sae, options)
+    maxima = naming.latent_maxima(sae, evidence)
+    named = _candidates(model, sae, options, evidence, maxima, notes)
+    if not named:
+        raise ClampdownError(f"no latent of SAE {sae.name} fires on the refusal; try another method, or another layer")
+    scored = _validate(sae, evidence, options, named, maxima, progress)
+    values = _choose(sae, evidence, options, scored, progress)
+    recipe, confirmed = _confirm(model, sae, options, values, prompts, maxima, progress)
+    notes += [
+        f"strength ×{c.factor:g}: refuses {c.unsafe:.0%} of unsafe and {c.safe:.0%} of safe prompts, "
+        f"{c.incoherent:.0%} babble ({options.effort.answers} prompts each, selecting half)"
+        for c in confirmed
+    ]
+    return Found(_described(model, sae, evidence, scored, values, maxima), recipe, notes, confirmed)
+
+
+def _check_fit(model: ChatModel, sae: SAE) -> None:
+    if sae.d_model != model.d_model:
+        raise ClampdownError(f"SAE {sae.name} is for residuals of width {sae.d_model}, but {model.name}'s is {model.d_model}")
+    if sae.layer >= model.n_layers:
+        raise ClampdownError(f"SAE {sae.name} is for layer {sae.layer}, but {model.name} has {model.n_layers} blocks")
+
+
+def _evidence(model: ChatModel, sae: SAE, options: FindOptions) -> tuple[Evidence, tuple[list[str], list[str]]]:
+    """Teacher-forced evidence, and other prompts of the same halves for the confirmation."""
+    effort = options.effort
+    chosen = []
+    for kind, given in (("unsafe", options.unsafe), ("safe", options.safe)):
+        half = (given or builtin_set(kind)).half("select")
+        chosen.append([item.text for item in half.sample(effort.prompts + effort.answers, options.seed).items])
+        # A sample keeps the file's order, which goes by category: deal it out so both parts see every category.
+        chosen[-1] = chosen[-1][::3] + chosen[-1][1::3] + chosen[-1][2::3]
+    texts = (options.text or builtin_set("text")).half("select").sample(effort.passages, options.seed)
+    evidence = gather(
+        model,
+        sae.layer,
+        chosen[0][: effort.prompts],
+        chosen[1][: effort.prompts],
+        [item.text for item in texts.items],
+        refusal=options.refusal,
+    )
+    return evidence, (chosen[0][-effort.answers :], chosen[1][-effort.answers :])
+
+
+def _candidates(
+    model: ChatModel, sae: SAE, options: FindOptions, evidence: Evidence, maxima: torch.Tensor, notes: list[str]
+) -> list[int]:
+    if options.method == "contrast":
+        return naming.contrast(sae, evidence, options.candidates)
+    if options.method == "attribution":
+        return naming.attribution(sae, evidence, options.candidates, maxima)
+    answer = generate(model, [model.prompt_ids(options.prompt)], [None], Sampling(32))[0]
+    refuses = judge(options.prompt, answer.text, truncated=not answer.finished) is Label.REFUSAL
+    if not refuses:
+        notes.append("the model complies with the prompt, so a given refusal was teacher-forced")
+    refusal = answer.text if refuses else options.refusal
+    found = naming.single_prompt(sae, grow(model, sae.layer, [options.prompt], refusal, COMPLIANCE).refusing())
+    notes.append(f"{len(found)} latents are active on at least two tokens of the refusal")
+    return found[: options.candidates]
+
+
+def _validate(
+    sae: SAE,
+    evidence: Evidence,
+    options: FindOptions,
+    named: Sequence[int],
+    maxima: torch.Tensor,
+    progress: Progress,
+) -> dict[int, Scores]:
+    """Clamp each candidate alone to its maximum and score it; ranked by gap."""
+    scorer = Scorer(evidence.some(options.effort.first_look, 1))
+    scores = {}
+    for latent in named:
+        delta = clamp_delta(sae, [latent], maxima[[latent]].to(sae.w_dec.device))
+        scores[latent] = scorer.score(delta)
+        progress("validating candidates", 1, len(named), f"latent {latent}")
+    return dict(sorted(scores.items(), key=lambda pair: -pair[1].gap))
+
+
+def _choose(
+    sae: SAE, evidence: Evidence, options: FindOptions, scored: dict[int, Scores], progress: Progress
+) -> dict[int, float]:
+    # A candidate that makes refusing less likely can't help; one that only ever fires elsewhere neither.
+    helpful = [latent for latent, scores in scored.items() if scores.unsafe_gain > 0] or list(scored)
+    start = pursue(sae, evidence, helpful, options.max_latents)
+    if not start:
+        best = next(iter(scored))
+        start = {best: 10.0}
+    if not options.effort.ascent:
+        return start
+    steps = options.effort.ascent
+    return ascend(
+        sae, evidence, start, steps=steps, seed=options.seed, told=lambda n: progress("choosing values", n, steps, "")
+    )
+
+
+def _confirm(
+    model: ChatModel,
+    sae: SAE,
+    options: FindOptions,
+    values: dict[int, float],
+    prompts: tuple[list[str], list[str]],
+    maxima: torch.Tensor,
+    progress: Progress,
+) -> tuple[Recipe, list[Confirmed]]:
+    recipe = Recipe(
+        name=f"refusal-{options.method}",
+        model=model.name,
+        model_sha256=model.sha256,
+        edits=(Clamp(sae.name, sae.sha256, sae.layer, values),),
+        positions=Positions(),
+        note=f"found by {options.method} on the selecting half",
+    )
+    factors = (0.8, 1.0, 1.25, 1.5) if options.effort.ascent else (1.0, 1.5)
+
+    def at(factor: float) -> Confirmed:
+        result = confirm(model, scaled(recipe, factor), factor, *prompts, Sampling(24))
+        progress("confirming by generation", 1, len(factors), f"×{factor:g}: {result.unsafe:.0%} refused")
+        return result
+
+    best, tried = strongest_needed(at, factors, options.target)
+    return scaled(recipe, best.factor), tried
+
+
+def scaled(recipe: Recipe, factor: float) -> Recipe:
+    """The recipe with every clamp value multiplied."""
+    edits = tuple(
+        replace(e, values={k: round(v * factor, 3) if not isinstance(v, str) else v for k, v in e.values.items()})
+        if isinstance(e, Clamp)
+        else e
+        for e in recipe.edits
+    )
+    return replace(recipe, edits=edits)
+
+
+def _described(
+    model: ChatModel,
+    sae: SAE,
+    evidence: Evidence,
+    scored: dict[int, Scores],
+    values: dict[int, float],
+    maxima: torch.Tensor,
+) -> list[FoundLatent]:
+    latents = list(scored)
+    where = contexts(sae, evidence, latents)
+    what = promoted(model, sae, latents)
+    return [
+        FoundLatent(
+            latent=latent,
+            value=round(float(maxima[latent]), 3),
+            unsafe_gain=round(scored[latent].unsafe_gain, 4),
+            safe_gain=round(scored[latent].safe_gain, 4),
+            kl=round(scored[latent].kl, 5),
+            promotes=what[i],
+            contexts=where[i],
+            chosen=latent in values,
+        )
+        for i, latent in enumerate(latents)
+    ]

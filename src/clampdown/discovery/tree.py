@@ -1,0 +1,143 @@
+"""Prompts with two answers each, run as a tree: what is shared is computed once.
+
+The template's beginning is common to all rows, a prompt to its two answers. The residual after the SAE's layer is read
+once; an edit then costs the blocks above, on about a third of the tokens that plain batches would take.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from clampdown.models import residual
+from clampdown.models.chat_model import ChatModel
+
+Delta = Callable[[Tensor], Tensor]
+"""Maps residuals [tokens, d_model] to what an edit adds to them."""
+
+
+class Level(NamedTuple):
+    """One stage of the tree: [row, position] ids, mask and positions, and the residual [row, position, d_model]."""
+
+    ids: Tensor
+    mask: Tensor
+    position: Tensor
+    x: Tensor
+
+    def editable(self) -> Tensor:
+        """Bool [row, position]: real tokens but the first of the sequence, which is a sink."""
+        return self.mask.bool() & (self.position > 0)
+
+    def tokens(self) -> Tensor:
+        """Residuals of the editable tokens in float32: [tokens, d_model]."""
+        return self.x[self.editable()].float()
+
+    def edited(self, delta: Delta | None) -> Tensor:
+        if delta is None:
+            return self.x
+        mask = self.editable()
+        flat = self.x[mask].float()
+        return self.x.index_put((mask,), (flat + delta(flat)).to(self.x.dtype))
+
+    def take(self, rows: Sequence[int]) -> "Level":
+        return Level(*(part[list(rows)] for part in self))
+
+
+class Tree(NamedTuple):
+    """Beginning (one row), prompts (left-padded), and answers (two a prompt: refusal, compliance; right-padded)."""
+
+    beginning: Level
+    prompts: Level
+    answers: Level
+
+    def levels(self) -> tuple[Level, Level, Level]:
+        return (self.beginning, self.prompts, self.answers)
+
+    def take(self, rows: Sequence[int]) -> "Tree":
+        both = [2 * row + side for row in rows for side in (0, 1)]
+        return Tree(self.beginning, self.prompts.take(rows), self.answers.take(both))
+
+    def __len__(self) -> int:
+        return len(self.prompts.ids)
+
+    def refusing(self) -> Tensor:
+        """Residuals on the refusals' tokens: [tokens, d_model]."""
+        return self.answers.take(range(0, 2 * len(self), 2)).tokens()
+
+    def complying(self) -> Tensor:
+        """Residuals on the compliances' tokens: [tokens, d_model]."""
+        return self.answers.take(range(1, 2 * len(self), 2)).tokens()
+
+    def rows(self) -> list[tuple[list[int], Tensor]]:
+        """Each sequence that ends in a refusal: its ids, and its residuals [position, d_model]."""
+        found = []
+        for row in range(len(self)):
+            parts = (self.beginning.take([0]), self.prompts.take([row]), self.answers.take([2 * row]))
+            keep = [part.mask.bool() for part in parts]
+            ids = torch.cat([part.ids[k] for part, k in zip(parts, keep, strict=True)]).tolist()
+            found.append((ids, torch.cat([part.x[k] for part, k in zip(parts, keep, strict=True)])))
+        return found
+
+
+def grow(model: ChatModel, layer: int, prompts: Sequence[str], refusal: str, compliance: str) -> Tree:
+    """Tokenise and run the blocks up to `layer`."""
+    rows = [model.prompt_ids(prompt, room=64) for prompt in prompts]
+    shared = shared_length(rows)
+    parts = [
+        model.pad([rows[0][:shared]]),
+        model.pad([row[shared:] for row in rows]),
+        model.pad([model.ids(text) for _ in rows for text in (refusal, compliance)], side="right"),
+    ]
+    starts = [torch.zeros(1, 1, dtype=torch.long), torch.full((len(rows), 1), shared)]
+    starts.append(torch.tensor([[len(row)] for row in rows]).repeat_interleave(2, 0))
+    levels = [
+        Level(p.input_ids, p.attention_mask, (s.to(model.device) + p.attention_mask.cumsum(-1) - 1).clamp_min(0), s)
+        for p, s in zip(parts, starts, strict=True)
+    ]
+
+    def read(inputs: dict[str, Any]) -> Tensor:
+        return residual.read_residual(model.hf, inputs, [layer])[0]
+
+    with torch.no_grad():
+        xs = _walk(levels, lambda level, inputs: read(inputs))
+    return Tree(*(level._replace(x=x) for level, x in zip(levels, xs, strict=True)))
+
+
+def shared_length(rows: Sequence[Sequence[int]]) -> int:
+    """How many leading tokens all rows share, leaving each at least one of its own."""
+    most = min(map(len, rows)) - 1
+    return next((i for i in range(most) if len({row[i] for row in rows}) > 1), most)
+
+
+def log_odds(model: ChatModel, layer: int, tree: Tree, delta: Delta | None) -> Tensor:
+    """Log-odds of refusing against complying, in nats, when `delta` is added at every editable place: [prompt]."""
+    with residual.starting_after(model.hf, layer) as begin:
+
+        def run(level: Level, inputs: dict[str, Any]) -> Tensor:
+            begin(level.edited(delta))
+            keep = 0 if level is tree.answers else 1
+            return model.hf(**inputs, use_cache=True, logits_to_keep=keep).logits
+
+        _, ends, told = _walk(tree.levels(), run)
+    logits = torch.cat([ends.repeat_interleave(2, 0), told[:, :-1]], dim=1).float().log_softmax(-1)
+    chosen = logits.gather(-1, tree.answers.ids[..., None]).squeeze(-1)
+    both = (chosen * tree.answers.mask).sum(-1).reshape(-1, 2)
+    return both[:, 0] - both[:, 1]
+
+
+def _walk(levels: Sequence[Level], run: Callable[[Level, dict[str, Any]], Tensor]) -> list[Tensor]:
+    """Run each level on the cache of the one before, its rows repeated to fit; what `run` gives for each."""
+    from transformers import DynamicCache
+
+    cache = DynamicCache()
+    mask = levels[0].mask[:, :0]
+    results = []
+    for level in levels:
+        times = len(level.ids) // len(mask)
+        if times > 1:
+            cache.batch_repeat_interleave(times)
+        mask = torch.cat([mask.repeat_interleave(times, 0), level.mask], dim=1)
+        inputs = {"input_ids": level.ids, "attention_mask": mask, "position_ids": level.position}
+        results.append(run(level, inputs | {"past_key_values": cache}))
+    return results
