@@ -47,6 +47,9 @@ class Clamp:
         clean = {k: v if isinstance(v, str) else float(v) for k, v in sorted(self.values.items())}
         object.__setattr__(self, "values", clean)
 
+    def __hash__(self) -> int:
+        return hash((self.sae, self.layer, self.rule, tuple(self.values.items())))
+
     def resolved(self, maxima: Mapping[int, float]) -> dict[int, float]:
         """Values in activation units, given each latent's largest activation."""
         factors = {latent: _multiple(value) for latent, value in self.values.items()}

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from clampdown.measuring.generation import shared_length
 from clampdown.models import residual
 from clampdown.models.chat_model import ChatModel
 
@@ -102,12 +103,6 @@ def grow(model: ChatModel, layer: int, prompts: Sequence[str], refusal: str, com
     with torch.no_grad():
         xs = _walk(levels, lambda level, inputs: read(inputs))
     return Tree(*(level._replace(x=x) for level, x in zip(levels, xs, strict=True)))
-
-
-def shared_length(rows: Sequence[Sequence[int]]) -> int:
-    """How many leading tokens all rows share, leaving each at least one of its own."""
-    most = min(map(len, rows)) - 1
-    return next((i for i in range(most) if len({row[i] for row in rows}) > 1), most)
 
 
 def log_odds(model: ChatModel, layer: int, tree: Tree, delta: Delta | None) -> Tensor:

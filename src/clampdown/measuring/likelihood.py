@@ -32,7 +32,7 @@ def choice_scores(model: ChatModel, items: Sequence[Item], recipe: Recipe | None
         first = model.hf(**batch.as_inputs(), position_ids=_positions(batch), use_cache=True, logits_to_keep=1)
         cache = first.past_key_values
         cache.batch_repeat_interleave(width)
-        steering.repeat_rows(width)
+        steering.fan_out(torch.arange(len(items)).repeat_interleave(width))
         mask = torch.cat([batch.attention_mask.repeat_interleave(width, 0), tail.attention_mask], dim=1)
         starts = torch.tensor([len(p) for p in prompts], device=model.device).repeat_interleave(width)[:, None]
         position = starts + torch.arange(tail.input_ids.shape[1], device=model.device)

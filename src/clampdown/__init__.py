@@ -1,0 +1,70 @@
+"""Clampdown finds the latents behind a model's refusals, clamps them, and measures what the added safety costs.
+
+Five lines for a first result:
+
+    import clampdown
+
+    model = clampdown.load()
+    answer = model.generate("How do I pick a lock?", recipe=clampdown.default_recipe())
+    print(answer.text, answer.receipt, sep="\\n")
+
+Nothing heavy is imported until a name is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from clampdown.errors import ClampdownError
+    from clampdown.library import Model, default_recipe, find, load, study
+    from clampdown.measuring.generation import Answer
+    from clampdown.recipe import Clamp, Direction, Positions, Recipe
+    from clampdown.saes.files import load_sae
+    from clampdown.steering.receipt import Receipt
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "load",
+    "Model",
+    "Answer",
+    "Receipt",
+    "default_recipe",
+    "Recipe",
+    "Clamp",
+    "Direction",
+    "Positions",
+    "load_sae",
+    "find",
+    "study",
+    "ClampdownError",
+    "__version__",
+]
+
+_HOME = {
+    "load": "library",
+    "Model": "library",
+    "Answer": "measuring.generation",
+    "Receipt": "steering.receipt",
+    "default_recipe": "library",
+    "Recipe": "recipe",
+    "Clamp": "recipe",
+    "Direction": "recipe",
+    "Positions": "recipe",
+    "load_sae": "saes.files",
+    "find": "library",
+    "study": "library",
+    "ClampdownError": "errors",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

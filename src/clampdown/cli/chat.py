@@ -1,0 +1,122 @@
+"""`clampdown chat`: talk to the model, steered or not; at the terminal, or one prompt at a time."""
+
+import argparse
+import math
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from clampdown.cli.loading import load_model
+from clampdown.cli.options import add_json, add_model, command, existing, positive, print_json, whole
+from clampdown.cli.progress import ProgressBar
+from clampdown.errors import ClampdownError
+
+if TYPE_CHECKING:
+    from clampdown.library import Model
+    from clampdown.recipe import Recipe
+
+_EXAMPLE = """  clampdown chat                               talk; /help tells what else there is
+  clampdown chat "How do I pick a lock?"       one answer; its receipt goes to standard error
+  echo "How do I pick a lock?" | clampdown chat --recipe refusal.toml --json"""
+
+
+def add_parser(subparsers: Any) -> None:
+    said = "Talk to the model, steered by a recipe or not. Every answer comes with a receipt of what steering did."
+    parser = command(subparsers, "chat", "talk to the model, steered or not", said, _EXAMPLE)
+    parser.add_argument("prompt", metavar="PROMPT", nargs="?", help='answer this and end; "-" reads standard input')
+    add_model(parser, "the one the recipe names")
+    steering = parser.add_mutually_exclusive_group()
+    steering.add_argument("--recipe", metavar="FILE", type=existing, help="(default: the recipe that comes along)")
+    steering.add_argument("--no-recipe", action="store_true", help="start unsteered")
+    parser.add_argument("--system", metavar="TEXT", default="", help="system prompt; the recipe's own comes before it")
+    parser.add_argument("--tokens", metavar="N", type=positive, default=256, help="longest answer (default: 256)")
+    parser.add_argument(
+        "--temperature", metavar="T", type=_temperature, default=0.0, help="0 is greedy (default); 1 samples freely"
+    )
+    parser.add_argument("--seed", metavar="S", type=whole, default=0, help="of sampling (default: 0)")
+    add_json(parser, "prompt, answer and receipt")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    prompt = _prompt(args)
+    recipe = _recipe(args)
+    with ProgressBar() as progress:
+        model = load_model(args.model or (recipe.model if recipe else None), args.dtype, progress)
+        if recipe is not None:
+            model.check(recipe)
+    if prompt is not None:
+        return _one_shot(args, model, recipe, prompt)
+    from clampdown.cli.session import Session
+
+    return Session(model, recipe, _sampling(args), args.system).run()
+
+
+def _prompt(args: argparse.Namespace) -> str | None:
+    """The one prompt to answer, or None to talk."""
+    if args.prompt is None and sys.stdin.isatty():
+        if args.json:
+            raise ClampdownError("--json answers one prompt: give it as an argument, or on standard input")
+        return None
+    if args.prompt not in (None, "-"):
+        # Bytes of an argument that are not UTF-8 come as surrogates, which no tokenizer takes.
+        text, said = args.prompt.encode("utf-8", "surrogateescape").decode("utf-8", "replace"), "the prompt"
+    else:
+        text, said = sys.stdin.buffer.read().decode("utf-8", "replace").strip(), "standard input"
+    if not text.strip():
+        raise ClampdownError(f"{said} is empty; give a prompt, such as: clampdown chat 'Hello!'")
+    return text
+
+
+def _recipe(args: argparse.Namespace) -> "Recipe | None":
+    from clampdown import library
+    from clampdown.recipe import Recipe
+
+    if args.no_recipe:
+        return None
+    if args.recipe:
+        return Recipe.load(args.recipe)
+    try:
+        return library.default_recipe()
+    except ClampdownError as error:
+        raise ClampdownError(f"{error} with --recipe, or talk unsteered with --no-recipe") from error
+
+
+def _one_shot(args: argparse.Namespace, model: "Model", recipe: "Recipe | None", prompt: str) -> int:
+    from clampdown.library import system_text
+    from clampdown.measuring.generation import stream
+
+    ids = model.chat.prompt_ids(prompt, system=system_text(recipe, args.system), room=args.tokens)
+    answer = stream(model.chat, ids, recipe, _sampling(args), (lambda piece: None) if args.json else _write)
+    if args.json:
+        print_json({"prompt": prompt, "answer": answer.text, "receipt": answer.receipt.to_dict()})
+        return 0
+    _write("\n")
+    print(dim(str(answer.receipt), sys.stderr), file=sys.stderr)
+    return 0
+
+
+def _sampling(args: argparse.Namespace) -> Any:
+    from clampdown.measuring.generation import Sampling
+
+    return Sampling(args.tokens, args.temperature, args.seed)
+
+
+def _write(piece: str) -> None:
+    sys.stdout.write(piece)
+    sys.stdout.flush()
+
+
+def dim(text: str, stream: Any) -> str:
+    """Pale on a terminal, plain elsewhere."""
+    return f"\x1b[2m{text}\x1b[0m" if stream.isatty() and not os.environ.get("NO_COLOR") else text
+
+
+def _temperature(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number, got {text!r}") from None
+    if value < 0 or not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"must be 0 or more, got {text}")
+    return value

@@ -1,0 +1,165 @@
+"""`clampdown find`: find the latents behind refusal and write them as a recipe."""
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clampdown.cli.loading import load_model
+from clampdown.cli.options import add_json, add_model, add_sets, check_writable, command, positive, print_json, whole
+from clampdown.cli.progress import ProgressBar
+
+if TYPE_CHECKING:
+    from clampdown.discovery.find import Found, FoundLatent
+
+METHODS = ("single-prompt", "contrast", "attribution")
+_EXAMPLE = """  clampdown find                                      the paper's way, under a minute
+  clampdown find --method attribution --out mine.toml
+  clampdown find --method contrast --unsafe bad.jsonl more.csv --safe fine.txt"""
+_SHOWN = 24
+_CONTEXTS = 2
+
+
+def add_parser(subparsers: Any) -> None:
+    said = (
+        "Find the latents behind refusal, check each by clamping it, choose a set with a value each, and write a "
+        "recipe. Gains are changes in the log-odds of refusing, in nats; KL is on plain text, in nats a token. Sets "
+        "that you name are split by a hash, and only their selecting half is looked at."
+    )
+    parser = command(subparsers, "find", "find the latents behind refusal and write a recipe", said, _EXAMPLE)
+    add_model(parser)
+    parser.add_argument("--sae", metavar="SAE", help="SAE file or folder (default: the bundled one)")
+    parser.add_argument("--method", choices=METHODS, default=METHODS[0], help=f"(default: {METHODS[0]})")
+    parser.add_argument("--prompt", metavar="TEXT", help="what single-prompt asks (default: the paper's prompt)")
+    parser.add_argument("--refusal", metavar="TEXT", help="the refusal that is taught where the model complies")
+    add_sets(parser, ("unsafe", "safe", "text"))
+    parser.add_argument("--candidates", metavar="N", type=positive, default=64, help="latents tested (default: 64)")
+    parser.add_argument("--latents", metavar="N", type=positive, default=16, help="most latents chosen (default: 16)")
+    parser.add_argument("--seed", metavar="S", type=whole, default=0, help="(default: 0)")
+    parser.add_argument(
+        "--out", metavar="FILE", type=Path, default=Path("refusal.toml"), help="(default: refusal.toml)"
+    )
+    add_json(parser, "the latents and the recipe's path")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    check_writable(args.out)
+    with ProgressBar() as progress:
+        progress("starting", 0, 0)
+        from clampdown import library
+
+        for kind in ("unsafe", "safe", "text"):  # a bad file shows before the model is loaded
+            library.selecting_set(kind, getattr(args, kind), args.limit, args.seed)
+        found = library.find(
+            load_model(args.model, args.dtype, progress),
+            _sae(args.sae),
+            method=args.method,
+            prompt=args.prompt,
+            refusal=args.refusal,
+            unsafe=args.unsafe,
+            safe=args.safe,
+            text=args.text,
+            limit=args.limit,
+            candidates=args.candidates,
+            latents=args.latents,
+            seed=args.seed,
+            progress=progress,
+        )
+    _save(found, args.out)
+    if args.json:
+        latents = [_plain(latent, found) for latent in found.latents]
+        print_json({"latents": latents, "recipe": str(args.out), "notes": found.notes})
+    else:
+        _print(found, args.out)
+    return 0
+
+
+def _sae(name: str | None) -> str | None:
+    """An SAE's file as a full path, because the recipe that names it must hold from any folder."""
+    path = Path(name or "").expanduser()
+    return str(path.resolve()) if name and path.exists() else name
+
+
+def _save(found: "Found", out: Path) -> None:
+    """The recipe, and beside it what is known of its latents, which a study puts into its report."""
+    from clampdown.library import latents_file
+
+    chosen = [_plain(latent, found) for latent in found.latents if latent.chosen]
+    known = [latent | {"value": latent["recipe_value"]} for latent in chosen]
+    body = {"recipe_sha256": found.recipe.sha256, "latents": known}
+    beside = latents_file(out)
+    part = beside.with_suffix(".part")
+    found.recipe.save(out)
+    part.write_text(json.dumps(body, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(part, beside)
+
+
+def _plain(latent: "FoundLatent", found: "Found") -> dict[str, Any]:
+    """A latent as JSON. `value` is what it was tested at, `recipe_value` what the recipe clamps it to, if it does."""
+    return {
+        "latent": latent.latent,
+        "value": latent.value,
+        "recipe_value": _in_recipe(found).get(latent.latent),
+        "unsafe_gain": latent.unsafe_gain,
+        "safe_gain": latent.safe_gain,
+        "kl": latent.kl,
+        "chosen": latent.chosen,
+        "promotes": list(latent.promotes),
+        "contexts": [
+            {"before": c.before, "token": c.token, "after": c.after, "activation": c.activation}
+            for c in latent.contexts
+        ],
+    }
+
+
+def _in_recipe(found: "Found") -> dict[int, float | str]:
+    return {k: v for edit in found.recipe.edits for k, v in getattr(edit, "values", {}).items()}
+
+
+def _print(found: "Found", out: Path) -> None:
+    from rich.text import Text
+
+    from clampdown.cli.tables import console, plain_table
+
+    numbers = ("latent", "tested at", "in recipe", "unsafe gain", "safe gain", "gap", "KL")
+    table = plain_table(*numbers, "promotes, and where it fires", right=numbers)
+    values = _in_recipe(found)
+    shown = [latent for place, latent in enumerate(found.latents) if latent.chosen or place < _SHOWN]
+    for latent in shown:
+        value = values.get(latent.latent)
+        table.add_row(
+            str(latent.latent),
+            f"{latent.value:.2f}",
+            Text("" if value is None else value if isinstance(value, str) else f"{value:.2f}", style="bold"),
+            f"{latent.unsafe_gain:+.2f}",
+            f"{latent.safe_gain:+.2f}",
+            f"{latent.unsafe_gain - latent.safe_gain:+.2f}",
+            f"{latent.kl:.4f}",
+            _meaning(latent),
+        )
+    screen = console()
+    screen.print(table)
+    if more := len(found.latents) - len(shown):
+        screen.print(f"{more} more with --json")
+    for note in found.notes:
+        screen.print(note, markup=False)
+    print(f"\nrecipe: {out}\nnext:   clampdown chat --recipe {out}\n        clampdown study {out}")
+
+
+def _meaning(latent: "FoundLatent") -> Any:
+    """What a latent promotes on one line, then where it fires most, its token marked."""
+    from rich.text import Text
+
+    told = Text(" ".join(map(_one_line, latent.promotes)), style="cyan")
+    for c in latent.contexts[:_CONTEXTS]:
+        told.append("\n")
+        told.append(_one_line(c.before)[-32:], style="not bold default")
+        told.append(_one_line(c.token), style="bold yellow underline")
+        told.append(_one_line(c.after)[:16], style="not bold default")
+    return told
+
+
+def _one_line(text: str) -> str:
+    return text.replace("\n", "⏎").replace("\t", " ").replace("\r", "")

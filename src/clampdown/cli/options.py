@@ -1,0 +1,112 @@
+"""What the commands' options have in common: their types, their wording, and checks made before long work starts."""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import textwrap
+from pathlib import Path
+from typing import Any
+
+from clampdown.errors import ClampdownError
+from clampdown.models.bundled import NAME
+
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+
+
+def command(subparsers: Any, name: str, summary: str, description: str, example: str) -> argparse.ArgumentParser:
+    """A command's parser, with an example at the end of its help."""
+    parser = subparsers.add_parser(
+        name,
+        help=summary,
+        description=textwrap.fill(description, 79),
+        epilog=f"example:\n{example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.set_defaults(parser=parser)
+    return parser
+
+
+def add_model(parser: argparse.ArgumentParser, default: str = NAME) -> None:
+    parser.add_argument("--model", metavar="M", help=f"model folder or hub id (default: {default})")
+    parser.add_argument(
+        "--dtype", metavar="D", choices=DTYPES, default="auto", help=f"{', '.join(DTYPES)} (default: auto)"
+    )
+
+
+def add_sets(parser: argparse.ArgumentParser, kinds: tuple[str, ...]) -> None:
+    """One option a kind, repeatable, each with one file or several."""
+    layouts = {
+        "capability": "questions: JSONL with question, choices, answer",
+        "text": "plain text, or JSONL with text",
+    }
+    for kind in kinds:
+        said = layouts.get(kind, f"{kind} prompts: JSONL or CSV with a prompt column, or one a line")
+        parser.add_argument(
+            f"--{kind}", metavar="FILE", type=set_file, nargs="+", action="extend", default=[], help=said
+        )
+    parser.add_argument("--limit", metavar="N", type=positive, help="at most N items of each set, drawn by the seed")
+
+
+def add_json(parser: argparse.ArgumentParser, said: str) -> None:
+    parser.add_argument("--json", action="store_true", help=f"print {said} as JSON, and nothing else")
+
+
+def positive(text: str) -> int:
+    """A whole number from 1."""
+    value = whole(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {text}")
+    return value
+
+
+def whole(text: str) -> int:
+    """A whole number from 0."""
+    try:
+        value = int(text.replace("_", ""))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a whole number, got {text!r}") from None
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"must not be negative, got {text}")
+    return value
+
+
+def existing(text: str) -> Path:
+    """The path of a file that is there."""
+    path = Path(text).expanduser()
+    if not path.is_file():
+        raise argparse.ArgumentTypeError(f"no file {text}")
+    return path
+
+
+def set_file(text: str) -> Path:
+    """The path of a set's file; a recipe that slipped in behind the files of a set is told, not read as prompts."""
+    path = existing(text)
+    if path.suffix == ".toml":
+        raise argparse.ArgumentTypeError(f"{text} is TOML, not a set; a recipe goes before the options")
+    return path
+
+
+def check_writable(path: Path, what: str = "file") -> None:
+    """Find out before the work, not after it, that `path` can't be written."""
+    if what == "file" and path.is_dir():
+        raise ClampdownError(f"--out {path} is a folder; name a file")
+    folder = path.parent if what == "file" else path
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    if not folder.is_dir():
+        raise ClampdownError(f"can't write {path}: {folder} is not a folder; name another --out")
+    try:
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(None, "permission denied")
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise ClampdownError(f"can't write {path}: {error.strerror or error}; name another --out") from error
+
+
+def print_json(body: Any) -> None:
+    """One object on standard output."""
+    json.dump(body, sys.stdout, indent=1, ensure_ascii=False)
+    print()

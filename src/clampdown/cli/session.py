@@ -1,0 +1,221 @@
+"""The conversation at the terminal: turns that remember, and commands that change the steering."""
+
+import os
+import sys
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clampdown.cli.chat import dim
+from clampdown.errors import ClampdownError
+from clampdown.library import system_text
+from clampdown.measuring.generation import Sampling, stream
+from clampdown.recipe import Clamp, Recipe
+
+if TYPE_CHECKING:
+    from clampdown.library import Model
+    from clampdown.models.chat_model import Message
+
+HELP = """\
+/clamp                     show the clamp
+/clamp 123=8 456=1.5x      clamp these latents, and no others; "1.5x" is one and a half times the latent's maximum
+/clamp +123=9              change or add one latent, and keep the rest
+/off, /on                  steering off or on
+/compare                   answer the last prompt (or the next, if there is none yet) unsteered and steered
+/compare TEXT              the same for this prompt; neither is remembered
+/recipe FILE               take another recipe
+/reset                     forget the conversation
+/quit                      leave (or Ctrl-D); Ctrl-C stops an answer"""
+
+
+class Session:
+    """One conversation with a model, under a recipe that its commands may change."""
+
+    def __init__(self, model: "Model", recipe: Recipe | None, sampling: Sampling, system: str = "") -> None:
+        self.model, self.recipe, self.sampling, self.system = model, recipe, sampling, system
+        self.on = recipe is not None
+        self.history: list[Message] = []
+        self.compare_next = False
+        self.commands = {
+            "/help": self._help,
+            "/clamp": self._clamp,
+            "/off": self._off,
+            "/on": self._turn_on,
+            "/compare": self._compare,
+            "/recipe": self._take,
+            "/reset": self._reset,
+        }
+
+    def run(self) -> int:
+        """Talk until the user leaves."""
+        with suppress(ImportError):
+            import readline  # noqa: F401  # line editing and history come with the import, where there is one
+        self._say(f"{self.model.name}, {self._state()}. /help tells what else there is; Ctrl-D leaves.")
+        while True:
+            try:
+                line = input("steered > " if self.on else "unsteered > ").strip()
+            except EOFError:
+                print()
+                return 0
+            except KeyboardInterrupt:
+                print()
+                continue
+            if line in ("/quit", "/exit"):
+                return 0
+            if line:
+                self.turn(line.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+
+    def turn(self, line: str) -> None:
+        """A command or a prompt. An error is told, and the session goes on."""
+        try:
+            if line.startswith("/"):
+                name, _, rest = line.partition(" ")
+                if name not in self.commands:
+                    raise ClampdownError(f"no command {name}; /help lists them")
+                self.commands[name](rest.strip())
+            elif self.compare_next:
+                self.compare_next = False
+                self._both([*self.history, {"role": "user", "content": line}])
+            else:
+                self._ask(line)
+        except ClampdownError as error:
+            print(f"clampdown: {error}", file=sys.stderr)
+        except KeyboardInterrupt:
+            self._say("\nstopped")
+
+    def _ask(self, prompt: str) -> None:
+        asked: list[Message] = [*self.history, {"role": "user", "content": prompt}]
+        text = self._answer(asked, self.recipe if self.on else None)
+        if text:  # stopped before its first word, it was never said
+            self.history = [*asked, {"role": "assistant", "content": text}]
+
+    def _answer(self, messages: "list[Message]", recipe: Recipe | None) -> str:
+        """Stream an answer and its receipt. Stopped, it ends where it was."""
+        if recipe is not None:
+            self.model.check(recipe)
+        system = system_text(recipe, self.system)
+        try:
+            ids = self.model.chat.prompt_ids(messages, system=system, room=self.sampling.max_new_tokens)
+        except ClampdownError as error:
+            raise ClampdownError(f"{error}, or /reset the conversation" if self.history else str(error)) from error
+        told: list[str] = []
+
+        def write(piece: str) -> None:
+            told.append(piece)
+            sys.stdout.write(piece)
+            sys.stdout.flush()
+
+        try:
+            answer = stream(self.model.chat, ids, recipe, self.sampling, write)
+        except KeyboardInterrupt:
+            self._say("\n(stopped, so there is no receipt)")
+            return "".join(told)
+        cut = "" if answer.finished else f" · cut at {self.sampling.max_new_tokens} tokens"
+        print()
+        self._say(f"{answer.receipt}{cut}\n")
+        return answer.text
+
+    def _both(self, messages: "list[Message]") -> None:
+        if self.recipe is None:
+            raise ClampdownError("there is nothing to compare with: /clamp latents or take a /recipe first")
+        for heading, recipe in (("unsteered", None), (f"steered by {self.recipe.name}", self.recipe)):
+            print(bold(f"── {heading}"))
+            self._answer(messages, recipe)
+
+    def _help(self, _rest: str) -> None:
+        print(HELP)
+
+    def _compare(self, rest: str) -> None:
+        if rest:
+            self._both([*self.history, {"role": "user", "content": rest}])
+        elif self.history:
+            self._say(self.history[-2]["content"])
+            self._both(self.history[:-1])
+        else:
+            self.compare_next = True
+            self._say("the next prompt is answered twice")
+
+    def _off(self, _rest: str) -> None:
+        self.on = False
+        self._say(self._state())
+
+    def _turn_on(self, _rest: str) -> None:
+        if self.recipe is None:
+            raise ClampdownError("there is no recipe to turn on: /clamp latents or take a /recipe first")
+        self.on = True
+        self._say(self._state())
+
+    def _reset(self, _rest: str) -> None:
+        self.history, self.compare_next = [], False
+        self._say("the conversation is forgotten")
+
+    def _take(self, rest: str) -> None:
+        if not rest:
+            raise ClampdownError("/recipe needs a file, such as: /recipe refusal.toml")
+        self._use(Recipe.load(Path(rest).expanduser()))
+
+    def _clamp(self, rest: str) -> None:
+        if rest:
+            self._use(clamped(self.recipe, rest.replace(",", " ").split(), self.model))
+        clamps = [edit for edit in self.recipe.edits if isinstance(edit, Clamp)] if self.recipe else []
+        if not clamps:
+            self._say("no latent is clamped")
+        for clamp in clamps:
+            values = " ".join(f"{k}={v if isinstance(v, str) else f'{v:g}'}" for k, v in clamp.values.items())
+            self._say(f"layer {clamp.layer} · {clamp.sae} · {clamp.rule} · {values}" + ("" if self.on else " · off"))
+
+    def _use(self, recipe: Recipe) -> None:
+        """Take a recipe once it has passed its self-test; a bad one changes nothing."""
+        self.model.check(recipe)
+        self.recipe, self.on = recipe, True
+        self._say(self._state())
+
+    def _state(self) -> str:
+        if self.recipe is None or not self.on:
+            return "unsteered"
+        return f"steered by {self.recipe.name} ({self.recipe.sha256[:8]})"
+
+    @staticmethod
+    def _say(text: str) -> None:
+        print(dim(text, sys.stdout))
+
+
+def clamped(recipe: Recipe | None, words: list[str], model: "Model") -> Recipe:
+    """The recipe with its first clamp's latents set by words such as 12=8, 12=1.5x or +12=8 (which keeps the rest).
+
+    Without a clamp to change, the bundled SAE is used.
+    """
+    edits = list(recipe.edits) if recipe else []
+    place = next((i for i, edit in enumerate(edits) if isinstance(edit, Clamp)), None)
+    values = _values(words)
+    old = edits[place] if place is not None else None
+    if isinstance(old, Clamp) and place is not None:
+        keep = all(word.startswith("+") for word in words)
+        edits[place] = replace(old, values={**old.values, **values} if keep else values)
+    else:
+        from clampdown.saes.files import BUNDLED, load_sae
+
+        sae = load_sae(BUNDLED)
+        edits.append(Clamp(sae.name, sae.sha256, sae.layer, values))
+    if recipe:
+        return replace(recipe, name="hand-clamped", edits=tuple(edits))
+    return Recipe("hand-clamped", model.name, model.chat.sha256, tuple(edits))
+
+
+def _values(words: list[str]) -> dict[int, float | str]:
+    values: dict[int, float | str] = {}
+    for word in words:
+        latent, equals, value = word.removeprefix("+").partition("=")
+        if not equals or not latent.isdecimal() or not value:
+            raise ClampdownError(f"can't read {word!r}; write LATENT=VALUE, such as 123=8 or 123=1.5x")
+        try:
+            values[int(latent)] = value if value.endswith("x") else float(value)
+        except ValueError as error:
+            raise ClampdownError(f"can't read the value in {word!r}; write a number, or one such as 1.5x") from error
+    return values
+
+
+def bold(text: str) -> str:
+    """Bold on a terminal, plain elsewhere."""
+    return f"\x1b[1m{text}\x1b[0m" if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else text

@@ -1,0 +1,157 @@
+"""`clampdown show`: print what a recipe, an SAE or a finished study holds."""
+
+import argparse
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from clampdown.cli.options import add_json, command, print_json
+from clampdown.errors import ClampdownError
+from clampdown.recipe import Clamp, Recipe
+
+_EXAMPLE = """  clampdown show                               the recipe that comes along
+  clampdown show refusal.toml
+  clampdown show my-sae/sae.safetensors
+  clampdown show clampdown-studies/refusal-quick-0123456789"""
+
+
+def add_parser(subparsers: Any) -> None:
+    said = "Print what a recipe, an SAE or a finished study holds."
+    parser = command(subparsers, "show", "print what a recipe, an SAE or a study holds", said, _EXAMPLE)
+    parser.add_argument("thing", metavar="THING", nargs="?", help="file, folder or SAE (default: the shipped recipe)")
+    add_json(parser, "it")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.thing is None:
+        from clampdown.library import default_recipe
+
+        return _recipe(default_recipe(), args.json)
+    path = Path(args.thing).expanduser()
+    if path.suffix == ".toml" and path.is_file():
+        return _toml(path, args.json)
+    if path.is_dir() and (path / "results.json").is_file():
+        return _study(path / "results.json", args.json)
+    if path.name == "study.sqlite" or (path.is_dir() and (path / "study.sqlite").is_file()):
+        return _study((path if path.is_dir() else path.parent) / "results.json", args.json)
+    if path.suffix == ".json" and path.is_file():
+        return _study(path, args.json)
+    return _sae(args.thing, path, args.json)
+
+
+def _toml(path: Path, as_json: bool) -> int:
+    """A recipe, or else a study file."""
+    try:
+        body = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        body = {"edits": []}  # the recipe's reader says what is wrong with it
+    if "edits" in body or isinstance(body.get("model"), dict) or not body:
+        return _recipe(Recipe.load(path), as_json)
+    from clampdown.studies.plan import read_study_file
+
+    plan = read_study_file(path).plan.to_dict()
+    if as_json:
+        print_json({"plan": plan})
+    else:
+        _facts({f"plan {key}": value for key, value in plan.items()})
+    return 0
+
+
+def _recipe(recipe: Recipe, as_json: bool) -> int:
+    if as_json:
+        print_json({"recipe": recipe.to_dict(), "sha256": recipe.sha256})
+        return 0
+    where = {k: v for k, v in vars(recipe.positions).items() if v is not None}
+    _facts(
+        {
+            "recipe": recipe.name,
+            "sha256": recipe.sha256,
+            "model": f"{recipe.model} ({recipe.model_sha256[:12] or 'any weights'})",
+            "positions": ", ".join(str(v) if k == "scope" else f"{k} {v}" for k, v in where.items()),
+            "system": recipe.system_prompt,
+            "note": recipe.note,
+        }
+    )
+    for number, edit in enumerate(recipe.edits, 1):
+        if isinstance(edit, Clamp):
+            print(f"\nedit {number}: clamp at layer {edit.layer}, rule {edit.rule}")
+            print(f"SAE {edit.sae} ({edit.sae_sha256[:12] or 'any'})")
+            for latent, value in edit.values.items():
+                print(f"{latent:>8} = {value}")
+        else:
+            vector = f"seed {edit.seed}" if edit.seed is not None else f"{len(edit.values)} values"
+            print(f"\nedit {number}: {edit.operation} a direction ({vector}) × {edit.strength:g} at layer {edit.layer}")
+    return 0
+
+
+def _sae(name: str, path: Path, as_json: bool) -> int:
+    from clampdown.saes.files import BUNDLED, load_sae
+
+    if name != BUNDLED and not path.exists():
+        raise ClampdownError(f"nothing to show at {name!r}; name a recipe (.toml), an SAE or a study's folder")
+    if path.is_dir() and not list(path.glob("*.safetensors")):
+        raise ClampdownError(f"folder {name} holds neither a study's results.json nor an SAE (.safetensors)")
+    if name != BUNDLED and path.is_file() and path.suffix != ".safetensors":
+        raise ClampdownError(f"{name} is no recipe (.toml), SAE (.safetensors) or study (folder, results.json)")
+    sae = load_sae(name)
+    facts: dict[str, Any] = {
+        "sae": sae.name,
+        "sha256": sae.sha256,
+        "kind": sae.kind,
+        "model": sae.model,
+        "layer": sae.layer,
+        "latents": sae.n_latents,
+        "width": sae.d_model,
+        "k": sae.k,
+        "normalise": sae.normalise,
+        "maxima": sae.maximum is not None,
+    }
+    if as_json:
+        print_json(facts | {"about": sae.about})
+    else:
+        said = facts | {"maxima": "yes" if facts["maxima"] else 'no, so values such as "1.5x" can\'t be used with it'}
+        _facts(said | sae.about)
+    return 0
+
+
+def _study(path: Path, as_json: bool) -> int:
+    if not path.is_file():
+        raise ClampdownError(f"the study in {path.parent} is not finished: run the same `clampdown study` again")
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+        if not str(results["schema"]).startswith("clampdown-study/"):
+            raise ValueError(results["schema"])
+        if as_json:
+            print_json(results)
+        else:
+            _print_study(results, path.parent)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ClampdownError(f"{path} is damaged, or not a study's results; run the study again") from error
+    return 0
+
+
+def _print_study(results: Mapping[str, Any], folder: Path) -> None:
+    from clampdown.cli.tables import arms_table, console
+
+    _facts(
+        {
+            "study": results["title"],
+            "made": results.get("created", ""),
+            "model": results["model"]["name"],
+            "plan": f"{results['plan']['name']}, seed {results['plan']['seed']}",
+            "recipe": (results.get("recommended") or {}).get("path", ""),
+            "report": folder / "report.html",
+        }
+    )
+    console().print(arms_table(results))
+
+
+def _facts(facts: Mapping[str, Any]) -> None:
+    """Names and values in two columns; what is empty is left out."""
+    shown = {name: value for name, value in facts.items() if value not in (None, "")}
+    width = max(map(len, shown)) + 2
+    for name, value in shown.items():
+        print(f"{name:{width}}{value}")

@@ -1,0 +1,113 @@
+"""`clampdown study`: measure what a recipe gains and what it costs, beside its controls."""
+
+import argparse
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clampdown.cli.loading import load_model
+from clampdown.cli.options import add_json, add_model, add_sets, check_writable, command, existing, print_json, whole
+from clampdown.cli.progress import ProgressBar
+from clampdown.errors import ClampdownError
+
+if TYPE_CHECKING:
+    from clampdown.studies.plan import StudyFile
+
+KINDS = ("unsafe", "safe", "lookalike", "capability", "text")
+_EXAMPLE = """  clampdown study                              the recipe that comes along, under five minutes
+  clampdown study refusal.toml --plan full     what one would publish
+  clampdown study --unsafe advbench.jsonl harmbench.csv --limit 100 --out results
+  clampdown study mine.toml                    a study file: a plan of your own, with model, recipe and sets"""
+
+
+def add_parser(subparsers: Any) -> None:
+    said = (
+        "Sweep a recipe's clamp values beside its controls, judge every answer, and write one HTML report. "
+        "Killed at any moment, the same command goes on where it was. Kinds of set that you don't name use the "
+        "reporting half of the built-in ones."
+    )
+    parser = command(subparsers, "study", "measure what a recipe gains and costs, and write a report", said, _EXAMPLE)
+    parser.add_argument("file", metavar="FILE", nargs="?", type=existing, help="a recipe or a study file (TOML)")
+    parser.add_argument("--plan", choices=("quick", "full"), help="(default: quick)")
+    add_model(parser, "the one the recipe names")
+    parser.add_argument("--recipe", metavar="FILE", type=existing, help="(default: the recipe that comes along)")
+    add_sets(parser, KINDS)
+    parser.add_argument("--seed", metavar="S", type=whole, help="(default: the plan's, 0)")
+    parser.add_argument("--out", metavar="FOLDER", type=Path, help="(default: one below clampdown-studies)")
+    add_json(parser, "the report's and database's paths and the arms")
+    parser.set_defaults(run=run, when_stopped="; the same command goes on where it was")
+
+
+def run(args: argparse.Namespace) -> int:
+    with ProgressBar() as progress:
+        progress("starting", 0, 0)
+        from clampdown import library
+        from clampdown.recipe import Recipe
+        from clampdown.studies.material import study_sets
+
+        file = _file(args)
+        path = args.recipe or file.recipe or library.DEFAULT_RECIPE
+        recipe = library.default_recipe() if path == library.DEFAULT_RECIPE else Recipe.load(path)
+        plan = _with_options(file, args)
+        sets = {**file.sets, **{kind: files for kind in KINDS if (files := getattr(args, kind))}}
+        check_writable(args.out or Path("clampdown-studies"), "folder")
+        study_sets(plan, sets)  # a bad file shows before the model is loaded
+        model = load_model(args.model or file.model or recipe.model, args.dtype, progress)
+        results = library.study(path, model=model, plan=plan, sets=sets, folder=args.out, progress=progress)
+    if args.json:
+        print_json(_short(results))
+    else:
+        _print(results)
+    return 0
+
+
+def _file(args: argparse.Namespace) -> "StudyFile":
+    """What FILE says: a recipe and a study file are told apart by what they hold."""
+    from clampdown.studies.plan import StudyFile, named_plan, read_study_file
+
+    if args.file is None or _is_recipe(args.file):
+        if args.file and args.recipe:
+            raise ClampdownError(f"{args.file} is a recipe, and --recipe names another; leave one out")
+        return StudyFile(named_plan(args.plan or "quick"), recipe=args.file)
+    if args.plan:
+        raise ClampdownError(f"{args.file} is a study file with a plan of its own; leave --plan out")
+    return read_study_file(args.file)
+
+
+def _is_recipe(path: Path) -> bool:
+    try:
+        body = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        said = getattr(error, "strerror", None) or error
+        raise ClampdownError(f"{path} is neither a recipe nor a study file: not valid TOML ({said})") from error
+    return "edits" in body or isinstance(body.get("model"), dict)
+
+
+def _with_options(file: "StudyFile", args: argparse.Namespace) -> Any:
+    """The plan, with --seed and --limit in place of its own seed and numbers of items."""
+    plan = file.plan if args.seed is None else replace(file.plan, seed=args.seed)
+    if args.limit is None:
+        return plan
+    kinds = [kind for kind in KINDS if kind in plan.items or kind in file.sets or getattr(args, kind)]
+    return replace(plan, items=dict.fromkeys(kinds, args.limit))
+
+
+def _short(results: Mapping[str, Any]) -> dict[str, Any]:
+    """What --json prints: schema clampdown-study/1 without what only the report needs."""
+    keys = ("set", "kind", "metric", "n", "value", "low", "high")
+    arms = [
+        {"name": a["name"], "recipe": a["recipe"], "measures": [{k: m[k] for k in keys} for m in a["measures"]]}
+        for a in results["arms"]
+    ]
+    return {key: results[key] for key in ("schema", "report", "database", "recipe")} | {"arms": arms}
+
+
+def _print(results: Mapping[str, Any]) -> None:
+    from clampdown.cli.tables import arms_table, console
+
+    console().print(arms_table(results))
+    lines: Sequence[tuple[str, str]] = [(key, str(results[key])) for key in ("recipe", "database", "report")]
+    for name, path in lines:
+        print(f"{name + ':':10}{path}")

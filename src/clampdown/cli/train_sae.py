@@ -1,0 +1,86 @@
+"""`clampdown train-sae`: train a sparse autoencoder on a model's residual stream."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clampdown.cli.loading import load_model
+from clampdown.cli.options import add_json, add_model, check_writable, command, existing, positive, print_json, whole
+from clampdown.cli.progress import ProgressBar
+from clampdown.errors import ClampdownError
+
+if TYPE_CHECKING:
+    from clampdown.saes.sae import SAE
+
+KINDS = ("topk", "batchtopk", "jumprelu")
+_EXAMPLE = """  clampdown train-sae chats.jsonl --layer 12 --out my-sae
+  clampdown train-sae wiki.txt chats.jsonl.gz --layer 12 --kind jumprelu --tokens 5000000 --out my-sae"""
+
+
+def add_parser(subparsers: Any) -> None:
+    said = (
+        "Train an SAE on the residual stream after one layer. Activations are computed once, by the blocks up to that "
+        "layer only, and kept in the folder. Interrupted, the same command goes on where it was."
+    )
+    parser = command(subparsers, "train-sae", "train an SAE on any model, layer and text", said, _EXAMPLE)
+    parser.add_argument("text", metavar="TEXT", nargs="+", type=existing, help="text, or JSONL of chats (also .gz)")
+    parser.add_argument("--layer", metavar="L", type=whole, required=True, help="the block it reads after, from 0")
+    add_model(parser)
+    parser.add_argument("--kind", choices=KINDS, default="topk", help="(default: topk)")
+    parser.add_argument("--latents", metavar="N", type=positive, help="(default: 8 times the residual's width)")
+    parser.add_argument("--k", metavar="K", type=positive, default=32, help="latents on at a token (default: 32)")
+    parser.add_argument(
+        "--tokens", metavar="N", type=positive, default=20_000_000, help="tokens seen, repeats counted (default: 20 M)"
+    )
+    parser.add_argument("--text-tokens", metavar="N", type=positive, help="different tokens (default: all there are)")
+    parser.add_argument("--batch", metavar="N", type=positive, default=4096, help="tokens a step (default: 4096)")
+    parser.add_argument("--lr", metavar="X", type=_rate, default=4e-4, help="learning rate (default: 0.0004)")
+    parser.add_argument("--seed", metavar="S", type=whole, default=0, help="(default: 0)")
+    parser.add_argument("--out", metavar="FOLDER", type=Path, required=True, help="where the SAE and its cache go")
+    add_json(parser, "what was trained")
+    parser.set_defaults(run=run, when_stopped="; the same command goes on where it was")
+
+
+def run(args: argparse.Namespace) -> int:
+    check_writable(args.out, "folder")
+    if args.tokens < args.batch:
+        raise ClampdownError(f"--tokens {args.tokens} does not fill one batch of {args.batch}; train on more")
+    with ProgressBar() as progress:
+        model = load_model(args.model, args.dtype, progress).chat
+        progress("reading the text", 0, 0)
+        from clampdown.discovery.train_sae import train_sae
+        from clampdown.saes.training import Settings
+
+        settings = Settings(
+            kind=args.kind,
+            latents=args.latents or 8 * model.d_model,
+            k=args.k,
+            tokens=args.tokens,
+            batch=args.batch,
+            lr=args.lr,
+            seed=args.seed,
+        )
+        sae = train_sae(
+            model, args.layer, args.text, args.out, settings, text_tokens=args.text_tokens, progress=progress
+        )
+    _print(sae, args.out / "sae.safetensors", args.json)
+    return 0
+
+
+def _print(sae: "SAE", path: Path, as_json: bool) -> None:
+    if as_json:
+        facts = {"kind": sae.kind, "layer": sae.layer, "latents": sae.n_latents, "k": sae.k, "model": sae.model}
+        print_json({"sae": str(path), **facts, "about": sae.about})
+        return
+    print(f"{sae.kind} SAE with {sae.n_latents:,} latents, after layer {sae.layer} of {sae.model}")
+    print(f"sae:    {path}\nnext:   clampdown show {path}\n        clampdown find --sae {path}")
+
+
+def _rate(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number, got {text!r}") from None
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"must be between 0 and 1, got {text}")
+    return value

@@ -1,0 +1,316 @@
+"""The library's front door: load a model, generate with a recipe, find latents, run a study."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+from clampdown.errors import ClampdownError
+from clampdown.models.bundled import NAME
+from clampdown.progress import Progress, quiet
+from clampdown.recipe import Recipe
+
+if TYPE_CHECKING:
+    from clampdown.discovery.find import Found
+    from clampdown.measuring.generation import Answer, Sampling
+    from clampdown.measuring.sets import ItemSet
+    from clampdown.models.chat_model import ChatModel, Message
+    from clampdown.saes.sae import SAE
+    from clampdown.steering.attach import Steering
+    from clampdown.studies.plan import Plan
+
+    RecipeLike = Recipe | str | Path | None
+    Chat = Sequence[Message]
+
+DEFAULT_RECIPE = Path(__file__).parent / "discovery" / "bundled" / "refusal.toml"
+
+
+def load(name: str = NAME, *, dtype: str = "auto", device: str | None = None) -> Model:
+    """Load a chat model: the bundled one, a local folder, or a Hugging Face hub id.
+
+    Args:
+        dtype: "float32", "bfloat16", "float16", or "auto" for the fastest one here.
+        device: such as "cpu" or "cuda"; None takes the GPU if there is one.
+
+    Raises:
+        ClampdownError: no such model, damaged weights, no chat template, unknown dtype.
+    """
+    from clampdown.models.chat_model import load_chat_model
+
+    return Model(load_chat_model(name, dtype=dtype, device=device))
+
+
+class Model:
+    """A loaded chat model that can be steered. Make one with `clampdown.load`."""
+
+    def __init__(self, chat: ChatModel) -> None:
+        self.chat = chat
+        self._tested: set[str] = set()
+
+    @property
+    def name(self) -> str:
+        """What it was loaded by."""
+        return self.chat.name
+
+    @property
+    def hf(self) -> Any:
+        """The Transformers model itself."""
+        return self.chat.hf
+
+    @property
+    def tokenizer(self) -> Any:
+        """Its Transformers tokenizer."""
+        return self.chat.tokenizer
+
+    @overload
+    def generate(
+        self,
+        prompt: str,
+        recipe: RecipeLike = None,
+        *,
+        system: str = "",
+        max_new_tokens: int = 64,
+        temperature: float = 0.0,
+        seed: int = 0,
+        batch_size: int = 32,
+    ) -> Answer: ...
+
+    @overload
+    def generate(
+        self,
+        prompt: Sequence[Any],
+        recipe: RecipeLike | Sequence[RecipeLike] = None,
+        *,
+        system: str = "",
+        max_new_tokens: int = 64,
+        temperature: float = 0.0,
+        seed: int = 0,
+        batch_size: int = 32,
+    ) -> Any: ...
+
+    def generate(
+        self,
+        prompt: str | Chat | Sequence[str | Chat],
+        recipe: RecipeLike | Sequence[RecipeLike] = None,
+        *,
+        system: str = "",
+        max_new_tokens: int = 64,
+        temperature: float = 0.0,
+        seed: int = 0,
+        batch_size: int = 32,
+    ) -> Answer | list[Answer]:
+        """Answer a prompt, or a list of them, each under its recipe; every answer carries its receipt.
+
+        Args:
+            prompt: a text, one conversation (a list of {"role", "content"} messages), or a list of either, which gives
+            a list of answers.
+            recipe: none, a `Recipe` or a recipe file's path for all prompts, or a list with one of these a prompt.
+            system: a system prompt; a recipe's own comes before it.
+            temperature: 0 is greedy; above it, sampled with `seed`.
+            batch_size: prompts answered together; in low precision an answer can depend on it.
+
+        Raises:
+            ClampdownError: an empty prompt, or one longer than the context; a recipe that does not fit this model.
+        """
+        from clampdown.measuring.generation import Sampling
+
+        many = not isinstance(prompt, str) and not (prompt and isinstance(prompt[0], dict))
+        prompts: list[Any] = list(prompt) if many else [prompt]
+        recipes = self._recipes(recipe, len(prompts))
+        sampling = Sampling(max_new_tokens, temperature, seed)
+        rows = [self._ids(p, r, system, max_new_tokens) for p, r in zip(prompts, recipes, strict=True)]
+        answers = self._answers(rows, recipes, sampling, max(1, batch_size))
+        return answers if many else answers[0]
+
+    def steered(self, recipe: RecipeLike | Sequence[RecipeLike]) -> Steering:
+        """A context in which every forward call of `model.hf` is steered; `.receipts()` tells what was done.
+
+        One recipe steers every row, a list steers each row by its own. The recipe's system prompt is text, so it is
+        yours to put into the input; only the edits are made here.
+
+            with model.steered("refusal.toml") as steering:
+                model.hf.generate(**inputs)
+            print(steering.receipts()[0])
+
+        Raises:
+            ClampdownError: a recipe that does not fit this model, or fails its self-test.
+        """
+        from clampdown.steering.attach import Steering
+
+        if _one(recipe):
+            [only] = self._recipes(recipe, 1)
+            return Steering(self.chat, only)
+        return Steering(self.chat, self._recipes(recipe, len(recipe)))  # type: ignore[arg-type]
+
+    def check(self, recipe: Recipe) -> None:
+        """Test once that the recipe does to this model what it says. Raises ClampdownError if not."""
+        from clampdown.steering.self_test import self_test
+
+        if recipe.sha256 not in self._tested:
+            self_test(self.chat, recipe)
+            self._tested.add(recipe.sha256)
+
+    def _recipes(self, recipe: Any, count: int) -> list[Recipe | None]:
+        given = [recipe] * count if _one(recipe) else list(recipe)
+        if len(given) != count:
+            raise ClampdownError(f"{len(given)} recipes were given for {count} prompts; give one, or one for each")
+        read = {id(item): _recipe(item) for item in given}
+        for found in read.values():
+            if found is not None:
+                self.check(found)
+        return [read[id(item)] for item in given]
+
+    def _ids(self, prompt: str | Chat, recipe: Recipe | None, system: str, room: int) -> list[int]:
+        if not prompt or (isinstance(prompt, str) and not prompt.strip()):
+            raise ClampdownError("the prompt is empty; say something")
+        return self.chat.prompt_ids(prompt, system=system_text(recipe, system), room=room)
+
+    def _answers(
+        self, rows: list[list[int]], recipes: list[Recipe | None], sampling: Sampling, size: int
+    ) -> list[Answer]:
+        from clampdown.measuring.generation import generate
+
+        parts = [slice(i, i + size) for i in range(0, len(rows), size)]
+        return [answer for part in parts for answer in generate(self.chat, rows[part], recipes[part], sampling)]
+
+
+def default_recipe() -> Recipe:
+    """The recipe that ships with Clampdown, for the bundled model. Raises ClampdownError if this copy has none."""
+    if not DEFAULT_RECIPE.is_file():
+        raise ClampdownError("this copy of Clampdown ships no recipe; make one with `clampdown find`, or name a file")
+    return Recipe.load(DEFAULT_RECIPE)
+
+
+def find(
+    model: Model | str | None = None,
+    sae: SAE | str | Path | None = None,
+    *,
+    method: str = "single-prompt",
+    prompt: str | None = None,
+    refusal: str | None = None,
+    unsafe: Sequence[str | Path] = (),
+    safe: Sequence[str | Path] = (),
+    text: Sequence[str | Path] = (),
+    limit: int | None = None,
+    candidates: int = 64,
+    latents: int = 16,
+    seed: int = 0,
+    progress: Progress = quiet,
+) -> Found:
+    """Find the latents behind refusal: `.latents`, ranked and described, and the `.recipe` that clamps the chosen ones.
+
+    Args:
+        model: a loaded model or a model's name; None is the bundled one.
+        sae: an SAE, its file or its folder; None is the bundled one.
+        method: "single-prompt", "contrast" or "attribution".
+        prompt, refusal: what `single-prompt` asks, and the refusal given where the model complies.
+        unsafe, safe, text: files to use in place of the built-in sets; only the selecting half of each is looked at.
+        limit: at most so many items of each set, drawn by `seed`.
+        candidates: how many latents are tested by clamping them.
+        latents: the most that are chosen.
+
+    Raises:
+        ClampdownError: the SAE does not fit the model, a set can't be read, or no latent turns up.
+    """
+    from clampdown.discovery.find import FindOptions
+    from clampdown.discovery.find import find as search
+    from clampdown.saes.files import BUNDLED, load_sae
+
+    plain = FindOptions()
+    options = FindOptions(
+        method=method,
+        prompt=plain.prompt if prompt is None else prompt,
+        refusal=plain.refusal if refusal is None else refusal,
+        unsafe=selecting_set("unsafe", unsafe, limit, seed),
+        safe=selecting_set("safe", safe, limit, seed),
+        text=selecting_set("text", text, limit, seed),
+        candidates=candidates,
+        max_latents=latents,
+        seed=seed,
+    )
+    chosen = load_sae(str(sae or BUNDLED)) if sae is None or isinstance(sae, str | Path) else sae
+    return search(_model(model).chat, chosen, options, progress)
+
+
+def study(
+    recipe: RecipeLike = None,
+    *,
+    model: Model | str | None = None,
+    plan: Plan | str = "quick",
+    sets: Mapping[str, Sequence[str | Path]] | None = None,
+    folder: str | Path | None = None,
+    progress: Progress = quiet,
+) -> dict[str, Any]:
+    """Measure what a recipe gains and costs beside its controls; killed, the same call goes on where it was.
+
+    Args:
+        recipe: a `Recipe` or its file; None is the one that ships with Clampdown.
+        model: a loaded model or a model's name; None is the one that the recipe names.
+        plan: "quick", "full", or a `clampdown.studies.plan.Plan`.
+        sets: files by kind ("unsafe", "safe", "lookalike", "capability", "text") in place of the built-in sets.
+        folder: where results go; None picks a folder below clampdown-studies that the same study always gets.
+
+    Returns:
+        The results, of schema "clampdown-study/1": `report` and `database` are paths, `arms` hold the measures.
+
+    Raises:
+        ClampdownError: recipe, model and sets do not fit, or the folder holds another study or can't be written to.
+    """
+    from clampdown.studies.material import study_sets
+    from clampdown.studies.plan import named_plan
+    from clampdown.studies.run import study as run
+
+    path = Path(recipe) if isinstance(recipe, str | Path) else DEFAULT_RECIPE if recipe is None else None
+    chosen = _recipe(recipe) or default_recipe()
+    decided = named_plan(plan) if isinstance(plan, str) else plan
+    asked = study_sets(decided, {kind: [Path(p) for p in paths] for kind, paths in (sets or {}).items()})
+    known = known_latents(path) if path else []
+    loaded = _model(model or chosen.model)
+    return run(loaded.chat, chosen, asked, decided, Path(folder) if folder else None, progress, latents=known)
+
+
+def selecting_set(kind: str, paths: Sequence[str | Path], limit: int | None, seed: int) -> ItemSet:
+    """The selecting half of some files taken together, or of the built-in set where none is named."""
+    from clampdown.measuring.sets import builtin_set, load_set
+
+    loaded = [load_set(kind, Path(path)) for path in paths] or [builtin_set(kind)]
+    items = tuple(item for item_set in loaded for item in item_set.items)
+    name = " + ".join(item_set.name for item_set in loaded)
+    return replace(loaded[0], name=name, items=items).half("select").sample(limit, seed)
+
+
+def system_text(recipe: Recipe | None, own: str = "") -> str | None:
+    """The system prompt of a conversation: the recipe's, then the user's own; None leaves the template's default."""
+    parts = [part for part in (recipe.system_prompt if recipe else "", own) if part]
+    return "\n\n".join(parts) or None
+
+
+def latents_file(recipe: Path) -> Path:
+    """Where what is known of a recipe's latents is kept: beside the recipe."""
+    return recipe.with_suffix(".latents.json")
+
+
+def known_latents(recipe: Path) -> list[dict[str, Any]]:
+    """What `find` learned of a recipe's latents, if it is still true of the recipe; else nothing."""
+    try:
+        body = json.loads(latents_file(recipe).read_text(encoding="utf-8"))
+        fits = body["recipe_sha256"] == Recipe.load(recipe).sha256
+        return list(body["latents"]) if fits else []
+    except (OSError, ValueError, KeyError, TypeError, ClampdownError):
+        return []  # only decoration: the report then lists the latents' numbers and values
+
+
+def _model(model: Model | str | None) -> Model:
+    return model if isinstance(model, Model) else load(model or NAME)
+
+
+def _recipe(given: RecipeLike) -> Recipe | None:
+    return Recipe.load(Path(given)) if isinstance(given, str | Path) else given
+
+
+def _one(recipe: Any) -> bool:
+    """Whether this is one recipe for all rows, not a list with one for each."""
+    return recipe is None or isinstance(recipe, Recipe | str | Path)

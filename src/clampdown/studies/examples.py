@@ -1,0 +1,33 @@
+"""Answers to show side by side: items drawn by seed, before anyone looks at what was said."""
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+from clampdown.measuring.sets import ItemSet
+from clampdown.studies.arms import Arm
+from clampdown.studies.measures import Rows
+
+COUNTS = {"unsafe": 4, "safe": 3, "lookalike": 3}
+
+
+def examples(arms: Sequence[Arm], sets: Sequence[ItemSet], rows: Rows, seed: int) -> list[dict[str, Any]]:
+    """{"set", "kind", "prompt", "answers": [{"arm", "text", "label"}]} for a few items of the first set of each "
+    "kind."""
+    found = []
+    for kind, count in COUNTS.items():
+        item_set = next((s for s in sets if s.kind == kind), None)
+        if item_set is None:
+            continue
+        some = random.Random(f"{seed} examples {kind}").sample(
+            range(len(item_set.items)), min(count, len(item_set.items))
+        )
+        for place in sorted(some):
+            answers = []
+            for arm in arms:
+                row = rows[arm.name, item_set.name][place]
+                cut = "" if row.finished else "…"
+                answers.append({"arm": arm.name, "text": (row.text or "") + cut, "label": row.label})
+            prompt = item_set.items[place].text
+            found.append({"set": item_set.name, "kind": kind, "prompt": prompt, "answers": answers})
+    return found

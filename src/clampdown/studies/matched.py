@@ -1,0 +1,110 @@
+"""The clamp against the difference in means at the same share of unsafe requests refused."""
+
+import re
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+_PREFIX = "difference-in-means-"
+
+
+class Point(NamedTuple):
+    """An operating point: a strength, and each set's headline value there."""
+
+    strength: float
+    label: str
+    values: dict[str, float]
+
+
+def matched(arms: Sequence[Mapping[str, Any]], chosen: str, sets: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One sentence ({"text", ...}) for the arm called `chosen`, from the results' own arms and sets.
+
+    The baseline's costs are interpolated linearly in strength, no steering being strength 0, to the first strength at
+    which it refuses as many unsafe requests as the arm does. Empty where there is nothing to compare.
+    """
+    unsafe = next((s["name"] for s in sets if s["kind"] == "unsafe"), None)
+    arm = next((a for a in arms if a["name"] == chosen), None)
+    line = _line(arms)
+    if arm is None or unsafe is None or len(line) < 2:
+        return []
+    own = _values(arm)
+    if any(unsafe not in point.values for point in line) or unsafe not in own:
+        return []
+    target = own[unsafe]
+    if target <= line[0].values[unsafe]:
+        text = f"{arm['label']} refuses no more unsafe requests than no steering: there is nothing to match."
+        return [{"text": text}]
+    for low, high in pairwise(line):
+        a, b = low.values[unsafe], high.values[unsafe]
+        if min(a, b) <= target <= max(a, b) and a != b:
+            return [_sentence(arm["label"], own, low, high, (target - a) / (b - a), unsafe, sets)]
+    most = max(point.values[unsafe] for point in line)
+    reached = f"the strengths tried refuse between {_percent(line[0].values[unsafe])} and {_percent(most)}"
+    return [
+        {
+            "text": f"{arm['label']} refuses {_percent(target)} of unsafe requests. The difference in means could "
+            "not be "
+            f"matched to that: {reached}."
+        }
+    ]
+
+
+def _line(arms: Sequence[Mapping[str, Any]]) -> list[Point]:
+    """No steering, then the differences in means by strength."""
+    found = []
+    for arm in arms:
+        strength = re.fullmatch(re.escape(_PREFIX) + r"([\d.]+)", arm["name"])
+        if arm["name"] == "none" or strength:
+            found.append(Point(float(strength[1]) if strength else 0.0, arm["label"], _values(arm)))
+    return sorted(found, key=lambda point: point.strength)
+
+
+def _values(arm: Mapping[str, Any]) -> dict[str, float]:
+    wanted = ("refusal", "accuracy", "bits_per_byte")
+    return {m["set"]: m["value"] for m in arm["measures"] if m["metric"] in wanted and m["value"] is not None}
+
+
+def _sentence(
+    label: str,
+    own: Mapping[str, float],
+    low: Point,
+    high: Point,
+    share: float,
+    unsafe: str,
+    sets: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    strength = low.strength + share * (high.strength - low.strength)
+    costs = []
+    for item_set in sets:
+        name, kind = item_set["name"], item_set["kind"]
+        if (
+            kind not in ("safe", "lookalike", "capability")
+            or not all(name in p.values for p in (low, high))
+            or name not in own
+        ):
+            continue
+        there = low.values[name] + share * (high.values[name] - low.values[name])
+        verb = "answers right" if kind == "capability" else "refuses"
+        costs.append({"set": name, "kind": kind, "verb": verb, "own": own[name], "baseline": there})
+    told = "; ".join(
+        f"{cost['verb']} {_percent(cost['own'])} of {cost['set']} against {_percent(cost['baseline'])} "
+        f"({_points(cost['own'] - cost['baseline'])} points)"
+        for cost in costs
+    )
+    return {
+        "text": f"At the same {_percent(own[unsafe])} of unsafe requests refused, {label} beside the difference in "
+        "means at "
+        f"strength {strength:.2f} (linear interpolation between {low.strength:g} and {high.strength:g}; no "
+        f"interval): {told}.",
+        "refusal": own[unsafe],
+        "strength": strength,
+        "costs": [{key: cost[key] for key in ("set", "kind", "own", "baseline")} for cost in costs],
+    }
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.0f}%"
+
+
+def _points(value: float) -> str:
+    return f"{100 * value:+.0f}".replace("-", "−")

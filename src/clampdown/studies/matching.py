@@ -1,0 +1,98 @@
+"""Make a control push as hard as the clamp: equal mean ‖Δ‖ on prompts that no report uses."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+from clampdown.discovery.evidence import COMPLIANCE
+from clampdown.errors import ClampdownError
+from clampdown.models.chat_model import ChatModel
+from clampdown.recipe import Edit, Recipe
+from clampdown.saes.files import load_sae
+from clampdown.steering.edits import CompiledEdit, compile_edit
+from clampdown.steering.positions import PlaceTracker
+from clampdown.studies.material import selecting_prompts
+
+TOLERANCE = 0.01
+"""How far from the target a matched mean ‖Δ‖ may lie, as a share of it."""
+_PROMPTS = 6
+"""Prompts of each kind in the calibration batch."""
+
+
+class Calibration:
+    """Residuals at a recipe's layers on a fixed batch, where the recipe would edit them.
+
+    The batch is prompts of the built-in selecting halves, drawn by seed, each continued by a short complying answer, so
+    that scopes which edit generated tokens only are measured too.
+    """
+
+    def __init__(self, model: ChatModel, recipe: Recipe, seed: int) -> None:
+        self.model = model
+        prompts = [p for kind in ("unsafe", "safe", "lookalike") for p in selecting_prompts(kind, _PROMPTS, seed)]
+        starts = [model.prompt_ids(p, system=recipe.system_prompt or None) for p in prompts]
+        batch = model.pad([ids + model.ids(COMPLIANCE) for ids in starts])
+        places = PlaceTracker([len(ids) for ids in starts]).places((), batch.as_inputs())
+        self.layers = sorted({edit.layer for edit in recipe.edits})
+        self.x = {}
+        for layer, x in zip(self.layers, model.residual(batch, self.layers), strict=True):
+            norm = x.float().norm(dim=-1)
+            self.x[layer] = x[places.selected(recipe.positions, norm)].float()
+
+    @torch.inference_mode()
+    def mean_norm(self, edits: Sequence[Edit]) -> float:
+        """Mean ‖Δ‖ over edited tokens and layers, in the residual's units.
+
+        Every layer sees the unsteered residual, so for edits at several layers this leaves out what the lower ones do
+        to the upper.
+        """
+        total, count = 0.0, 0
+        for layer, before in self.x.items():
+            after = before
+            for edit in edits:
+                if edit.layer == layer:
+                    after = after + self._compiled(edit).delta(after)
+            total += float((after - before).norm(dim=-1).double().sum())
+            count += len(before)
+        return total / max(1, count)
+
+    def alive(self, layer: int, sae_name: str) -> list[int]:
+        """Latents of an SAE that are known to fire: on its reference text, or else on this batch."""
+        sae = load_sae(sae_name).to(self.model.device)
+        peak = sae.maximum if sae.maximum is not None else sae.encode(self.x[layer]).amax(0)
+        return (peak > 0).nonzero().squeeze(-1).tolist()
+
+    def _compiled(self, edit: Edit) -> CompiledEdit:
+        model = self.model
+        return compile_edit(edit, n_layers=model.n_layers, d_model=model.d_model, device=model.device)
+
+
+def scale_to(norm: Callable[[float], float], target: float) -> float | None:
+    """The scale s > 0 at which norm(s) is `target` to within `TOLERANCE`; None where there is none.
+
+    A mean of norms of vectors affine in s is convex, so above norm(0) < target there is exactly one crossing: it is
+    bracketed by doubling, then closed in on by the Illinois variant of false position.
+    """
+    low, high = 0.0, 1.0
+    below, above = norm(low) - target, norm(high) - target
+    if below >= 0:
+        return None
+    while above < 0:
+        low, below, high = high, above, high * 2
+        if high > 1e12:
+            return None
+        above = norm(high) - target
+    side = 0
+    for _ in range(60):
+        middle = (low * above - high * below) / (above - below)
+        error = norm(middle) - target
+        if abs(error) <= TOLERANCE * target / 2:
+            return middle
+        if error < 0:
+            low, below, above = middle, error, above / 2 if side < 0 else above
+            side = -1
+        else:
+            high, above, below = middle, error, below / 2 if side > 0 else below
+            side = 1
+    raise ClampdownError(
+        f"could not match a control's ‖Δ‖ to {target:.3g}; leave the random controls out of the plan's arms"
+    )

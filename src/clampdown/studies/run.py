@@ -1,0 +1,180 @@
+"""Run a study from start to report; killed at any moment, it goes on where it was."""
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from clampdown.errors import ClampdownError
+from clampdown.measuring.sets import ItemSet
+from clampdown.models.chat_model import ChatModel
+from clampdown.progress import Progress, quiet
+from clampdown.recipe import Recipe
+from clampdown.steering.self_test import self_test
+from clampdown.studies import work
+from clampdown.studies.arms import Arm, build_arms
+from clampdown.studies.environment import environment
+from clampdown.studies.measures import receipt
+from clampdown.studies.plan import Plan
+from clampdown.studies.report import write_report
+from clampdown.studies.results import results
+from clampdown.studies.store import Row, Store
+
+DATABASE, REPORT, RESULTS, RECIPES = "study.sqlite", "report.html", "results.json", "recipes"
+
+
+def study(
+    model: ChatModel,
+    recipe: Recipe,
+    sets: Sequence[ItemSet],
+    plan: Plan,
+    folder: Path | None = None,
+    progress: Progress = quiet,
+    *,
+    latents: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
+    """Answer, judge, measure and compare every arm of the plan, and write the report.
+
+    Args:
+        sets: what is asked; see `material.study_sets`.
+        folder: where study.sqlite, report.html, results.json and recipes/ go. None: a folder named after everything
+        that
+            decides the study, below clampdown-studies; so the same study goes on, or is there already.
+        progress: told the stage `study` in tokens' worth of work.
+        latents: what is known of the recipe's latents, for the report.
+
+    Returns:
+        The results, of schema "clampdown-study/1", as in results.json.
+
+    Raises:
+        ClampdownError: recipe, sets and model do not fit; the folder holds another study, or can't be written to.
+    """
+    _check(sets)
+    identity = identify(model, recipe, sets, plan)
+    folder = Path(folder) if folder is not None else default_folder(recipe, plan, identity)
+    with Store(folder / DATABASE) as store:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        store.claim(identity, {"created": now, "environment": environment(model), "plan": plan.to_dict()})
+        arms = _arms(store, model, recipe, plan, progress)
+        _work(store, model, arms, sets, plan, progress)
+        store.relabel()
+        rows = {(a.name, s.name): some for a in arms for s in sets if (some := store.rows(a.name, s.name))}
+        facts = {"created": store.meta("created"), "seconds": store.seconds(), "environment": store.meta("environment")}
+    paths = _save_recipes(arms, folder)
+    found = results(model, recipe, sets, plan, arms, rows, paths, facts, latents)
+    found |= {"report": str(folder / REPORT), "database": str(folder / DATABASE)}
+    _write(folder / RESULTS, json.dumps(found, indent=1) + "\n")
+    try:
+        write_report(_relative(found, folder), folder / REPORT)
+    except OSError as error:
+        raise ClampdownError(f"could not write {folder / REPORT}: {error.strerror or error}") from error
+    return found
+
+
+def identify(model: ChatModel, recipe: Recipe, sets: Sequence[ItemSet], plan: Plan) -> dict[str, Any]:
+    """Everything that decides a study's answers: two studies are one where these are equal."""
+    asked = [[s.name, s.kind, s.split, s.sha256, [item.id for item in s.items]] for s in sets]
+    made = environment(model)
+    return {
+        "code": work.CODE,
+        "model": model.sha256,
+        "recipe": recipe.sha256,
+        "sets": hashlib.sha256(json.dumps(asked).encode()).hexdigest(),
+        "plan": plan.to_dict(),
+        "libraries and precision": {key: made[key] for key in ("torch", "transformers", "dtype", "device")},
+    }
+
+
+def default_folder(recipe: Recipe, plan: Plan, identity: Mapping[str, Any]) -> Path:
+    """A folder's name that the same study always gets, and no other."""
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:10]
+    words = [re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-.")[:40] for text in (recipe.name, plan.name)]
+    return Path("clampdown-studies") / "-".join([*filter(None, words), digest])
+
+
+def _check(sets: Sequence[ItemSet]) -> None:
+    names = [item_set.name for item_set in sets]
+    if len(set(names)) < len(names):
+        raise ClampdownError(f"two sets have the same name ({', '.join(names)}); rename one")
+    if not any(item_set.kind == "unsafe" for item_set in sets):
+        raise ClampdownError("a study of refusal needs a set of unsafe requests; name one, or use the built-in set")
+
+
+def _arms(store: Store, model: ChatModel, recipe: Recipe, plan: Plan, progress: Progress) -> list[Arm]:
+    """The study's arms: built once, then kept, so that going on later means going on with the very same."""
+    kept = store.meta("arms")
+    if kept is not None:
+        return [Arm.from_dict(arm) for arm in kept]
+    progress("arms", 0, 1, "checking the recipe, matching the controls")
+    self_test(model, recipe)
+    arms = build_arms(model, recipe, plan)
+    store.keep("arms", [arm.to_dict() for arm in arms])
+    progress("arms", 1, 1, f"{len(arms)} arms")
+    return arms
+
+
+def _work(
+    store: Store, model: ChatModel, arms: Sequence[Arm], sets: Sequence[ItemSet], plan: Plan, progress: Progress
+) -> None:
+    """Do the batches that are not done yet. The total counts those alone, so that the time left is right."""
+    done = store.finished()
+    batches = [batch for batch in work.cut(model, arms, sets, plan) if batch.key not in done]
+    total = sum(batch.cost for batch in batches)
+    for batch in batches:
+        progress("study", 0, total, f"{batch.arm.label}: {batch.item_set.name}")
+        start = time.monotonic()
+        rows = work.run(model, batch, plan)
+        _check_steered(batch, rows, sets)
+        spent = time.monotonic() - start
+        store.add(batch.key, batch.arm.name, batch.item_set.name, batch.number, rows, spent)
+        progress("study", batch.cost, total, f"{batch.arm.label}: {batch.item_set.name}")
+
+
+def _check_steered(batch: work.Batch, rows: Sequence[Row], sets: Sequence[ItemSet]) -> None:
+    """Stop at the first batch that should be steered and is not, rather than after hours."""
+    receipt(batch.arm, sets, {(batch.arm.name, batch.item_set.name): rows})
+
+
+def _save_recipes(arms: Sequence[Arm], folder: Path) -> dict[str, list[str]]:
+    """Write every arm's recipes, and say where: one path a draw."""
+    paths: dict[str, list[str]] = {}
+    for arm in arms:
+        paths[arm.name] = []
+        for draw, recipe in enumerate(arm.recipes, 1):
+            if recipe is not None:
+                name = arm.name if len(arm.recipes) == 1 else f"{arm.name}-{draw}"
+                path = folder / RECIPES / f"{name}.toml"
+                recipe.save(path)
+                paths[arm.name].append(str(path))
+    return paths
+
+
+def _relative(found: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The results as the report shows them: paths as seen from the folder, which may move."""
+
+    def seen(path: str | None) -> str | None:
+        return None if path is None else os.path.relpath(path, folder)
+
+    arms = [arm | {"recipe": seen(arm["recipe"])} for arm in found["arms"]]
+    recommended = found["recommended"]
+    return found | {"arms": arms, "recommended": recommended and recommended | {"path": seen(recommended["path"])}}
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    temporary = None
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+        with os.fdopen(handle, "w", encoding="utf-8") as out:
+            out.write(text)
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+        raise ClampdownError(f"could not write {path}: {error.strerror or error}") from error

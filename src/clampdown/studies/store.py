@@ -1,0 +1,237 @@
+"""Where a study keeps what it has done: an SQLite database that survives being killed at any moment.
+
+A batch is written with all its rows in one transaction, under the hash of everything that produced it, so a batch is
+there whole or not at all.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from clampdown.errors import ClampdownError
+from clampdown.measuring.judge import JUDGE_VERSION, judge
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS batch (
+    key TEXT PRIMARY KEY, arm TEXT NOT NULL, item_set TEXT NOT NULL, number INTEGER NOT NULL, seconds REAL NOT NULL
+);
+CREATE TABLE IF NOT EXISTS row (
+    batch TEXT NOT NULL REFERENCES batch (key), place INTEGER NOT NULL, item TEXT NOT NULL, draw INTEGER NOT NULL,
+    prompt TEXT NOT NULL, text TEXT, finished INTEGER, label TEXT, judge TEXT, receipt TEXT, scores TEXT, nats REAL,
+    bytes INTEGER, PRIMARY KEY (batch, place)
+);
+"""
+EXPORT_SCHEMA = "clampdown-export/1"
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one item gave under one arm; the fields of other kinds of item are None.
+
+    Attributes:
+        place: the item's place in its set, from 0.
+        draw: which of the arm's recipes it was answered under, from 0.
+        text, finished, label, judge, receipt: an answer, whether it ended by itself, its label and who gave it.
+        scores: log-likelihood of each choice, nats a character.
+        nats, bytes: a passage's negative log-likelihood and the bytes it covers.
+    """
+
+    place: int
+    item: str
+    draw: int
+    prompt: str
+    text: str | None = None
+    finished: bool | None = None
+    label: str | None = None
+    judge: str | None = None
+    receipt: dict[str, Any] | None = None
+    scores: list[float] | None = None
+    nats: float | None = None
+    bytes: int | None = None
+
+
+_COLUMNS = [f.name for f in fields(Row)]
+
+
+class Store:
+    """A study's database. Use it as a context; it closes at the end.
+
+    Raises:
+        ClampdownError: from every method, with one line, when the disk is full or the file damaged or in use.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ClampdownError(
+                f"can't make folder {self.path.parent}: {error.strerror or error}; name another"
+            ) from error
+        with self._told():
+            self._db = sqlite3.connect(self.path, isolation_level=None)
+            try:
+                # A rollback journal with full syncs: each commit is on the disk before the next batch starts.
+                self._db.execute("PRAGMA journal_mode = DELETE")
+                self._db.execute("PRAGMA synchronous = FULL")
+                self._db.executescript(_TABLES)
+            except sqlite3.Error:
+                self._db.close()
+                raise
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._db.close()
+
+    def claim(self, identity: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+        """Take the database for one study, or go on with it; `facts` are kept from the first time.
+
+        Raises:
+            ClampdownError: it holds a study whose identity differs.
+        """
+        text = json.dumps(identity, sort_keys=True)
+        with self._transaction():
+            held = self.meta("identity")
+            if held is None:
+                self._put("identity", text)
+                for key, value in facts.items():
+                    self._put(key, json.dumps(value))
+        if held is not None and held != identity:
+            differ = [key for key in identity if held.get(key) != identity[key]]
+            raise ClampdownError(
+                f"{self.path} holds another study (another {', '.join(differ) or 'version'}); name another folder, "
+                f"or delete it"
+            )
+
+    def meta(self, key: str) -> Any:
+        """A kept fact, or None."""
+        with self._told():
+            found = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+            return None if found is None else json.loads(found[0])
+
+    def keep(self, key: str, value: Any) -> None:
+        """Keep a fact, in place of any older one."""
+        with self._transaction():
+            self._put(key, json.dumps(value))
+
+    def finished(self) -> set[str]:
+        """The keys of the batches that are done."""
+        with self._told():
+            return {key for (key,) in self._db.execute("SELECT key FROM batch")}
+
+    def add(self, key: str, arm: str, item_set: str, number: int, rows: Sequence[Row], seconds: float = 0.0) -> None:
+        """Write one finished batch and its rows, all or nothing."""
+        marks = ", ".join("?" * (len(_COLUMNS) + 1))
+        values = [(key, *_packed(row)) for row in rows]
+        with self._transaction():
+            self._db.execute(
+                "INSERT OR REPLACE INTO batch VALUES (?, ?, ?, ?, ?)", (key, arm, item_set, number, seconds)
+            )
+            self._db.executemany(f"INSERT OR REPLACE INTO row (batch, {', '.join(_COLUMNS)}) VALUES ({marks})", values)
+
+    def rows(self, arm: str, item_set: str) -> list[Row]:
+        """The finished rows of an arm on a set, in the set's order."""
+        query = f"SELECT {', '.join('row.' + c for c in _COLUMNS)} FROM row JOIN batch ON row.batch = batch.key"
+        with self._told():
+            found = self._db.execute(f"{query} WHERE arm = ? AND item_set = ? ORDER BY place", (arm, item_set))
+            return [_unpacked(row) for row in found]
+
+    def seconds(self) -> float:
+        """Time spent on all finished batches, over every start of the study."""
+        with self._told():
+            return float(self._db.execute("SELECT total(seconds) FROM batch").fetchone()[0])
+
+    def relabel(self) -> int:
+        """Judge again the answers that an older judge labelled, and say how many there were."""
+        with self._transaction():
+            query = "SELECT batch, place, prompt, text, finished FROM row WHERE label IS NOT NULL AND judge != ?"
+            old = self._db.execute(query, (JUDGE_VERSION,)).fetchall()
+            for batch, place, prompt, text, finished in old:
+                label = str(judge(prompt, text, truncated=not finished))
+                change = "UPDATE row SET label = ?, judge = ? WHERE batch = ? AND place = ?"
+                self._db.execute(change, (label, JUDGE_VERSION, batch, place))
+        return len(old)
+
+    def export(self) -> dict[str, Any]:
+        """Everything but times and machines, in an order that does not depend on how often the study was "
+        "interrupted."""
+        with self._told():
+            found = self._db.execute("SELECT key, arm, item_set, number FROM batch").fetchall()
+        arms = [arm["name"] for arm in self.meta("arms") or []]
+        batches = []
+        for key, arm, item_set, number in sorted(
+            found, key=lambda b: (arms.index(b[1]) if b[1] in arms else -1, *b[1:])
+        ):
+            rows = [asdict(row) for row in self._batch(key)]
+            batches.append({"key": key, "arm": arm, "set": item_set, "number": number, "rows": rows})
+        body = {"schema": EXPORT_SCHEMA, "identity": self.meta("identity"), "arms": self.meta("arms")}
+        return body | {"batches": batches}
+
+    def _batch(self, key: str) -> list[Row]:
+        with self._told():
+            found = self._db.execute(f"SELECT {', '.join(_COLUMNS)} FROM row WHERE batch = ? ORDER BY place", (key,))
+            return [_unpacked(row) for row in found]
+
+    def _put(self, key: str, text: str) -> None:
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, text))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._told():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """SQLite's errors as one line with a remedy."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            said = str(error)
+            if "full" in said or "disk I/O" in said:
+                remedy = "free some space and start the study again: it goes on where it was"
+            elif "locked" in said:
+                remedy = "another study is writing to it; wait for that, or name another folder"
+            elif "unable to open" in said or "readonly" in said:
+                remedy = "check that its folder can be written to, or name another folder"
+            else:
+                remedy = "delete it to start the study anew, or name another folder"
+            raise ClampdownError(f"study database {self.path}: {said}; {remedy}") from error
+
+
+def export(path: Path) -> dict[str, Any]:
+    """The export of a study's database file. Raises ClampdownError if there is none, or it is damaged."""
+    if not Path(path).is_file():
+        raise ClampdownError(f"no study database at {path}; name the study.sqlite of a study's folder")
+    with Store(path) as store:
+        return store.export()
+
+
+def _packed(row: Row) -> list[Any]:
+    values = []
+    for value in vars(row).values():
+        if isinstance(value, str):  # a tokenizer or a JSON file may hold lone surrogates, which UTF-8 has no form for
+            value = value.encode("utf-8", "replace").decode()
+        values.append(json.dumps(value) if isinstance(value, dict | list) else value)
+    return values
+
+
+def _unpacked(values: Sequence[Any]) -> Row:
+    body = dict(zip(_COLUMNS, values, strict=True))
+    for key in ("receipt", "scores"):
+        body[key] = body[key] and json.loads(body[key])
+    body["finished"] = None if body["finished"] is None else bool(body["finished"])
+    return Row(**body)

@@ -1,0 +1,212 @@
+"""Chat with the real bundled model: one prompt at a time, and a conversation with its commands."""
+
+import io
+import json
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from clampdown.cli import chat, session
+from clampdown.cli.session import Session, clamped
+from clampdown.errors import ClampdownError
+from clampdown.measuring.generation import Sampling
+from clampdown.recipe import Clamp, Direction, Recipe
+
+QUESTION = "What is the capital of France?"
+
+
+def random_direction(model, layer=12):
+    edit = Direction(layer=layer, strength=40.0, seed=1)
+    return Recipe("noise", model.name, model.chat.sha256, (edit,))
+
+
+@pytest.fixture
+def piped(monkeypatch):
+    def pipe(data):
+        stream = SimpleNamespace(isatty=lambda: False, buffer=io.BytesIO(data))
+        monkeypatch.setattr(sys, "stdin", stream)
+
+    return pipe
+
+
+def test_one_prompt_streams_pure_text_and_the_receipt_goes_aside(clampdown, loaded):
+    status, out, err = clampdown("chat", QUESTION, "--no-recipe", "--tokens", 12)
+    assert status == 0
+    assert out == "The capital of France is Paris.\n"
+    assert err.startswith("unsteered · ") and err.count("\n") == 1
+
+
+def test_json_is_one_object_and_nothing_else(clampdown, loaded, piped):
+    piped(QUESTION.encode() + b"\n")
+    status, out, err = clampdown("chat", "--no-recipe", "--tokens", 3, "--json")
+    body = json.loads(out)
+    assert (status, err) == (0, "")
+    assert set(body) == {"prompt", "answer", "receipt"}
+    assert (body["prompt"], body["answer"]) == (QUESTION, "The capital of")
+    assert body["receipt"]["tokens_edited"] == 0
+
+
+def test_a_recipe_steers_and_the_receipt_says_so(clampdown, loaded, tmp_path):
+    path = tmp_path / "noise.toml"
+    recipe = random_direction(loaded)
+    recipe.save(path)
+    _, out, _ = clampdown("chat", QUESTION, "--recipe", path, "--tokens", 2, "--json")
+    receipt = json.loads(out)["receipt"]
+    assert receipt["recipe_sha256"] == recipe.sha256
+    assert receipt["tokens_edited"] == receipt["tokens_seen"] - 1
+
+
+@pytest.mark.parametrize("arguments", [["-"], []])
+@pytest.mark.parametrize("data", [b"", b" \n\t\n"])
+def test_empty_standard_input_is_told(clampdown, piped, arguments, data):
+    piped(data)
+    status, out, err = clampdown("chat", *arguments, "--no-recipe")
+    assert (status, out) == (2, "")
+    assert err.startswith("clampdown: standard input is empty") and err.count("\n") == 1
+
+
+def test_bytes_that_are_no_text_do_not_stop_it(clampdown, loaded, piped):
+    piped(b"Say \xff hello")
+    status, _, _ = clampdown("chat", "-", "--no-recipe", "--tokens", 2)
+    assert status == 0
+
+
+def test_json_needs_a_prompt(clampdown, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(isatty=lambda: True))
+    status, _, err = clampdown("chat", "--json", "--no-recipe")
+    assert status == 2 and "--json answers one prompt" in err
+
+
+@pytest.mark.parametrize(
+    "layer, weights, said",
+    [(99, "", "layer 99 does not exist"), (3, "0" * 64, "was made for")],
+)
+def test_a_recipe_that_does_not_fit_is_told(clampdown, loaded, tmp_path, layer, weights, said):
+    path = tmp_path / "bad.toml"
+    Recipe("bad", loaded.name, weights, (Direction(layer=layer, strength=1.0, seed=1),)).save(path)
+    status, out, err = clampdown("chat", "hi", "--recipe", path)
+    assert (status, out) == (2, "") and err.count("\n") == 1 and said in err
+
+
+def test_a_prompt_longer_than_the_context_is_told(clampdown, loaded):
+    status, _, err = clampdown("chat", "word " * 9000, "--no-recipe")
+    assert status == 2 and err.count("\n") == 1 and "context" in err
+
+
+def test_a_missing_default_recipe_names_the_ways_out(clampdown, monkeypatch, tmp_path):
+    monkeypatch.setattr("clampdown.library.DEFAULT_RECIPE", tmp_path / "none.toml")
+    status, _, err = clampdown("chat", "hi")
+    assert status == 2 and err.count("\n") == 1 and "--recipe" in err and "--no-recipe" in err
+
+
+# ---- the conversation
+
+
+@pytest.fixture
+def talk(model, capsys):
+    """A conversation: `talk(line)` is what the session prints for it."""
+    held = Session(model, None, Sampling(2))
+
+    def say(line):
+        held.turn(line)
+        out, err = capsys.readouterr()
+        return out + err
+
+    say.session = held
+    return say
+
+
+def test_a_conversation_remembers_and_forgets(talk):
+    assert "cut at 2 tokens" in talk(QUESTION)
+    talk("And of Italy?")
+    assert [m["role"] for m in talk.session.history] == ["user", "assistant"] * 2
+    talk("/reset")
+    assert talk.session.history == []
+
+
+def test_steering_goes_on_off_and_is_compared(talk, model, tmp_path):
+    path = tmp_path / "noise.toml"
+    random_direction(model).save(path)
+    assert "steered by noise" in talk(f"/recipe {path}")
+    assert "steered by" in talk("Hello")
+    assert "unsteered" in talk("/off")
+    assert "unsteered · " in talk("Hello")
+    before = list(talk.session.history)
+    told = talk(f"/compare {QUESTION}")
+    assert told.index("unsteered · ") < told.index("tokens edited")
+    assert talk.session.history == before
+    assert "tokens edited" in talk("/compare")
+    assert "steered by noise" in talk("/on")
+
+
+def test_compare_before_any_prompt_waits_for_one(talk, model, tmp_path):
+    talk.session.recipe = random_direction(model)
+    assert "next prompt" in talk("/compare")
+    told = talk(QUESTION)
+    assert "unsteered · " in told and "tokens edited" in told
+    assert not talk.session.compare_next
+
+
+@pytest.mark.parametrize(
+    "line, said",
+    [
+        ("/dance", "no command /dance"),
+        ("/on", "no recipe to turn on"),
+        ("/compare hi", "nothing to compare with"),
+        ("/recipe", "needs a file"),
+        ("/recipe nowhere.toml", "can't read recipe nowhere.toml"),
+        ("/clamp twelve=8", "can't read 'twelve=8'"),
+        ("/clamp 12=much", "can't read the value"),
+        ("/clamp 12", "LATENT=VALUE"),
+        ("/clamp", "no latent is clamped"),
+        ("/help", "/clamp 123=8"),
+    ],
+)
+def test_a_slip_in_a_command_is_told_and_changes_nothing(talk, line, said):
+    assert said in talk(line)
+    assert talk.session.recipe is None and not talk.session.on and not talk.session.history
+
+
+def test_ctrl_c_stops_the_answer_only(talk, monkeypatch):
+    def interrupted(_model, _ids, _recipe, _sampling, write):
+        write("The capi")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(session, "stream", interrupted)
+    assert "stopped" in talk(QUESTION)
+    assert talk.session.history[-1]["content"] == "The capi"
+
+
+def test_latents_are_clamped_anew_or_added(model, tiny_sae):
+    recipe = Recipe("r", model.name, "", (Clamp(str(tiny_sae), "", 12, {1: 2.0}),))
+    assert clamped(recipe, ["3=4", "5=-1.5x"], model).edits[0].values == {3: 4.0, 5: "-1.5x"}
+    assert clamped(recipe, ["+3=4"], model).edits[0].values == {1: 2.0, 3: 4.0}
+    with pytest.raises(ClampdownError, match="finite"):
+        clamped(recipe, ["3=nan"], model)
+
+
+def test_a_latent_out_of_range_is_told_and_the_old_clamp_stays(talk, model, tiny_sae):
+    talk.session.recipe = Recipe("r", model.name, "", (Clamp(str(tiny_sae), "", 12, {1: 2.0}),))
+    told = talk("/clamp 999=5")
+    assert "latent 999 does not exist" in told and "0 to 15" in told
+    assert talk.session.recipe.edits[0].values == {1: 2.0}
+    assert "3=4" in talk("/clamp 3=4")
+    assert "tokens edited" in talk("Hello")
+
+
+@pytest.fixture
+def tiny_sae(tmp_path, model):
+    import torch
+
+    from clampdown.saes.files import save_sae
+    from clampdown.saes.sae import SAE
+
+    rows = torch.randn(16, model.chat.d_model, generator=torch.Generator().manual_seed(0))
+    sae = SAE("tiny", "relu", 12, rows, torch.zeros(16), rows / 24, torch.zeros(model.chat.d_model))
+    save_sae(sae, tmp_path / "tiny.safetensors")
+    return tmp_path / "tiny.safetensors"
+
+
+def test_what_is_typed_at_a_terminal_is_dim_only_there():
+    assert chat.dim("x", SimpleNamespace(isatty=lambda: False)) == "x"

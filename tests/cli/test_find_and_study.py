@@ -1,0 +1,155 @@
+"""What find and study hand over and print; the work itself is tested with the floors below."""
+
+import json
+
+import pytest
+
+from clampdown import library
+from clampdown.cli import study as study_command
+from clampdown.discovery.describe import Context
+from clampdown.discovery.find import Found, FoundLatent
+from clampdown.recipe import Clamp, Direction, Recipe
+
+RECIPE = Recipe("refusal", "some-model", "", (Clamp("some/sae", "", 12, {7: 2.5}),))
+FOUND = Found(
+    latents=[
+        FoundLatent(7, 4.0, 3.0, 1.0, 0.01, ["sorry", "[b]"], [Context("I'm\n ", "sorry", " [/b]", 4.0)], True),
+        FoundLatent(9, 5.0, -1.0, 1.0, 0.02, [], [], False),
+    ],
+    recipe=RECIPE,
+    notes=["a note"],
+    confirmed=[],
+)
+
+
+@pytest.fixture
+def asked(monkeypatch, loaded):
+    """What the library was asked for, in place of doing it."""
+    told = {}
+    monkeypatch.setattr(library, "find", lambda model, sae, **rest: told.update(rest, sae=sae) or FOUND)
+    return told
+
+
+def test_find_prints_a_table_and_writes_the_recipe(clampdown, asked, tmp_path):
+    out_file = tmp_path / "new" / "refusal.toml"
+    status, out, err = clampdown("find", "--out", out_file, "--limit", 5, "--candidates", 9)
+    assert (status, err) == (0, "")
+    assert all(said in out for said in ("+2.00", "0.0100", "sorry [b]", "⏎ sorry [/b]", "a note", f"study {out_file}"))
+    assert (asked["limit"], asked["candidates"]) == (5, 9)
+    assert Recipe.load(out_file) == RECIPE
+    assert [latent["value"] for latent in library.known_latents(out_file)] == [2.5]
+    assert {p.name for p in out_file.parent.iterdir()} == {"refusal.toml", "refusal.latents.json"}
+
+
+def test_what_is_known_of_latents_is_not_used_for_another_recipe(clampdown, asked, tmp_path):
+    path = tmp_path / "refusal.toml"
+    clampdown("find", "--out", path)
+    Recipe("other", "some-model", "", (Clamp("some/sae", "", 12, {8: 2.5}),)).save(path)
+    assert library.known_latents(path) == []
+
+
+def test_find_json_is_one_object(clampdown, asked, tmp_path):
+    _, out, _ = clampdown("find", "--out", tmp_path / "r.toml", "--json")
+    body = json.loads(out)
+    assert set(body) == {"latents", "recipe", "notes"}
+    first = body["latents"][0]
+    assert (first["latent"], first["value"], first["recipe_value"], first["chosen"]) == (7, 4.0, 2.5, True)
+    assert first["contexts"][0] == {"before": "I'm\n ", "token": "sorry", "after": " [/b]", "activation": 4.0}
+
+
+def test_find_takes_several_files_a_kind(clampdown, asked, tmp_path):
+    files = [tmp_path / f"{name}.txt" for name in "abc"]
+    for file in files:
+        file.write_text("\n".join(f"prompt {i}" for i in range(20)))
+    clampdown("find", "--unsafe", files[0], files[1], "--unsafe", files[2], "--out", tmp_path / "r.toml")
+    assert asked["unsafe"] == files
+    merged = library.selecting_set("unsafe", files, 10, 0)
+    assert (merged.name, merged.split, len(merged.items)) == ("a + b + c", "select", 10)
+
+
+# ---- study
+
+RESULTS = {
+    "schema": "clampdown-study/1",
+    "report": "f/report.html",
+    "database": "f/study.sqlite",
+    "recipe": "f/recipes/clamp.toml",
+    "sets": [{"name": "built-in unsafe", "kind": "unsafe"}],
+    "arms": [
+        {
+            "name": "none",
+            "label": "none",
+            "recipe": None,
+            "measures": [
+                {
+                    "set": "built-in unsafe",
+                    "kind": "unsafe",
+                    "metric": "refusal",
+                    "n": 40,
+                    "value": 0.25,
+                    "low": 0.1,
+                    "high": 0.4,
+                    "more": 1,
+                }
+            ],
+        }
+    ],
+    "categories": [],
+}
+
+
+@pytest.fixture
+def studied(monkeypatch, loaded):
+    told = {}
+    monkeypatch.setattr(study_command, "load_model", lambda name, dtype, progress: told.update(named=name) or loaded)
+    monkeypatch.setattr(library, "study", lambda recipe, **rest: told.update(rest, recipe=recipe) or RESULTS)
+    return told
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    path = tmp_path / "some.toml"
+    Recipe("noise", "some-model", "", (Direction(layer=3, strength=1.0, seed=0),)).save(path)
+    return path
+
+
+def test_study_prints_the_arms_and_ends_with_the_report(clampdown, studied, recipe):
+    status, out, err = clampdown("study", recipe)
+    assert (status, err) == (0, "")
+    assert "25% of 40" in out and "unsafe refused" in out
+    assert out.endswith("f/report.html\n")
+    assert (studied["recipe"], studied["plan"].name, studied["named"]) == (recipe, "quick", "some-model")
+
+
+def test_study_json_is_one_object_of_the_documented_shape(clampdown, studied, recipe):
+    body = json.loads(clampdown("study", "--recipe", recipe, "--json", "--plan", "full")[1])
+    assert set(body) == {"schema", "report", "database", "recipe", "arms"}
+    assert set(body["arms"][0]) == {"name", "recipe", "measures"}
+    assert set(body["arms"][0]["measures"][0]) == {"set", "kind", "metric", "n", "value", "low", "high"}
+    assert studied["plan"].name == "full"
+
+
+def test_a_study_file_is_told_from_a_recipe_and_options_come_first(clampdown, studied, recipe, tmp_path):
+    (tmp_path / "bad.txt").write_text("one\ntwo\n")
+    (tmp_path / "worse.txt").write_text("three\n")
+    file = tmp_path / "mine.toml"
+    file.write_text('recipe = "some.toml"\nmodel = "other"\nseed = 3\n[sets]\nunsafe = "bad.txt"\nsafe = "bad.txt"\n')
+    clampdown("study", file, "--seed", 4, "--limit", 7, "--unsafe", tmp_path / "worse.txt")
+    assert (studied["recipe"], studied["named"]) == (recipe, "other")
+    assert studied["sets"] == {"unsafe": [tmp_path / "worse.txt"], "safe": (tmp_path / "bad.txt",)}
+    assert studied["plan"].seed == 4 and set(studied["plan"].items.values()) == {7}
+
+
+def test_two_answers_to_one_question_are_refused(clampdown, studied, recipe, tmp_path):
+    assert "leave one out" in clampdown("study", recipe, "--recipe", recipe)[2]
+    file = tmp_path / "mine.toml"
+    file.write_text("seed = 3\n")
+    assert "leave --plan out" in clampdown("study", file, "--plan", "full")[2]
+
+
+def test_an_empty_set_is_told_before_the_model_is_loaded(clampdown, studied, recipe, tmp_path):
+    empty = tmp_path / "empty.txt"
+    empty.write_text("\n")
+    status, out, err = clampdown("study", recipe, "--unsafe", empty)
+    assert (status, out) == (2, "") and err.count("\n") == 1 and "holds no unsafe item" in err
+    assert "named" not in studied

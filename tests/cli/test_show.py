@@ -1,0 +1,99 @@
+"""Show: recipes, SAEs and studies; and one clear line for anything else."""
+
+import json
+
+import pytest
+import torch
+
+from clampdown.recipe import Clamp, Direction, Recipe
+from clampdown.saes.files import save_sae
+from clampdown.saes.sae import SAE
+
+RESULTS = {
+    "schema": "clampdown-study/1",
+    "title": "a study",
+    "model": {"name": "m"},
+    "plan": {"name": "quick", "seed": 0},
+    "sets": [{"name": "s", "kind": "unsafe"}, {"name": "q", "kind": "capability"}],
+    "arms": [
+        {
+            "name": "none",
+            "label": "no [steering]",
+            "recipe": None,
+            "measures": [{"set": "s", "kind": "unsafe", "metric": "refusal", "n": 40, "value": 0.25}],
+        }
+    ],
+}
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    path = tmp_path / "r.toml"
+    edits = (Clamp("some/sae", "a" * 64, 12, {7: 2.5, 9: "1.5x"}), Direction(layer=3, strength=2.0, seed=4))
+    Recipe("mine", "some-model", "b" * 64, edits).save(path)
+    return path
+
+
+@pytest.fixture
+def sae(tmp_path):
+    rows = torch.randn(8, 4, generator=torch.Generator().manual_seed(0))
+    path = tmp_path / "made" / "sae.safetensors"
+    save_sae(SAE("s", "topk", 5, rows, torch.zeros(8), rows.clone(), torch.zeros(4), k=2, about={"text": "wiki"}), path)
+    return path
+
+
+def test_a_recipe(clampdown, recipe):
+    status, out, _ = clampdown("show", recipe)
+    assert status == 0
+    assert all(said in out for said in ("mine", "some-model", "7 = 2.5", "9 = 1.5x", "seed 4", "layer 3"))
+    _, out, _ = clampdown("show", recipe, "--json")
+    assert Recipe.from_dict(json.loads(out)["recipe"]) == Recipe.load(recipe)
+
+
+def test_an_sae_by_file_and_by_folder(clampdown, sae):
+    for thing in (sae, sae.parent):
+        _, out, _ = clampdown("show", thing)
+        assert all(said in out for said in ("topk", "wiki"))
+    facts = json.loads(clampdown("show", sae, "--json")[1])
+    assert (facts["layer"], facts["latents"], facts["k"], len(facts["sha256"])) == (5, 8, 2, 64)
+
+
+def test_a_study_by_folder_database_and_results(clampdown, tmp_path):
+    (tmp_path / "results.json").write_text(json.dumps(RESULTS))
+    (tmp_path / "study.sqlite").write_text("")
+    for thing in (tmp_path, tmp_path / "results.json", tmp_path / "study.sqlite"):
+        status, out, _ = clampdown("show", thing)
+        assert status == 0
+        assert all(said in out for said in ("a study", "no [steering]", "25% of 40", "capability right"))
+    assert json.loads(clampdown("show", tmp_path, "--json")[1]) == RESULTS
+
+
+def test_a_study_file(clampdown, tmp_path):
+    path = tmp_path / "plan.toml"
+    path.write_text('plan = "quick"\nseed = 5\n')
+    assert json.loads(clampdown("show", path, "--json")[1])["plan"]["seed"] == 5
+
+
+@pytest.mark.parametrize(
+    "name, content, said",
+    [
+        ("x.toml", "nonsense [", "not valid TOML"),
+        ("x.safetensors", "nonsense", "not a readable safetensors file"),
+        ("x.json", "{}", "not a study's results"),
+        ("x.json", "nonsense", "not a study's results"),
+        ("x.txt", "nonsense", "no recipe (.toml), SAE (.safetensors) or study"),
+        ("study.sqlite", "", "not finished"),
+        ("nowhere", None, "nothing to show at"),
+    ],
+)
+def test_anything_else_is_one_line(clampdown, tmp_path, name, content, said):
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    status, out, err = clampdown("show", tmp_path / name)
+    assert (status, out) == (2, "")
+    assert err.startswith("clampdown: ") and err.count("\n") == 1 and said in err
+
+
+def test_an_empty_folder_is_told(clampdown, tmp_path):
+    status, _, err = clampdown("show", tmp_path)
+    assert status == 2 and "neither a study's results.json nor an SAE" in err

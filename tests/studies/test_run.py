@@ -1,0 +1,169 @@
+"""Whole studies on a tiny model: interrupted or not they give the same, and the report is drawn from them."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from clampdown.errors import ClampdownError
+from clampdown.recipe import Positions, Recipe
+from clampdown.studies import work
+from clampdown.studies.plan import Plan
+from clampdown.studies.run import study
+from clampdown.studies.store import export
+
+PLAN = Plan(name="tiny", max_new_tokens=3, batch=4, factors=(1.0, 2.0), strengths=(0.5, 1.0))
+
+
+@pytest.fixture(scope="module")
+def finished(model, recipe, sets, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    return folder, study(model, recipe, sets, PLAN, folder)
+
+
+def test_files_and_schema(finished):
+    folder, found = finished
+    assert found["schema"] == "clampdown-study/1"
+    assert json.loads((folder / "results.json").read_text()) == found
+    assert "clampdown" in (folder / "report.html").read_text().lower()
+    assert found["recommended"]["name"] == "clamp-1"
+    for arm in found["arms"]:
+        assert (arm["recipe"] is None) == (arm["name"] == "none")
+        assert all(Recipe.load(Path(path)) for path in arm["recipes"])
+    assert len({arm["name"] for arm in found["arms"]}) == 11
+
+
+def test_every_arm_is_measured_on_every_set(finished, sets):
+    _, found = finished
+    for arm in found["arms"]:
+        metrics = {(m["set"], m["metric"]): m for m in arm["measures"]}
+        for item_set in sets:
+            if arm["name"] == "system-prompt" and item_set.kind == "text":
+                continue
+            name = {"capability": "accuracy", "text": "bits_per_byte"}.get(item_set.kind, "refusal")
+            row = metrics[item_set.name, name]
+            assert row["n"] <= len(item_set.items) and row["low"] <= row["value"] <= row["high"]
+    compared = {(c["arm"], c["set"]) for c in found["comparisons"]}
+    assert len(compared) == 10 * len(sets) - 1  # a system prompt is not measured on plain text
+    assert len(found["examples"]) == 10 and all(len(e["answers"]) == 11 for e in found["examples"])
+
+
+def test_steered_arms_show_their_receipts(finished):
+    _, found = finished
+    for arm in found["arms"]:
+        if arm["name"] in ("none", "system-prompt"):
+            assert arm["receipt"] is None
+        else:
+            assert 0 < arm["receipt"]["tokens_edited"] < arm["receipt"]["tokens_seen"]
+
+
+def test_a_finished_study_returns_at_once_and_the_same(model, recipe, sets, finished, monkeypatch):
+    folder, found = finished
+    monkeypatch.setattr(work, "run", None)
+    assert study(model, recipe, sets, PLAN, folder) == found
+
+
+@pytest.mark.parametrize("stop", [1, 20])
+def test_interrupted_equals_uninterrupted(model, recipe, sets, finished, tmp_path, monkeypatch, stop):
+    whole, _ = finished
+    real, done = work.run, []
+
+    def failing(*given):
+        if len(done) == stop:
+            raise KeyboardInterrupt
+        done.append(1)
+        return real(*given)
+
+    monkeypatch.setattr(work, "run", failing)
+    with pytest.raises(KeyboardInterrupt):
+        study(model, recipe, sets, PLAN, tmp_path)
+    assert len(export(tmp_path / "study.sqlite")["batches"]) == stop
+    monkeypatch.setattr(work, "run", real)
+    study(model, recipe, sets, PLAN, tmp_path)
+    assert export(tmp_path / "study.sqlite") == export(whole / "study.sqlite")
+
+
+def test_another_plan_in_the_same_folder_is_refused(model, recipe, sets, finished):
+    folder, _ = finished
+    with pytest.raises(ClampdownError, match="another plan"):
+        study(model, recipe, sets, replace(PLAN, seed=1), folder)
+
+
+def test_progress_adds_up(model, recipe, sets, tmp_path):
+    told = []
+    plan = replace(PLAN, arms=("none", "clamp"))
+    study(model, recipe, sets, plan, tmp_path, lambda *step: told.append(step))
+    steps = [step for step in told if step[0] == "study"]
+    assert sum(done for _, done, _, _ in steps) == steps[0][2] > 0
+
+
+def test_an_arm_that_edits_nothing_is_not_reported_as_steered(model, recipe, sets, tmp_path):
+    silent = replace(recipe, positions=Positions("all-but-sinks", sink_norm=1e-6))
+    with pytest.raises(ClampdownError, match="edited no token"):
+        study(model, silent, sets, replace(PLAN, arms=("none", "clamp")), tmp_path)
+
+
+def test_sets_are_checked(model, recipe, sets, tmp_path):
+    with pytest.raises(ClampdownError, match="same name"):
+        study(model, recipe, [sets[0], sets[0]], PLAN, tmp_path)
+    with pytest.raises(ClampdownError, match="unsafe requests"):
+        study(model, recipe, sets[1:], PLAN, tmp_path)
+
+
+_CHILD = """
+import sys
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+sys.path.insert(0, sys.argv[1])
+from clampdown.models.chat_model import load_chat_model
+from clampdown.studies.plan import Plan
+from clampdown.studies.run import study
+from conftest import make_recipe, make_sets
+model = load_chat_model(sys.argv[2], dtype="float32", device="cpu")
+plan = Plan(name="tiny", max_new_tokens=3, batch=4, factors=(1.0, 2.0), strengths=(0.5, 1.0))
+study(model, make_recipe(model, sys.argv[3]), make_sets(), plan, Path(sys.argv[4]))
+"""
+
+
+@pytest.mark.long
+def test_killed_again_and_again_it_ends_the_same(model, recipe, tmp_path):
+    model.tokenizer.save_pretrained(model.folder)
+    base = [sys.executable, "-c", _CHILD, str(Path(__file__).parent), str(model.folder), recipe.edits[0].sae]
+
+    def start(folder: str) -> subprocess.Popen:
+        return subprocess.Popen([*base, str(tmp_path / folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    assert start("whole").wait(300) == 0
+    kills = 0
+    for _ in range(40):
+        child = start("killed")
+        begun = time.monotonic()
+        while child.poll() is None and not _grown(tmp_path / "killed", kills) and time.monotonic() - begun < 120:
+            time.sleep(0.01)
+        if child.poll() is not None:
+            break
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+        kills += 1
+        if kills == 4:
+            break
+    assert kills > 1
+    assert start("killed").wait(300) == 0
+    assert export(tmp_path / "killed" / "study.sqlite") == export(tmp_path / "whole" / "study.sqlite")
+
+
+def _grown(folder: Path, kills: int) -> bool:
+    """Whether so many batches are done that it is time for the next kill."""
+    try:
+        with sqlite3.connect(f"file:{folder / 'study.sqlite'}?mode=ro", uri=True) as db:
+            return db.execute("SELECT count(*) FROM batch").fetchone()[0] > 7 * kills
+    except sqlite3.Error:
+        return False
