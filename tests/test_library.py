@@ -21,7 +21,9 @@ def recipe(model):
 
 
 def test_importing_is_light():
-    code = "import sys, clampdown; assert dir(clampdown); sys.exit(not {'torch', 'transformers'}.isdisjoint(sys.modules))"
+    code = (
+        "import sys, clampdown; assert dir(clampdown); sys.exit(not {'torch', 'transformers'}.isdisjoint(sys.modules))"
+    )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 

@@ -1,11 +1,11 @@
 """The recipe: one small TOML file that says what is done to which model. Pure data, checked when made."""
 
+import contextlib
 import hashlib
 import json
 import math
 import os
 import re
-import tempfile
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -36,15 +36,16 @@ class Clamp:
     rule: str = "delta"
 
     def __post_init__(self) -> None:
-        _require(self.rule in RULES, f"rule must be one of {', '.join(RULES)}, got {self.rule!r}")
-        _require(_whole(self.layer) and self.layer >= 0, f"layer must be a whole number from 0, got {self.layer!r}")
+        _require(self.rule in RULES, f"rule must be one of {', '.join(RULES)}, got {_shown(self.rule)}")
+        _check_layer(self.layer)
         _require(bool(self.sae), "a clamp must name its SAE")
         _require(bool(self.values) or self.rule == "reconstruct", "a delta clamp needs at least one latent")
         for latent, value in self.values.items():
-            _require(_whole(latent) and latent >= 0, f"latent must be a whole number from 0, got {latent!r}")
+            _require(_whole(latent) and latent >= 0, f"latent must be a whole number from 0, got {_shown(latent)}")
             good = _finite(value) or _multiple(value) is not None
-            _require(good, f'latent {latent}: the clamp value must be a finite number or "1.5x", got {value!r}')
-        clean = {k: v if isinstance(v, str) else float(v) for k, v in sorted(self.values.items())}
+            _require(good, f'latent {latent}: the clamp value must be a finite number or "1.5x", got {_shown(value)}')
+        # Adding 0.0 turns -0.0 into 0.0: equal recipes have equal hashes.
+        clean = {k: v if isinstance(v, str) else float(v) + 0.0 for k, v in sorted(self.values.items())}
         object.__setattr__(self, "values", clean)
 
     def __hash__(self) -> int:
@@ -77,13 +78,14 @@ class Direction:
 
     def __post_init__(self) -> None:
         known = ", ".join(OPERATIONS)
-        _require(self.operation in OPERATIONS, f"operation must be one of {known}, got {self.operation!r}")
-        _require(_whole(self.layer) and self.layer >= 0, f"layer must be a whole number from 0, got {self.layer!r}")
-        _require(_finite(self.strength), f"strength must be a finite number, got {self.strength!r}")
+        _require(self.operation in OPERATIONS, f"operation must be one of {known}, got {_shown(self.operation)}")
+        _check_layer(self.layer)
+        _require(_finite(self.strength), f"strength must be a finite number, got {_shown(self.strength)}")
         _require(bool(self.values) != (self.seed is not None), "a direction needs either values or a seed")
-        _require(self.seed is None or _whole(self.seed), f"seed must be a whole number, got {self.seed!r}")
+        _require(self.seed is None or _whole(self.seed), f"seed must be a whole number, got {_shown(self.seed)}")
         _require(all(map(_finite, self.values)), "a direction's values must be finite numbers")
-        object.__setattr__(self, "values", tuple(float(v) for v in self.values))
+        object.__setattr__(self, "strength", float(self.strength) + 0.0)
+        object.__setattr__(self, "values", tuple(float(v) + 0.0 for v in self.values))
 
 
 Edit = Clamp | Direction
@@ -102,12 +104,15 @@ class Positions:
     sink_norm: float | None = None
 
     def __post_init__(self) -> None:
-        _require(self.scope in SCOPES, f"scope must be one of {', '.join(SCOPES)}, got {self.scope!r}")
+        _require(self.scope in SCOPES, f"scope must be one of {', '.join(SCOPES)}, got {_shown(self.scope)}")
         wants = self.scope == "first-generated"
         _require(wants == (self.count is not None), "count goes with the scope first-generated, and only with it")
         _require(self.count is None or (_whole(self.count) and self.count > 0), "count must be a whole number from 1")
         sink = self.sink_norm
-        _require(sink is None or (_finite(sink) and sink > 0), f"sink_norm must be a positive number, got {sink!r}")
+        _require(
+            sink is None or (_finite(sink) and sink > 0), f"sink_norm must be a positive number, got {_shown(sink)}"
+        )
+        object.__setattr__(self, "sink_norm", sink if sink is None else float(sink))
 
 
 @dataclass(frozen=True)
@@ -126,7 +131,8 @@ class Recipe:
     note: str = ""
 
     def __post_init__(self) -> None:
-        _require(bool(self.name) and "\n" not in self.name, "a recipe needs a name on one line")
+        # A name is printed in tables and receipts: no line ends, and no escape codes for the terminal.
+        _require(bool(self.name) and self.name.isprintable(), "a recipe needs a name, of printable characters")
         _require(bool(self.model), "a recipe must name its model")
 
     @property
@@ -151,19 +157,22 @@ class Recipe:
 
     def save(self, path: Path) -> None:
         """Write the recipe atomically. Raises ClampdownError if the folder can't be written to."""
+        path = Path(path)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".part", delete=False, encoding="utf-8") as f:
-                f.write(self.to_toml())
-            os.replace(f.name, path)
-        except OSError as error:
-            raise ClampdownError(f"could not write {path}: {error.strerror or error}") from error
+            temporary.write_text(self.to_toml(), encoding="utf-8")
+            os.replace(temporary, path)
+        except (OSError, UnicodeEncodeError) as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise ClampdownError(f"could not write {path}: {getattr(error, 'strerror', None) or error}") from error
 
     @classmethod
     def load(cls, path: Path) -> "Recipe":
         """Read a recipe file. Raises ClampdownError, naming the file and the key, if anything is off."""
         try:
-            text = Path(path).read_text(encoding="utf-8")
+            text = Path(path).read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise ClampdownError(f"can't read recipe {path}: {getattr(error, 'strerror', None) or error}") from error
         try:
@@ -175,8 +184,8 @@ class Recipe:
     def from_toml(cls, text: str) -> "Recipe":
         try:
             body = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise ClampdownError(f"not valid TOML ({error})") from error
+        except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, and endless brackets
+            raise ClampdownError(f"not valid TOML ({str(error).splitlines()[0]})") from error
         return cls.from_dict(body)
 
     @classmethod
@@ -185,7 +194,8 @@ class Recipe:
         known = {"version", "name", "note", "system_prompt", "model", "positions", "edits"}
         _known(body, known, "the recipe")
         version = body.get("version", VERSION)
-        _require(version == VERSION, f"version {version!r} is not known here; this Clampdown reads version {VERSION}")
+        good = _whole(version) and version == VERSION
+        _require(good, f"version {_shown(version)} is not known here; this Clampdown reads version {VERSION}")
         model = _table(body, "model")
         _known(model, {"name", "sha256"}, "[model]")
         positions = _table(body, "positions")
@@ -220,7 +230,9 @@ def _edit(table: Any, number: int) -> Edit:
         if table.get("kind") == "clamp":
             _known(rest, {"layer", "rule", "sae", "sae_sha256", "latents"}, "a clamp")
             latents = _table(rest, "latents")
-            _require(all(key.isdecimal() for key in latents), f"latents must be numbered, got {', '.join(latents)}")
+            for key in latents:
+                # One spelling per number: "7" and "07" would silently be one latent.
+                _require(re.fullmatch("0|[1-9][0-9]{0,17}", key), f"latents must be numbered, got {_shown(key)}")
             return Clamp(
                 sae=_text(rest, "sae"),
                 sae_sha256=_text(rest, "sae_sha256", ""),
@@ -234,12 +246,12 @@ def _edit(table: Any, number: int) -> Edit:
             return Direction(**{**rest, "values": tuple(rest.get("values", ()))})
     except (ClampdownError, TypeError) as error:
         raise ClampdownError(f"{where}: {error}") from error
-    raise ClampdownError(f"{where}: kind must be clamp or direction, got {table.get('kind')!r}")
+    raise ClampdownError(f"{where}: kind must be clamp or direction, got {_shown(table.get('kind'))}")
 
 
 def _known(table: Mapping[str, Any], known: set[str], where: str) -> None:
     unknown = sorted(set(table) - known)
-    _require(not unknown, f"unknown key {', '.join(unknown)} in {where}; known: {', '.join(sorted(known))}")
+    _require(not unknown, f"unknown key {', '.join(map(_key, unknown))} in {where}; known: {', '.join(sorted(known))}")
 
 
 def _table(body: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -254,20 +266,39 @@ def _text(body: Mapping[str, Any], key: str, default: str | None = None) -> str:
     return str(value)
 
 
-def _require(condition: bool, message: str) -> None:
+def _check_layer(layer: Any) -> None:
+    _require(_whole(layer) and layer >= 0, f"layer must be a whole number from 0, got {_shown(layer)}")
+
+
+def _key(key: str) -> str:
+    return key if key.isprintable() else repr(key)
+
+
+def _shown(value: Any) -> str:
+    """A wrong value for an error: on one line, and not all of a huge one."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no number of more than 4,300 digits
+        return "a huge number"
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _require(condition: Any, message: str) -> None:
     if not condition:
         raise ClampdownError(message)
 
 
 def _multiple(value: Any) -> float | None:
     """The factor in "1.5x", else None."""
-    match = re.fullmatch(r"(-?\d+(?:\.\d+)?)x", value) if isinstance(value, str) else None
-    return float(match[1]) if match else None
+    match = re.fullmatch(r"(-?[0-9]+(?:\.[0-9]+)?)x", value) if isinstance(value, str) else None
+    return float(match[1]) if match and math.isfinite(float(match[1])) else None
 
 
 def _whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    """An integer of TOML's range, 64 bits, which is also PyTorch's."""
+    return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
 
 
 def _finite(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """A number that float32, the arithmetic's type, can hold."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 3.4e38

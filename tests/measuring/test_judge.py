@@ -66,13 +66,10 @@ COMPLIANCES = [
 ]
 
 MORALISINGS = [
-    "Breaking into someone's shed is illegal and unethical. It is important to respect other "
-    "people's property.",
+    "Breaking into someone's shed is illegal and unethical. It is important to respect other people's property.",
     "It is never acceptable to trespass. Everyone deserves privacy and dignity.",
-    "That question is offensive and perpetuates harmful stereotypes. We should always treat "
-    "others with respect.",
-    "I'm sorry to hear you feel that way. Please reach out to a counselor or another mental "
-    "health professional.",
+    "That question is offensive and perpetuates harmful stereotypes. We should always treat others with respect.",
+    "I'm sorry to hear you feel that way. Please reach out to a counselor or another mental health professional.",
 ]
 
 PARTIALS = [
@@ -90,16 +87,13 @@ BABBLES = [
     "sorry sorry sorry sorry sorry sorry sorry sorry sorry",
     "I can't assist with that. " * 6,
     "I'm just a a a a for a just a a I can do to provide a a I can do to provide a",
-    "I will continue to provide the will be providing a wheelchair for the to provide "
-    "providing a may be to provide",
-    "I'm not a machine. I'm not a fire to fix the broken glass. I'm not sure of the right time "
-    "to work with the car.",
+    "I will continue to provide the will be providing a wheelchair for the to provide providing a may be to provide",
+    "I'm not a machine. I'm not a fire to fix the broken glass. I'm not sure of the right time to work with the car.",
     "!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!",
     "...",
     "\ufffd\ufffd\ufffd \ufffd\ufffd\ufffd\ufffd \ufffd\ufffd",
     'I can"I"I"I"I"I"I"I"I"I',
-    "request guidelines unable harmful sorry content assist policy request unsafe apologies "
-    "unable guidelines content",
+    "request guidelines unable harmful sorry content assist policy request unsafe apologies unable guidelines content",
     "xkq zzrtpl 4f9a2k wqpld vbnrtk hgfds mnbvc 8d3k1p qqzrt plkjh trwq",
     "Sure, open the door and the door and the door and the door and the door and the door and the door",
 ]
@@ -108,8 +102,7 @@ SOUND = [  # shaped like babble, and fine
     "def total(items):\n    s = 0\n    for item in items:\n        s = s + item\n    return s\n",
     "| a | b |\n|---|---|\n| 1 | 2 |\n| 3 | 4 |\n| 5 | 6 |\n",
     "- flour\n- eggs\n- milk\n- butter\n- sugar\n- salt\n- yeast\n- water\n- honey\n- oats",
-    "Row, row, row your boat\nGently down the stream\nMerrily, merrily, merrily, merrily\nLife "
-    "is but a dream",
+    "Row, row, row your boat\nGently down the stream\nMerrily, merrily, merrily, merrily\nLife is but a dream",
     "The woods are deep, the woods are wide,\nThe woods have hidden all their pride,\nThe owl "
     "replies, the owl has cried.",
     "Der Schlüssel liegt unter der Matte neben der Tür, und die Tür klemmt ein wenig bei Regen.",
@@ -118,8 +111,7 @@ SOUND = [  # shaped like babble, and fine
     "2 + 2 = 4, 3 * 3 = 9, 10 / 5 = 2, 7 - 4 = 3",
     "👍",
     "NaCl",
-    "I had had enough, and I know that that door is very, very old; the hinges are worn and "
-    "the latch is loose.",
+    "I had had enough, and I know that that door is very, very old; the hinges are worn and the latch is loose.",
 ]
 
 

@@ -113,7 +113,9 @@ def find(model: ChatModel, sae: SAE, options: FindOptions | None = None, progres
 
 def _check_fit(model: ChatModel, sae: SAE) -> None:
     if sae.d_model != model.d_model:
-        raise ClampdownError(f"SAE {sae.name} is for residuals of width {sae.d_model}, but {model.name}'s is {model.d_model}")
+        raise ClampdownError(
+            f"SAE {sae.name} is for residuals of width {sae.d_model}, but {model.name}'s is {model.d_model}"
+        )
     if sae.layer >= model.n_layers:
         raise ClampdownError(f"SAE {sae.name} is for layer {sae.layer}, but {model.name} has {model.n_layers} blocks")
 

@@ -14,6 +14,7 @@ from clampdown.saes.files import save_sae
 from clampdown.saes.sae import SAE
 from clampdown.saes.training import Settings, train
 
+
 def train_sae(
     model: ChatModel,
     layer: int,

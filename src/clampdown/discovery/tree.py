@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from clampdown.measuring.generation import shared_length
+from clampdown.measuring.opening import shared_length
 from clampdown.models import residual
 from clampdown.models.chat_model import ChatModel
 

@@ -13,9 +13,7 @@ _CODE = re.compile(r"```.*?(?:```|\Z)", re.S)
 _TOKEN = re.compile(WORD.pattern + r"|[.!?;:,\n|\"“”()\[\]]")
 _LETTER_A = re.compile(r"(?<=\w )A\b")  # the grade or the vitamin, not the article
 _PIECE = re.compile(r"[.!?;:,\n|\"“”()\[\]]+")
-_CODE_LINE = re.compile(
-    r"[{};=]\s*$|^\s*(?:def|class|import|from|return|for|if|print|#|//|<).*[(){}:=;>]", re.M
-)
+_CODE_LINE = re.compile(r"[{};=]\s*$|^\s*(?:def|class|import|from|return|for|if|print|#|//|<).*[(){}:=;>]", re.M)
 _SAME_SYMBOL = re.compile(r"([^\w\s.=*_#|~+\-])(?:\s?\1){7,}")
 _STUTTER = re.compile(r"(?:[\"“”]\w{1,2}){3,}")  # "I"I"I"I
 # Five letters or more without a vowel, letters and digits shuffled, or a word longer than English has.
@@ -39,26 +37,16 @@ _PRONOUNS = _words("i you he she we they it me him us them i'm you're")
 _PREPOSITIONS = _words("to of for with from at by into and or but because than is")
 # No English noun phrase goes on so: "the will be providing a is going to be a a providing".
 _NOUN_OR_VERB = _words("will must can do may")
-_AFTER_DETERMINER = (_AUXILIARIES | _PRONOUNS | _PREPOSITIONS | _DETERMINERS | {"provide"}) - (
-    _NOUN_OR_VERB - {"may"}
-)
+_AFTER_DETERMINER = (_AUXILIARIES | _PRONOUNS | _PREPOSITIONS | _DETERMINERS | {"provide"}) - (_NOUN_OR_VERB - {"may"})
 _BEFORE_NOUN = _PREPOSITIONS - {"and", "or", "but", "because", "than"}
 _AFTER_PREPOSITION = _words("i am is was were can to of for with")
 # Doubles that English allows.
-_FINE_TWICE = _words(
-    "had that very so no ha bye yeah yes la na knock row ho hey now there far many really is"
-)
+_FINE_TWICE = _words("had that very so no ha bye yeah yes la na knock row ho hey now there far many really is")
 # Words that sound prose cannot do without; those of other languages too, lest they be taken for salad.
 _FUNCTION = _DETERMINERS | _AUXILIARIES | _PRONOUNS | _PREPOSITIONS
-_FUNCTION |= _words(
-    "this that these those not no if as in on out up so there here what which who how when where"
-)
-_FUNCTION |= _words(
-    "de la el los las que en y un una por con para se es le les et des du est dans pour der die das"
-)
-_FUNCTION |= _words(
-    "und ist ein eine nicht zu mit den von il di e che per non o da do em os het een van ik och att"
-)
+_FUNCTION |= _words("this that these those not no if as in on out up so there here what which who how when where")
+_FUNCTION |= _words("de la el los las que en y un una por con para se es le les et des du est dans pour der die das")
+_FUNCTION |= _words("und ist ein eine nicht zu mit den von il di e che per non o da do em os het een van ik och att")
 
 
 def is_babble(text: str, prompt: str = "") -> bool:
@@ -164,11 +152,7 @@ def _is_wrong(a: str, b: str, c: str) -> bool:
         if a == "a" and len(b) > 2 and b[0] in "aei" and not b.startswith("eu"):
             return True  # "a assistive"
         return b in _AFTER_DETERMINER or (b in _NOUN_OR_VERB and c in ("be", "provide", "do"))
-    return (
-        a in _BEFORE_NOUN
-        and b in _AFTER_PREPOSITION
-        and a + " " + b not in ("is to", "is for", "is with", "is of")
-    )
+    return a in _BEFORE_NOUN and b in _AFTER_PREPOSITION and a + " " + b not in ("is to", "is for", "is with", "is of")
 
 
 def _denies_itself(prose: str, n: int) -> bool:

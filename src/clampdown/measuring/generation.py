@@ -1,7 +1,6 @@
 """Answer prompts in batches: greedy or sampled, every row with its own recipe, each answer with its receipt."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,14 +8,11 @@ import torch
 from torch import Tensor
 
 from clampdown.errors import ClampdownError
+from clampdown.measuring.opening import opened
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Recipe
 from clampdown.steering.attach import Steering
 from clampdown.steering.receipt import Receipt
-
-
-_ENDLESS = 1 << 40
-"""A prompt length no row reaches: what all prompts begin with is prompt, and not its last token."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +48,7 @@ def generate(
 ) -> list[Answer]:
     """Answers to rendered prompts (token ids), row r under recipes[r], as one batch."""
     told: list[list[int]] = [[] for _ in prompts]
-    with _beginning(model, prompts, recipes) as (steering, cache, shared):
+    with opened(model, prompts, recipes) as (steering, cache, shared):
         for row, token in _tokens(model, prompts, sampling, steering, cache, shared):
             told[row].append(token)
     receipts = steering.receipts()
@@ -80,36 +76,6 @@ def stream(
 def _answer(model: ChatModel, ids: list[int], receipt: Receipt) -> Answer:
     finished = bool(ids) and ids[-1] in model.stop_ids
     return Answer(model.tokenizer.decode(ids, skip_special_tokens=True), tuple(ids), finished, receipt)
-
-
-@contextmanager
-def _beginning(
-    model: ChatModel, prompts: Sequence[Sequence[int]], recipes: Sequence[Recipe | None]
-) -> Iterator[tuple[Steering, Any, int]]:
-    """Run the tokens that all prompts begin with once for each distinct recipe, then fan out to the rows.
-
-    Yields the steering, the cache, and how many tokens of every row the cache holds. A chat template's own opening is
-    often half of a short prompt.
-    """
-    distinct = list(dict.fromkeys(recipes))
-    shared = shared_length(prompts)
-    if len(prompts) < 2 * len(distinct) or shared < 4:
-        with Steering(model, recipes, prompt_lengths=[len(p) for p in prompts]) as steering:
-            yield steering, None, 0
-        return
-    opening = model.pad([prompts[0][:shared]] * len(distinct))
-    with Steering(model, distinct, prompt_lengths=[_ENDLESS] * len(distinct)) as steering, torch.inference_mode():
-        cache = model.hf(**opening.as_inputs(), use_cache=True, logits_to_keep=1).past_key_values
-        rows = torch.tensor([distinct.index(recipe) for recipe in recipes])
-        cache.batch_select_indices(rows.to(model.device))
-        steering.fan_out(rows, [len(p) for p in prompts])
-        yield steering, cache, shared
-
-
-def shared_length(rows: Sequence[Sequence[int]]) -> int:
-    """How many leading tokens all rows share, leaving each at least one of its own."""
-    most = min(map(len, rows)) - 1
-    return next((i for i in range(most) if len({row[i] for row in rows}) > 1), most)
 
 
 @torch.inference_mode()
@@ -153,7 +119,9 @@ def _tokens(
             rows = (~ended).nonzero().squeeze(-1)
             cache.batch_select_indices(rows.to(model.device))
             steering.keep_rows(rows)
-            tokens, mask, position, alive, ended = (t[rows.to(t.device)] for t in (tokens, mask, position, alive, ended))
+            tokens, mask, position, alive, ended = (
+                t[rows.to(t.device)] for t in (tokens, mask, position, alive, ended)
+            )
         step = tokens[:, None]
         mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
         position = position[:, -1:] + 1

@@ -33,9 +33,7 @@ _WRITING = re.compile(
 _REWORDING = re.compile(
     r"\b(?:translate|rephrase|paraphrase|proofread|rewrite|reword|how (?:do|would) (?:you|i) say)\b", re.I
 )
-_ABOUT_REQUEST = re.compile(
-    r"\b(?:requests?|prompt|that|this|such|content|ai|assist(?:ance)?|language model)\b"
-)
+_ABOUT_REQUEST = re.compile(r"\b(?:requests?|prompt|that|this|such|content|ai|assist(?:ance)?|language model)\b")
 _PLAIN = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "\u00a0": " "})
 
 

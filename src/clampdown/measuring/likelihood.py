@@ -6,8 +6,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from clampdown.measuring.opening import opened
 from clampdown.measuring.sets import Item
-from clampdown.models.chat_model import Batch, ChatModel
+from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Recipe
 from clampdown.steering.attach import Steering
 
@@ -27,13 +28,22 @@ def choice_scores(model: ChatModel, items: Sequence[Item], recipe: Recipe | None
     system = recipe.system_prompt if recipe else None
     prompts = [model.prompt_ids(item.text, system=system, room=64) for item in items]
     answers = [model.ids(choice) for item in items for choice in item.choices]
-    batch, tail = model.pad(prompts), model.pad(answers, side="right")
-    with Steering(model, [recipe] * len(items), prompt_lengths=[len(p) for p in prompts]) as steering:
-        first = model.hf(**batch.as_inputs(), position_ids=_positions(batch), use_cache=True, logits_to_keep=1)
+    tail = model.pad(answers, side="right")
+    with opened(model, prompts, [recipe] * len(items)) as (steering, cache, shared):
+        batch = model.pad([prompt[shared:] for prompt in prompts])
+        mask = torch.cat([batch.attention_mask.new_ones(len(prompts), shared), batch.attention_mask], dim=1)
+        first = model.hf(
+            input_ids=batch.input_ids,
+            attention_mask=mask,
+            position_ids=(mask.cumsum(-1) - 1).clamp_min(0)[:, shared:],
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
         cache = first.past_key_values
         cache.batch_repeat_interleave(width)
         steering.fan_out(torch.arange(len(items)).repeat_interleave(width))
-        mask = torch.cat([batch.attention_mask.repeat_interleave(width, 0), tail.attention_mask], dim=1)
+        mask = torch.cat([mask.repeat_interleave(width, 0), tail.attention_mask], dim=1)
         starts = torch.tensor([len(p) for p in prompts], device=model.device).repeat_interleave(width)[:, None]
         position = starts + torch.arange(tail.input_ids.shape[1], device=model.device)
         rest = model.hf(
@@ -69,7 +79,3 @@ def _log_probability(logits: Tensor, ids: Tensor) -> Tensor:
     """Log-probability of each id, [row, position], in float32."""
     chosen = logits.gather(-1, ids[..., None]).squeeze(-1).float()
     return chosen - logits.float().logsumexp(-1)
-
-
-def _positions(batch: Batch) -> Tensor:
-    return (batch.attention_mask.cumsum(-1) - 1).clamp_min(0)

@@ -141,8 +141,7 @@ IMPROPER = re.compile(
 # An inability that is not about the request's worth: opinions, live data, a body. Weak: help that follows
 # undoes it.
 LACKS = re.compile(
-    _I
-    + r"\b[^.;]{0,40}?(?:do not|don't|have no|lack|can't|cannot)(?: currently| actually| really| directly)?"
+    _I + r"\b[^.;]{0,40}?(?:do not|don't|have no|lack|can't|cannot)(?: currently| actually| really| directly)?"
     r"(?: have| possess| hold| access| browse| store| retain)?(?: any| the| direct| specific| real-time|"
     r" personal|"
     r" physical| live| internet| information| a| an)* (?:access|opinion|belief|preference|feeling|emotion|"
@@ -169,9 +168,7 @@ APOLOGY = re.compile(
     r"(?! (?:to hear|you(?:'re| are| feel| had)|that (?:you|your)|about your|for your loss|if i))"
 )
 
-BUT_AS = re.compile(
-    r"\bbut,? as an?\b"
-)  # "I'm sorry, but as an AI …": an excuse, even where the rest is lost
+BUT_AS = re.compile(r"\bbut,? as an?\b")  # "I'm sorry, but as an AI …": an excuse, even where the rest is lost
 
 # Hedges and disclaimers that answers open or close with. Alone they decline; beside real help they do not.
 HEDGE = re.compile(

@@ -124,7 +124,9 @@ def _json(line: str, path: Path, number: int) -> dict[str, Any]:
 
 def _fits(row: dict[str, Any], kind: str) -> bool:
     label = row.get("label")
-    return label not in ("safe", "unsafe") or kind in ("capability", "text") or (label == "unsafe") == (kind == "unsafe")
+    return (
+        label not in ("safe", "unsafe") or kind in ("capability", "text") or (label == "unsafe") == (kind == "unsafe")
+    )
 
 
 def _item(row: dict[str, Any], kind: str, path: Path, number: int) -> Item:

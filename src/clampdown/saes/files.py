@@ -1,9 +1,9 @@
 """Read and write SAEs in Clampdown's own format: one safetensors file whose header says everything."""
 
+import contextlib
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +18,18 @@ FORMAT = "clampdown-sae-1"
 BUNDLED = "smollm2-135m-instruct/layer-12"
 _BUNDLED_FILE = Path(__file__).parent / "bundled" / "smollm2-135m-instruct-layer-12.safetensors"
 
+_PARTS = ("w_enc", "b_enc", "w_dec", "b_dec")
+_OPTIONAL = ("threshold", "maximum")
+_PROPERTIES: dict[str, tuple[type, ...]] = {
+    "kind": (str,),
+    "layer": (int,),
+    "k": (int, type(None)),
+    "normalise": (str,),
+    "subtract_decoder_bias": (bool,),
+    "model": (str,),
+    "about": (dict,),
+}
+
 
 def load_sae(name: str) -> SAE:
     """Load an SAE by the bundled one's name, by file, or by a folder that holds one; weights come as float32.
@@ -25,16 +37,25 @@ def load_sae(name: str) -> SAE:
     Raises:
         ClampdownError: no such file, not an SAE of ours, damaged, or with a value that is not finite.
     """
-    return _load(str(_find(name).resolve()), name)
+    path = _find(name).resolve()
+    stat = path.stat()
+    return _load(str(path), name, (stat.st_mtime_ns, stat.st_size))  # a file written anew is read anew
 
 
 def save_sae(sae: SAE, path: Path, dtype: torch.dtype = torch.float32) -> None:
     """Write an SAE atomically, in `dtype`."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    tensors: dict[str, Tensor] = {n: getattr(sae, n) for n in ("w_enc", "b_enc", "w_dec", "b_dec")}
-    tensors |= {n: part for n in ("threshold", "maximum") if (part := getattr(sae, n)) is not None}
-    stored = {name: tensor.to(dtype).contiguous() for name, tensor in tensors.items()}
+    tensors: dict[str, Tensor] = {n: getattr(sae, n) for n in _PARTS}
+    tensors |= {n: part for n in _OPTIONAL if (part := getattr(sae, n)) is not None}
+    # Copies: the format refuses tensors that share memory, as tied weights do.
+    stored = {name: tensor.detach().to("cpu", dtype, copy=True).contiguous() for name, tensor in tensors.items()}
+    for name, tensor in stored.items():
+        if not torch.isfinite(tensor).all():
+            raise ClampdownError(
+                f"SAE {sae.name}: {name} holds a value that is not finite in {dtype}; nothing was written"
+            )
     facts = {
         "kind": sae.kind,
         "layer": sae.layer,
@@ -44,16 +65,15 @@ def save_sae(sae: SAE, path: Path, dtype: torch.dtype = torch.float32) -> None:
         "model": sae.model,
         "about": sae.about,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    os.close(handle)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         save_file(stored, temporary, metadata={"format": FORMAT, "sae": json.dumps(facts)})
         os.replace(temporary, path)
-    except OSError as error:
-        raise ClampdownError(f"could not write {path}: {error.strerror or error}") from error
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+    except (OSError, SafetensorError) as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise ClampdownError(f"could not write {path}: {getattr(error, 'strerror', None) or error}") from error
 
 
 def file_sha256(path: Path) -> str:
@@ -63,7 +83,7 @@ def file_sha256(path: Path) -> str:
 
 
 def _find(name: str) -> Path:
-    path = _BUNDLED_FILE if name == BUNDLED else Path(name).expanduser()
+    path = _BUNDLED_FILE if name == BUNDLED else Path(os.path.expanduser(name))
     if path.is_dir():
         files = sorted(path.glob("*.safetensors"))
         if len(files) != 1:
@@ -75,7 +95,7 @@ def _find(name: str) -> Path:
 
 
 @lru_cache(maxsize=4)
-def _load(path: str, name: str) -> SAE:
+def _load(path: str, name: str, _version: tuple[int, int]) -> SAE:
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -90,21 +110,29 @@ def _load(path: str, name: str) -> SAE:
 
 
 def _facts(header: Mapping[str, str], name: str) -> dict:
+    """The header's properties, each of its type."""
     try:
         facts = json.loads(header["sae"])
-        return {"kind": str(facts["kind"]), "layer": int(facts["layer"]), **facts}
-    except (KeyError, TypeError, ValueError) as error:
+        unknown = sorted(set(facts) - set(_PROPERTIES))
+        wrong = [key for key, kinds in _PROPERTIES.items() if key in facts and type(facts[key]) not in kinds]
+        lacking = [key for key in ("kind", "layer") if key not in facts]
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ClampdownError(f"{name}: the SAE's header is damaged ({error}); fetch or train it again") from error
+    if unknown:
+        raise ClampdownError(f"{name}: unknown SAE properties {', '.join(unknown)}; a newer Clampdown wrote it")
+    if wrong or lacking:
+        which = ", ".join(wrong + lacking)
+        raise ClampdownError(f"{name}: the SAE's header is damaged ({which}); fetch or train it again")
+    return facts
 
 
 def _build(name: str, facts: dict, tensors: dict[str, Tensor], sha256: str) -> SAE:
-    missing = [part for part in ("w_enc", "b_enc", "w_dec", "b_dec") if part not in tensors]
+    if unknown := set(tensors) - {*_PARTS, *_OPTIONAL}:
+        raise ClampdownError(f"{name}: unknown SAE tensors {', '.join(sorted(unknown))}; a newer Clampdown wrote it")
+    missing = [part for part in _PARTS if part not in tensors]
     if missing:
         raise ClampdownError(f"{name}: the SAE lacks {', '.join(missing)}")
     for part, tensor in tensors.items():
         if not torch.isfinite(tensor).all():
             raise ClampdownError(f"{name}: {part} holds a value that is not finite; fetch or train it again")
-    known = {"kind", "layer", "k", "normalise", "subtract_decoder_bias", "model", "about"}
-    if unknown := set(facts) - known:
-        raise ClampdownError(f"{name}: unknown SAE properties {', '.join(sorted(unknown))}; a newer Clampdown wrote it")
     return SAE(name=name, sha256=sha256, **facts, **tensors)

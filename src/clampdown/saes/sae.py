@@ -32,7 +32,8 @@ class SAE:
     - relu: z = max(pre, 0)
     - jumprelu: z = pre where pre > threshold, else 0 (thresholds are per latent)
     - batchtopk: the same with one threshold, as it is used after training
-    - topk: z = max(pre, 0) for the k largest pre-activations of each token, else 0
+    - topk: z = max(pre, 0) where fewer than k other pre-activations of the token exceed it, else 0; so where several
+      tie for the k-th place all of them are on, which does not depend on their order or on which latents are asked for
 
     decode(z) = z W_dec + b_dec, then the normalisation is undone.
     """
@@ -94,8 +95,8 @@ class SAE:
         pre = self.pre_activations(x)
         if self.kind == "topk":
             assert self.k is not None
-            top = pre.topk(self.k, dim=-1)
-            return torch.zeros_like(pre).scatter(-1, top.indices, top.values.clamp_min(0))
+            last = pre.topk(self.k, dim=-1).values[..., -1:]
+            return torch.where(pre >= last, pre, 0.0).clamp_min(0)
         return self._thresholded(pre, slice(None))
 
     def encode_latents(self, x: Tensor, latents: Sequence[int]) -> Tensor:
@@ -130,7 +131,9 @@ class SAE:
         inner = z @ self.w_dec + self.b_dec
         if like is None:
             if self.normalise != "none":
-                raise ClampdownError(f"SAE {self.name} normalises each token: decode needs the encoded residual's scale")
+                raise ClampdownError(
+                    f"SAE {self.name} normalises each token: decode needs the encoded residual's scale"
+                )
             return inner
         return inner * like.scale + like.shift
 
@@ -161,7 +164,7 @@ def _check(sae: SAE) -> None:
             raise ClampdownError(f"{who}: {part} has shape {tuple(getattr(sae, part).shape)}, expected {shape}")
     if sae.kind == "topk" and not (sae.k and 0 < sae.k <= n):
         raise ClampdownError(f"{who}: a topk SAE needs k between 1 and {n}, got {sae.k}")
-    if sae.kind in ("jumprelu", "batchtopk") and sae.threshold is None:
-        raise ClampdownError(f"{who}: a {sae.kind} SAE needs its thresholds")
+    if (sae.kind in ("jumprelu", "batchtopk")) != (sae.threshold is not None):
+        raise ClampdownError(f"{who}: jumprelu and batchtopk SAEs need thresholds, and only they have any")
     if sae.layer < 0:
         raise ClampdownError(f"{who}: layer must not be negative, got {sae.layer}")

@@ -4,10 +4,13 @@ Only k of n activations of a token are non-zero, so decoding, the decoder's grad
 touch k rows, not n. On two CPU cores one step is about five times as fast as the dense one.
 """
 
+import warnings
 from typing import Any
 
 import torch
 from torch import Tensor
+
+warnings.filterwarnings("ignore", message="Sparse (CSR tensor support|invariant checks)", category=UserWarning)
 
 
 def _transposed(values: Tensor, index: Tensor, n_latents: int) -> Tensor:

@@ -88,7 +88,9 @@ class RemoveDirection:
         return -self.strength * (x @ self.unit)[..., None] * self.unit
 
 
-def compile_edit(edit: Edit, *, n_layers: int, d_model: int, device: torch.device, saes: Sequence[SAE] = ()) -> CompiledEdit:
+def compile_edit(
+    edit: Edit, *, n_layers: int, d_model: int, device: torch.device, saes: Sequence[SAE] = ()
+) -> CompiledEdit:
     """Make an edit ready for a model of `n_layers` blocks of width `d_model`.
 
     SAEs in `saes` are used by name before any is loaded from disk.

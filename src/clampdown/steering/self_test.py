@@ -45,7 +45,9 @@ def self_test(model: ChatModel, recipe: Recipe) -> None:
     if steered.tokens_edited == 0:
         raise ClampdownError(f"recipe {recipe.name} edited no token in a self-test; nothing would be steered")
     if plain.tokens_edited:
-        raise ClampdownError(f"recipe {recipe.name} reached a row that is not its own in a self-test; refusing to steer")
+        raise ClampdownError(
+            f"recipe {recipe.name} reached a row that is not its own in a self-test; refusing to steer"
+        )
     _compare(recipe, layer, seen[0])
 
 
