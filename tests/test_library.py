@@ -11,7 +11,12 @@ from clampdown import ClampdownError, Direction, Recipe
 
 @pytest.fixture(scope="module")
 def model():
-    return clampdown.load(dtype="float32")
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)  # two threads on a busy machine mostly wait for each other
+    yield clampdown.load(dtype="float32")
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

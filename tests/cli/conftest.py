@@ -24,7 +24,12 @@ def clampdown(capsys):
 
 @pytest.fixture(scope="session")
 def model():
-    return library.load(dtype="float32")
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)  # two threads on a busy machine mostly wait for each other
+    yield library.load(dtype="float32")
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -16,30 +16,37 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def terminal(monkeypatch):
-    stream = Terminal()
-    monkeypatch.setattr(progress.sys, "stderr", stream)
-    return stream
+    """Makes standard error a terminal. Called inside the test, because pytest puts its own in place before that."""
+
+    def take():
+        stream = Terminal()
+        monkeypatch.setattr(progress.sys, "stderr", stream)
+        return stream
+
+    return take
 
 
 def test_short_work_shows_nothing(terminal):
+    stream = terminal()
     with ProgressBar() as told:
         for _ in range(5):
             told("work", 1, 5, "")
-    assert terminal.getvalue() == ""
+    assert stream.getvalue() == ""
 
 
 def test_long_work_shows_a_bar(terminal, monkeypatch, capsys):
     monkeypatch.setattr(progress, "PATIENCE", 0.05)
     monkeypatch.setenv("TERM", "xterm")
+    stream = terminal()
     with ProgressBar() as told:
         told("loading [x]", 0, 0, "")
-        while told._bar is None:
-            progress.time.sleep(0.02)
+        told._timer.join(20)
+        assert told._bar is not None
         told("work", 0, 4, "")
         progress.time.sleep(0.05)
         told("work", 1, 4, "arm [/b]")
         told._bar.refresh()
-    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.getvalue())
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue())
     assert "loading [x]" in text and "work" in text and "25%" in text and "s left" in text and "arm [/b]" in text
     assert capsys.readouterr().out == ""
 

@@ -1,8 +1,8 @@
-"""Turn a trained SAE into the bundled one: latent maxima added, measured on unseen text, stored as float16 with its card.
+"""Turn a trained SAE into the bundled one: latent maxima added, measured on unseen text, stored as float16.
 
     python finish.py FOLDER UNSEEN.jsonl[.gz] [...]
 
-FOLDER is what `clampdown train-sae` wrote; the unseen files are read like its training text, and must share none with it.
+FOLDER is what `clampdown train-sae` wrote; the unseen files are read like its training text, and share none with it.
 """
 
 import argparse

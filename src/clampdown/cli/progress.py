@@ -79,8 +79,8 @@ class ProgressBar:
             if self._timer is None:  # the work ended first
                 return
             self._bar = bar
-            self._bar.start()
             self._show()
+            self._bar.start()
 
     def _show(self) -> None:
         if self.stage is None:

@@ -3,6 +3,7 @@
 import gzip
 import json
 import random
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ def read_rows(model: ChatModel, paths: Sequence[Path], seed: int, limit: int | N
         if len(rows) == before:
             raise ClampdownError(f"{path} holds no text to train on")
     rows = [row for row in rows if len(row) > 8]
+    if not rows:
+        raise ClampdownError(f"{', '.join(map(str, paths))}: no text of more than 8 tokens to train on")
     random.Random(seed).shuffle(rows)
     return rows if limit is None else _limited(rows, limit)
 
@@ -52,13 +55,16 @@ def _documents(path: Path) -> Iterator[str | list[Message]]:
     if not path.is_file():
         raise ClampdownError(f"no file {path}")
     opener: Any = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8") as stream:
-        if ".jsonl" not in path.name:
-            yield from _plain(stream.read())
-            return
-        for number, line in enumerate(stream, 1):
-            if line.strip():
-                yield _document(_parsed(line, path, number), path, number)
+    try:
+        with opener(path, "rt", encoding="utf-8-sig") as stream:
+            if ".jsonl" not in path.name:
+                yield from _plain(stream.read())
+                return
+            for number, line in enumerate(stream, 1):
+                if line.strip():
+                    yield _checked(_parsed(line, path, number), path, number)
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise ClampdownError(f"can't read {path}: {getattr(error, 'strerror', None) or error}") from error
 
 
 def _plain(text: str) -> Iterator[str]:
@@ -76,11 +82,25 @@ def _plain(text: str) -> Iterator[str]:
 def _parsed(line: str, path: Path, number: int) -> dict:
     try:
         row = json.loads(line)
-    except ValueError as error:
+        if "\\u" in line:
+            json.dumps(row, ensure_ascii=False).encode()  # half of a surrogate pair is no text
+    except (ValueError, RecursionError) as error:
         raise ClampdownError(f"{path}, line {number} is not JSON ({error})") from error
     if not isinstance(row, dict):
         raise ClampdownError(f"{path}, line {number} is not a JSON object")
     return row
+
+
+def _checked(row: dict, path: Path, number: int) -> str | list[Message]:
+    """The row's document, made of texts only."""
+    try:
+        document = _document(row, path, number)
+        texts = [document] if isinstance(document, str) else [text for m in document for text in m.values()]
+        if texts and all(isinstance(text, str) for text in texts):
+            return document
+    except (KeyError, TypeError):
+        pass
+    raise ClampdownError(f"{path}, line {number}: messages need a role and a content each, and every content is a text")
 
 
 def _document(row: dict, path: Path, number: int) -> str | list[Message]:

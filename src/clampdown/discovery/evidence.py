@@ -60,12 +60,12 @@ def gather(
     compliance: str = COMPLIANCE,
 ) -> Evidence:
     """Run the blocks up to `layer` on every prompt with both answers, and on every passage's first tokens."""
-    trees = [grow(model, layer, prompts, refusal, compliance) for prompts in (unsafe, safe)]
+    unsafe_tree, safe_tree = (grow(model, layer, prompts, refusal, compliance) for prompts in (unsafe, safe))
     batch = model.pad([model.ids(text)[:_TEXT_TOKENS] for text in texts], side="right")
     position = (batch.attention_mask.cumsum(-1) - 1).clamp_min(0)
     with torch.no_grad():
         x = residual.read_residual(model.hf, batch.as_inputs() | {"position_ids": position}, [layer])[0]
-    return Evidence(model, layer, *trees, Level(batch.input_ids, batch.attention_mask, position, x))
+    return Evidence(model, layer, unsafe_tree, safe_tree, Level(batch.input_ids, batch.attention_mask, position, x))
 
 
 def text_log_probabilities(model: ChatModel, layer: int, text: Level, delta: Delta | None) -> Tensor:

@@ -1,5 +1,6 @@
 """Answer prompts in batches: greedy or sampled, every row with its own recipe, each answer with its receipt."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +28,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Sampling:
-    """Greedy at temperature 0, else sampled with a seed."""
+    """Greedy at temperature 0, else sampled with a seed; a row's draws depend on the seed and its place alone."""
 
     max_new_tokens: int = 64
     temperature: float = 0.0
@@ -36,8 +37,10 @@ class Sampling:
     def __post_init__(self) -> None:
         if self.max_new_tokens < 1:
             raise ClampdownError(f"the answer needs at least one token, got {self.max_new_tokens}")
-        if self.temperature < 0:
-            raise ClampdownError(f"temperature must not be negative, got {self.temperature}")
+        if not 0 <= self.temperature < math.inf:
+            raise ClampdownError(f"temperature must be a number from 0, got {self.temperature}")
+        if not 0 <= self.seed < 2**63:
+            raise ClampdownError(f"a seed must be a whole number from 0 to 2^63, got {self.seed}")
 
 
 def generate(
@@ -47,6 +50,8 @@ def generate(
     sampling: Sampling,
 ) -> list[Answer]:
     """Answers to rendered prompts (token ids), row r under recipes[r], as one batch."""
+    if not prompts:
+        return []
     told: list[list[int]] = [[] for _ in prompts]
     with opened(model, prompts, recipes) as (steering, cache, shared):
         for row, token in _tokens(model, prompts, sampling, steering, cache, shared):
@@ -91,13 +96,19 @@ def _tokens(
 
     The cache, where given, holds the first `shared` tokens of every row.
     """
+    longest = max(map(len, prompts))
+    if longest + sampling.max_new_tokens > model.context_length:
+        raise ClampdownError(
+            f"a prompt of {longest} tokens and an answer of {sampling.max_new_tokens} exceed the model's context of "
+            f"{model.context_length}: shorten either"
+        )
     batch = model.pad([prompt[shared:] for prompt in prompts])
     step = batch.input_ids
     mask = torch.cat([batch.attention_mask.new_ones(len(prompts), shared), batch.attention_mask], dim=1)
     position = (mask.cumsum(-1) - 1).clamp_min(0)[:, shared:]
     alive = torch.arange(len(prompts))
     ended = torch.zeros(len(prompts), dtype=torch.bool)
-    draw = torch.Generator(model.device).manual_seed(sampling.seed)
+    draw = torch.Generator().manual_seed(sampling.seed)
     for count in range(sampling.max_new_tokens):
         out = model.hf(
             input_ids=step,
@@ -108,7 +119,9 @@ def _tokens(
             logits_to_keep=1,
         )
         cache = out.past_key_values
-        tokens = _choose(out.logits[:, -1], sampling, draw)
+        # One number a row of the whole batch, so that a row's draws don't depend on when others end.
+        chance = torch.rand(len(prompts), generator=draw, dtype=torch.float64)[alive]
+        tokens = _choose(out.logits[:, -1], sampling.temperature, chance)
         for place, token in enumerate(tokens.tolist()):
             if not ended[place]:
                 yield int(alive[place]), token
@@ -123,14 +136,20 @@ def _tokens(
                 t[rows.to(t.device)] for t in (tokens, mask, position, alive, ended)
             )
         step = tokens[:, None]
-        mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
+        # A row that ended is fed padding until it leaves, so its receipt does not depend on its neighbours either.
+        mask = torch.cat([mask, (~ended[:, None]).to(mask)], dim=1)
         position = position[:, -1:] + 1
 
 
-def _choose(logits: Tensor, sampling: Sampling, draw: torch.Generator) -> Tensor:
+def _choose(logits: Tensor, temperature: float, chance: Tensor) -> Tensor:
+    """The likeliest token of each row, or the one at `chance` (0 to 1, one a row) of its cumulative distribution."""
     if not torch.isfinite(logits).all():
         raise ClampdownError("the model's logits are not finite; try a smaller clamp value, or --dtype float32")
-    if sampling.temperature == 0:
+    if temperature == 0:
         return logits.argmax(-1)
-    weights = (logits.float() / sampling.temperature).softmax(-1)
-    return torch.multinomial(weights, 1, generator=draw).squeeze(-1)
+    exact = logits.cpu().double()
+    above = (exact - exact.amax(-1, keepdim=True)) / temperature  # from the top, so nothing overflows
+    reached = above.softmax(-1).cumsum(-1)
+    # right: never a token of probability zero
+    found = torch.searchsorted(reached, chance[:, None] * reached[:, -1:], right=True).squeeze(-1)
+    return found.clamp_max(logits.shape[-1] - 1).to(logits.device)

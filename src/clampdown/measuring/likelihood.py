@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from clampdown.errors import ClampdownError
 from clampdown.measuring.opening import opened
 from clampdown.measuring.sets import Item
 from clampdown.models.chat_model import ChatModel
@@ -20,14 +21,17 @@ def choice_scores(model: ChatModel, items: Sequence[Item], recipe: Recipe | None
     The question runs once; its keys and values then serve all its choices. Dividing by characters is lm-eval's
     `acc_norm`, so long choices are not punished.
     """
+    if not items:
+        return []
     counts = {len(item.choices) for item in items}
     if len(counts) > 1:
         parts = {n: choice_scores(model, [i for i in items if len(i.choices) == n], recipe) for n in counts}
         return [parts[len(item.choices)].pop(0) for item in items]
     width = counts.pop()
     system = recipe.system_prompt if recipe else None
-    prompts = [model.prompt_ids(item.text, system=system, room=64) for item in items]
     answers = [model.ids(choice) for item in items for choice in item.choices]
+    room = max(64, *map(len, answers))
+    prompts = [model.prompt_ids(item.text, system=system, room=room) for item in items]
     tail = model.pad(answers, side="right")
     with opened(model, prompts, [recipe] * len(items)) as (steering, cache, shared):
         batch = model.pad([prompt[shared:] for prompt in prompts])
@@ -76,6 +80,9 @@ def bits_per_byte(nats: float, covered: int) -> float:
 
 
 def _log_probability(logits: Tensor, ids: Tensor) -> Tensor:
-    """Log-probability of each id, [row, position], in float32."""
+    """Log-probability of each id, [row, position], in float32. Raises ClampdownError if one is not finite."""
     chosen = logits.gather(-1, ids[..., None]).squeeze(-1).float()
-    return chosen - logits.float().logsumexp(-1)
+    told = chosen - logits.float().logsumexp(-1)
+    if not torch.isfinite(told).all():
+        raise ClampdownError("the model's logits are not finite; try a smaller clamp value, or --dtype float32")
+    return told

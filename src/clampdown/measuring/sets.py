@@ -3,9 +3,11 @@
 import csv
 import gzip
 import hashlib
+import io
 import json
+import os
 import random
-from collections.abc import Sequence
+import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -79,20 +81,20 @@ def builtin_set(kind: str) -> ItemSet:
 def load_set(kind: str, path: Path) -> ItemSet:
     """A set of `kind` from a JSONL or CSV file (also .gz), or a text file: a prompt a line, or one long text.
 
-    Prompts come from a `prompt` column, questions from `question`, `choices`, `answer` (an index), passages from `text`.
-    Where rows have a `label` of safe or unsafe, only those that fit the kind are taken.
+    Prompts come from a `prompt` column, questions from `question`, `choices` and `answer` (an index), passages from
+    `text`. Where rows have a `label` of safe or unsafe, only those that fit the kind are taken.
 
     Raises:
         ClampdownError: no such file, no usable row, or a row without what its kind needs.
     """
-    path = Path(path).expanduser()
+    path = Path(os.path.expanduser(path))
     try:
         data = path.read_bytes()
-        text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        text = (gzip.decompress(data) if path.suffix.lower() == ".gz" else data).decode("utf-8-sig")
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:  # a cut or damaged .gz has errors of its own
         raise ClampdownError(f"can't read set {path}: {getattr(error, 'strerror', None) or error}") from error
-    rows = [row for row in _rows(text, path, kind) if _fits(row, kind)]
-    items = tuple(_item(row, kind, path, number) for number, row in enumerate(rows, 1))
+    rows = enumerate(_rows(text, path, kind), 1)
+    items = tuple(_item(row, kind, path, number) for number, row in rows if _fits(row, kind))
     if not items:
         raise ClampdownError(f"set {path} holds no {kind} item; a file needs at least one")
     name = path.name.removesuffix(".gz").rsplit(".", 1)[0]
@@ -100,22 +102,30 @@ def load_set(kind: str, path: Path) -> ItemSet:
 
 
 def _rows(text: str, path: Path, kind: str) -> list[dict[str, Any]]:
-    name = path.name.removesuffix(".gz")
+    name = path.name.lower().removesuffix(".gz")
+    # Lines end at \n only: JSON may hold U+2028 and its like as they are, which splitlines would cut at.
+    lines = text.split("\n")
     if name.endswith((".jsonl", ".json")):
-        return [_json(line, path, n) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
+        return [_json(line, path, n) for n, line in enumerate(lines, 1) if line.strip()]
     if name.endswith(".csv"):
-        return list(csv.DictReader(text.splitlines()))
+        try:
+            return list(csv.DictReader(io.StringIO(text, newline="")))
+        except csv.Error as error:
+            raise ClampdownError(f"set {path} is not readable CSV ({error})") from error
     if kind == "capability":
         raise ClampdownError(f"set {path}: questions come as JSONL with question, choices and answer")
     if kind == "text":
-        return [{"text": text[i : i + _PASSAGE]} for i in range(0, len(text), _PASSAGE) if text[i:].strip()]
-    return [{"prompt": line.strip()} for line in text.splitlines() if line.strip()]
+        passages = (text[i : i + _PASSAGE] for i in range(0, len(text), _PASSAGE))
+        return [{"text": passage} for passage in passages if passage.strip()]
+    return [{"prompt": line.strip()} for line in lines if line.strip()]
 
 
 def _json(line: str, path: Path, number: int) -> dict[str, Any]:
     try:
         row = json.loads(line)
-    except ValueError as error:
+        if "\\u" in line:
+            json.dumps(row, ensure_ascii=False).encode()  # half of a surrogate pair is no text
+    except (ValueError, RecursionError) as error:
         raise ClampdownError(f"set {path}, line {number} is not JSON ({error})") from error
     if not isinstance(row, dict):
         raise ClampdownError(f"set {path}, line {number} is not a JSON object")
@@ -144,7 +154,7 @@ def _question(row: dict[str, Any], path: Path, number: int) -> tuple[tuple[str, 
     choices, answer = row.get("choices"), row.get("answer")
     if isinstance(answer, str) and len(answer) == 1 and answer.upper() in "ABCDEFGH":
         answer = "ABCDEFGH".index(answer.upper())
-    good = isinstance(choices, Sequence) and not isinstance(choices, str) and len(choices) > 1
-    if not good or not isinstance(answer, int) or not 0 <= answer < len(choices or ()):
+    good = isinstance(choices, list) and len(choices) > 1 and all(str(choice).strip() for choice in choices)
+    if not good or type(answer) is not int or not 0 <= answer < len(choices or ()):
         raise ClampdownError(f"set {path}, row {number} needs choices (a list) and answer (the index of the right one)")
     return tuple(map(str, choices or ())), answer

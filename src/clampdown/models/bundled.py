@@ -9,6 +9,7 @@ import sys
 import tempfile
 import zipfile
 from pathlib import Path
+from typing import Any
 
 from clampdown.errors import ClampdownError
 
@@ -130,7 +131,7 @@ def _convert(gguf: Path, folder: Path) -> None:
     _save_tokenizer(gguf, folder)
 
 
-def _unpermute(weight, heads: int):
+def _unpermute(weight: Any, heads: int) -> Any:
     """Undo GGUF's reordering of rotary halves: its rows are interleaved pairs, Transformers' are two halves."""
     return weight.reshape(heads, -1, 2, weight.shape[1]).transpose(1, 2).reshape(weight.shape)
 

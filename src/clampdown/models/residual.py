@@ -60,7 +60,7 @@ def read_residual(model: nn.Module, inputs: dict[str, Any], layers: Sequence[int
         check_layer(layer, len(found))
     kept: dict[int, Tensor] = {}
 
-    def keep(layer: int):
+    def keep(layer: int) -> Callable[..., None]:
         def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
             kept[layer] = block_output(output)
             if layer == max(layers):

@@ -67,7 +67,8 @@ def build_cache(
     `residual` maps ids and mask, both [row, position], to [row, position, d_model]. `settings` says what
     else the activations depend on (model hash, layer); a folder made with other ones is refused.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    if not sequences:
+        raise ClampdownError("there is no text to compute activations on")
     _claim(folder, sequences, settings)
     shards = [sequences[i : i + SHARD_ROWS] for i in range(0, len(sequences), SHARD_ROWS)]
     tokens, width = [], 0
@@ -75,9 +76,12 @@ def build_cache(
         path = folder / f"{index:05d}.npy"
         if not path.exists():
             _write(path, _shard(rows, residual))
-        done = np.load(path, mmap_mode="r")
+        try:
+            done = np.load(path, mmap_mode="r")
+            width = done.shape[1]
+        except (OSError, EOFError, ValueError, IndexError) as error:
+            raise ClampdownError(f"{path} is damaged; delete it, and it is computed anew") from error
         tokens.append(len(done))
-        width = done.shape[1]
         progress(len(done))
     return Cache(folder, tuple(tokens), width)
 
@@ -85,9 +89,18 @@ def build_cache(
 def _claim(folder: Path, sequences: list[list[int]], settings: dict[str, object]) -> None:
     digest = hashlib.sha256(json.dumps([settings, sequences]).encode()).hexdigest()
     note = folder / "cache.json"
-    if not note.exists():
-        note.write_text(json.dumps({**settings, "sequences": len(sequences), "sha256": digest}, indent=2))
-    elif json.loads(note.read_text())["sha256"] != digest:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not note.exists():
+            temporary = note.with_suffix(".part")
+            temporary.write_text(json.dumps({**settings, "sequences": len(sequences), "sha256": digest}, indent=2))
+            os.replace(temporary, note)
+        known = json.loads(note.read_text())["sha256"]
+    except OSError as error:
+        raise ClampdownError(f"could not write {folder}: {error.strerror or error}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ClampdownError(f"{note} is damaged; delete {folder} to compute its activations anew") from error
+    if known != digest:
         raise ClampdownError(f"{folder} caches other activations (model, layer or text differ); name another folder")
 
 
@@ -101,7 +114,10 @@ def _shard(rows: list[list[int]], residual: Callable[[Tensor, Tensor], Tensor]) 
         mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in batch])
         keep = mask.bool()
         keep[:, 0] = False
-        parts.append(residual(ids, mask)[keep].to(torch.float16).numpy())
+        kept = residual(ids, mask)[keep].to(torch.float16)
+        if not torch.isfinite(kept).all():
+            raise ClampdownError("the model's residual is not finite, or beyond float16; no SAE can be trained on it")
+        parts.append(kept.numpy())
     return np.concatenate(parts)
 
 

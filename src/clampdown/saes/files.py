@@ -113,6 +113,8 @@ def _facts(header: Mapping[str, str], name: str) -> dict:
     """The header's properties, each of its type."""
     try:
         facts = json.loads(header["sae"])
+        if not isinstance(facts, dict):
+            raise TypeError("not an object")
         unknown = sorted(set(facts) - set(_PROPERTIES))
         wrong = [key for key, kinds in _PROPERTIES.items() if key in facts and type(facts[key]) not in kinds]
         lacking = [key for key in ("kind", "layer") if key not in facts]

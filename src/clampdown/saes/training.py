@@ -5,6 +5,7 @@ Sources: TopK and its auxiliary loss on dead latents, Gao et al. 2024 (arXiv 240
 its penalty on the squared relative distance from a target L0.
 """
 
+import contextlib
 import math
 import os
 from collections.abc import Callable, Iterator
@@ -43,6 +44,10 @@ class Settings:
             raise ClampdownError(f"can't train a {self.kind!r} SAE; kinds are {', '.join(TRAINABLE)}")
         if not 0 < self.k <= self.latents:
             raise ClampdownError(f"k must be between 1 and the number of latents ({self.latents}), got {self.k}")
+        if self.batch < 8:
+            raise ClampdownError(f"a batch needs at least 8 tokens, got {self.batch}")
+        if not 0 < self.lr < math.inf:
+            raise ClampdownError(f"the learning rate must be a positive number, got {self.lr}")
         if self.tokens < self.batch:
             raise ClampdownError(f"{self.tokens} tokens do not fill one batch of {self.batch}; train on more")
 
@@ -104,7 +109,7 @@ class Trainee(nn.Module):
         if len(dead) == 0:
             return torch.zeros(())
         rows = slice(0, len(pre) // 4)
-        width = min(len(dead), pre.shape[1] // 16)
+        width = min(len(dead), max(1, pre.shape[1] // 16))
         local = pre[rows][:, dead].topk(width, dim=1, sorted=False).indices
         index = dead[local]
         values = SparseEncode.apply(inner[rows].detach(), self.w_enc, self.b_enc, pre[rows], index).clamp_min(0)
@@ -153,12 +158,12 @@ class Step(torch.autograd.Function):
     """H(pre − threshold) with a rectangle kernel's pseudo-derivative for both arguments."""
 
     @staticmethod
-    def forward(ctx, pre: Tensor, threshold: Tensor) -> Tensor:  # type: ignore[no-untyped-def, override]
+    def forward(ctx, pre: Tensor, threshold: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
         ctx.save_for_backward(pre, threshold)
         return (pre > threshold).to(pre.dtype)
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[no-untyped-def, override]
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[no-untyped-def]
         pre, threshold = ctx.saved_tensors
         near = ((pre - threshold).abs() < _BANDWIDTH / 2).to(pre.dtype) / _BANDWIDTH * grad
         return near, -near.sum(0)
@@ -227,18 +232,28 @@ def _checkpoint(folder: Path, settings: Settings, step: int, trainee: Trainee, o
         "trainee": trainee.state_dict(),
         "optimizer": optimizer.state_dict(),
     }
-    torch.save(state, temporary)
-    os.replace(temporary, folder / "checkpoint.pt")
+    try:
+        torch.save(state, temporary)
+        os.replace(temporary, folder / "checkpoint.pt")
+    except (OSError, RuntimeError) as error:  # PyTorch reports a full disk as the latter
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        raise ClampdownError(f"could not write {folder / 'checkpoint.pt'}: {reason}") from error
 
 
 def _resume(folder: Path, settings: Settings, trainee: Trainee, optimizer: torch.optim.Adam) -> int:
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "checkpoint.pt"
-    if not path.exists():
-        return 0
-    state = torch.load(path, weights_only=True)
-    if state["settings"] != asdict(settings):
-        raise ClampdownError(f"{path} is of another run; name another folder, or delete it to start anew")
-    trainee.load_state_dict(state["trainee"])
-    optimizer.load_state_dict(state["optimizer"])
-    return state["step"]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            return 0
+        state = torch.load(path, weights_only=True)
+        same = state["settings"] == asdict(settings)
+        if same:
+            trainee.load_state_dict(state["trainee"])
+            optimizer.load_state_dict(state["optimizer"])
+            return int(state["step"])
+    except Exception as error:  # a damaged file makes PyTorch raise almost anything; nothing in it is ever run
+        raise ClampdownError(f"{path} can't be read; delete it to start anew") from error
+    raise ClampdownError(f"{path} is of another run; name another folder, or delete it to start anew")

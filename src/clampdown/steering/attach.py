@@ -30,7 +30,7 @@ class Steering:
     def __init__(
         self,
         model: ChatModel,
-        recipes: Recipe | None | Sequence[Recipe | None],
+        recipes: Recipe | Sequence[Recipe | None] | None,
         *,
         prompt_lengths: Sequence[int] | None = None,
         saes: Sequence[SAE] = (),
@@ -47,6 +47,8 @@ class Steering:
         self._handles: list[Any] = []
 
     def __enter__(self) -> "Steering":
+        if self._handles:
+            raise ClampdownError("this steering is on already; make another one")
         decoder = residual.decoder(self.model.hf)
         self._handles.append(decoder.register_forward_pre_hook(self._before, with_kwargs=True))
         blocks = residual.blocks(self.model.hf)
@@ -67,7 +69,7 @@ class Steering:
         self.alive = self.alive[rows.cpu()]
 
     def fan_out(self, rows: Tensor, prompt_lengths: Sequence[int] | None = None) -> None:
-        """Go on with a new batch whose row r continues row rows[r] of this one, with its recipe and a receipt of its own.
+        """Go on with a new batch whose row r continues row rows[r] of this one, its recipe and a receipt of its own.
 
         For a beginning that several rows share, run once; call it before any row was left out.
         """
@@ -138,8 +140,9 @@ class Steering:
             after = before
             for edit in here:
                 after = after + edit.delta(after)
-            self._check(after, layer, recipe)
-            changed[mask] = after.to(x.dtype)
+            stored = after.to(x.dtype)
+            self._check(stored, layer, recipe)  # as stored: float16 overflows where float32 does not
+            changed[mask] = stored
             self._record(mask, before, after)
         return changed
 

@@ -8,6 +8,7 @@ With x a residual, z = encode(x), d_i the decoder row of latent i and c_i its cl
 - direction, remove:        Δ = −strength · (x · v̂) v̂
 """
 
+import math
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -101,7 +102,7 @@ def compile_edit(
     if edit.layer >= n_layers:
         raise ClampdownError(f"layer {edit.layer} does not exist: this model has blocks 0 to {n_layers - 1}")
     if isinstance(edit, Direction):
-        vector = _vector(edit, d_model).to(device)
+        vector = direction_vector(edit, d_model).to(device)
         kind = AddDirection if edit.operation == "add" else RemoveDirection
         return kind(vector, edit.layer, edit.strength)
     sae = next((s for s in saes if s.name == edit.sae), None) or load_sae(edit.sae)
@@ -118,15 +119,19 @@ def _resolved(edit: Clamp, sae: SAE) -> dict[int, float]:
     return edit.resolved(maxima)
 
 
-def _vector(edit: Direction, d_model: int) -> Tensor:
+def direction_vector(edit: Direction, d_model: int) -> Tensor:
+    """A direction's vector: its values, or the unit vector of its seed."""
     if edit.seed is not None:
         drawn = torch.randn(d_model, generator=torch.Generator().manual_seed(edit.seed))
         return drawn / drawn.norm()
     if len(edit.values) != d_model:
         raise ClampdownError(f"a direction has {len(edit.values)} values, but the model's residual has {d_model}")
     vector = torch.tensor(edit.values)
-    if not vector.norm() > 0:
+    length = float(vector.norm())
+    if not length > 0:
         raise ClampdownError("a direction of length zero steers nothing; remove the edit")
+    if not math.isfinite(length):  # dividing by it would give a direction of length zero
+        raise ClampdownError("a direction's values are too large; scale them down")
     return vector
 
 

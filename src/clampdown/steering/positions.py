@@ -16,10 +16,17 @@ class Places(NamedTuple):
     real: Tensor  # bool: not padding
     position: Tensor  # 0-based place among the row's real tokens
     prompt_length: Tensor  # [row, 1]: real tokens of the prompt
+    certain: bool = True  # whether prompt_length is known, or this call's columns may be prompt or answer
 
     def selected(self, positions: Positions, norm: Tensor | None = None) -> Tensor:
         """Bool [row, column]: the places that `positions` edits; `norm` is the residual's, for sinks."""
         chosen = self.real
+        if not self.certain and positions.scope not in ("all", "all-but-sinks"):
+            raise ClampdownError(
+                f"can't tell prompt from answer in this forward call, as the scope {positions.scope} needs: several new "
+                "tokens came at once (assisted decoding, a prompt in chunks), or no cache is used; use the scope all, "
+                "or say prompt_lengths"
+            )
         generated = self.position - self.prompt_length  # 0 for the first generated token
         if positions.scope == "generated":
             chosen = chosen & (generated >= 0)
@@ -39,17 +46,23 @@ class Places(NamedTuple):
 class PlaceTracker:
     """Follows the forward calls of a sequence through the KV cache.
 
-    A call without a cache starts a new sequence. Calls of more than one column are prompt, later single columns are
-    generated tokens, unless `prompt_lengths` (real tokens per row) says otherwise.
+    A call without a cache starts a new sequence. Its first call is prompt, later single columns are generated tokens,
+    unless `prompt_lengths` (real tokens per row) says otherwise. Places come from the cache's length and the mask, so a
+    cache that was cropped (as assisted decoding does) is followed too.
     """
 
     def __init__(self, prompt_lengths: Sequence[int] | None = None) -> None:
         self.given = None if prompt_lengths is None else torch.tensor(prompt_lengths)[:, None]
         self.seen: Tensor | None = None
+        self.length = 0  # columns, padding included, after the last call
         self.prompt_length: Tensor | None = None
+        self.certain = True
+        self.last_ids: Tensor | None = None
 
     def places(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Places:
         """The places of a call of the decoder with these arguments."""
+        if len(args) > 1:
+            raise ClampdownError("steering reads the decoder's mask and cache by name; pass them as keyword arguments")
         ids = kwargs.get("input_ids", args[0] if args else None)
         if ids is None:
             ids = kwargs.get("inputs_embeds")
@@ -57,19 +70,28 @@ class PlaceTracker:
             raise ClampdownError("steering saw a forward call without input_ids or inputs_embeds; refusing to go on")
         rows, columns = ids.shape[:2]
         past = _past_length(kwargs.get("past_key_values"))
-        real = self._real(kwargs.get("attention_mask"), rows, columns, past, ids.device)
-        if past == 0 or self.seen is None or len(self.seen) != rows:
-            self.seen = torch.zeros(rows, 1, dtype=torch.long, device=ids.device)
-            self.prompt_length = None
-            if past:
-                self.seen += self._before(kwargs.get("attention_mask"), rows, past, ids.device)
-        position = self.seen + real.long().cumsum(-1) - 1
-        self.seen = self.seen + real.long().sum(-1, keepdim=True)
+        mask = kwargs.get("attention_mask")
+        real = self._real(mask, rows, columns, past, ids.device)
+        before = self._before(mask, rows, past, ids.device)
+        position = before + real.long().cumsum(-1) - 1
+        followed = self.seen is not None and len(self.seen) == rows
+        self.seen, self.length = before + real.long().sum(-1, keepdim=True), past + columns
         if self.given is not None:
             self.prompt_length = self.given.to(ids.device)
-        elif columns > 1 or self.prompt_length is None:
+        elif not past or self.prompt_length is None or not followed:
+            self.certain = past > 0 or not self._repeats(ids)
             self.prompt_length = self.seen
-        return Places(real, position, self.prompt_length)
+        elif columns > 1:
+            self.certain, self.prompt_length = False, self.seen
+        self.last_ids = ids
+        return Places(real, position, self.prompt_length, self.certain)
+
+    def _repeats(self, ids: Tensor) -> bool:
+        """Whether a call without a cache is the last one again with more at its end: decoding without a cache."""
+        last = self.last_ids
+        if last is None or last.shape[0] != ids.shape[0] or last.shape[1] >= ids.shape[1]:
+            return False
+        return last.shape[2:] == ids.shape[2:] and torch.equal(last, ids[:, : last.shape[1]])
 
     def select(self, rows: Tensor, prompt_lengths: Sequence[int] | None = None) -> None:
         """Go on with these rows of the batch: some of them, or some several times over."""
@@ -88,12 +110,19 @@ class PlaceTracker:
             return torch.ones(rows, columns, dtype=torch.bool, device=device)
         if not isinstance(mask, Tensor) or mask.dim() != 2:
             raise ClampdownError("steering needs the plain [row, position] attention mask to tell padding from tokens")
+        if len(mask) != rows or mask.shape[1] < past + columns:
+            raise ClampdownError(
+                f"the attention mask is {len(mask)} x {mask.shape[1]}, but {rows} rows hold {past + columns} tokens with "
+                "the cache; steering needs it whole"
+            )
         return mask[:, past : past + columns].bool()
 
-    @staticmethod
-    def _before(mask: Any, rows: int, past: int, device: torch.device) -> Tensor:
-        if isinstance(mask, Tensor) and mask.dim() == 2:
-            return mask[:, :past].long().sum(-1, keepdim=True)
+    def _before(self, mask: Any, rows: int, past: int, device: torch.device) -> Tensor:
+        """Real tokens in the cache, [row, 1]."""
+        if mask is not None:
+            return mask[:, :past].bool().sum(-1, keepdim=True)
+        if past and past == self.length and self.seen is not None and len(self.seen) == rows:
+            return self.seen
         return torch.full((rows, 1), past, device=device)
 
 

@@ -1,0 +1,172 @@
+"""SAE files: round trips, and everything a file can do wrong."""
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from clampdown.errors import ClampdownError
+from clampdown.saes.files import file_sha256, load_sae, save_sae
+from clampdown.saes.sae import KINDS, NORMALISATIONS
+
+
+@pytest.mark.parametrize("normalise", NORMALISATIONS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_saved_is_loaded(kind, normalise, tmp_path, make_sae):
+    sae, path = make_sae(kind, normalise), tmp_path / "s.safetensors"
+    save_sae(sae, path)
+    back = load_sae(str(path))
+    for part in ("kind", "layer", "k", "normalise", "subtract_decoder_bias"):
+        assert getattr(back, part) == getattr(sae, part)
+    for part in ("w_enc", "b_enc", "w_dec", "b_dec", "threshold", "maximum"):
+        if getattr(sae, part) is not None:
+            assert torch.equal(getattr(back, part), getattr(sae, part))
+    assert back.sha256 == file_sha256(path)
+    assert [p.name for p in tmp_path.iterdir()] == ["s.safetensors"]
+    assert load_sae(str(tmp_path)).sha256 == back.sha256  # by its folder
+
+
+def test_float16_file_is_read_as_float32(tmp_path, make_sae):
+    sae, path = make_sae("topk"), tmp_path / "s.safetensors"
+    save_sae(sae, path, torch.float16)
+    assert load_file(path)["w_enc"].dtype == torch.float16
+    back = load_sae(str(path))
+    assert back.w_enc.dtype == torch.float32
+    assert torch.equal(back.w_enc, sae.w_enc.half().float())
+    x = torch.randn(20, 32, generator=torch.Generator().manual_seed(0))
+    # Latents at the edge of the k may change places; all others move by rounding only.
+    assert ((back.encode(x) - sae.encode(x)).abs() < 0.01).float().mean() > 0.99
+
+
+def test_tied_weights_can_be_saved(tmp_path, make_sae):
+    from dataclasses import replace
+
+    sae = make_sae("topk")
+    save_sae(replace(sae, w_enc=sae.w_dec), tmp_path / "s.safetensors")
+    assert torch.equal(load_sae(str(tmp_path)).w_enc, sae.w_dec)
+
+
+def test_a_file_written_anew_is_read_anew(tmp_path, make_sae):
+    path = tmp_path / "s.safetensors"
+    save_sae(make_sae("topk", seed=1), path)
+    first = load_sae(str(path))
+    assert load_sae(str(path)) is first
+    save_sae(make_sae("topk", seed=2), path)
+    assert load_sae(str(path)).sha256 != first.sha256
+
+
+def test_a_value_beyond_float16_is_not_written(tmp_path, make_sae, one_line):
+    from dataclasses import replace
+
+    sae = make_sae("topk")
+    with pytest.raises(ClampdownError) as caught:
+        save_sae(replace(sae, b_enc=sae.b_enc + 1e6), tmp_path / "s.safetensors", torch.float16)
+    one_line(caught, "b_enc")
+    assert not list(tmp_path.iterdir())
+
+
+def write(path, sae, facts=None, tensors=None, form="clampdown-sae-1"):
+    """A file of ours with something changed."""
+    save_sae(sae, path)
+    stored = load_file(path) | (tensors or {})
+    plain = {"kind": sae.kind, "layer": sae.layer, "k": sae.k, "normalise": "none", "subtract_decoder_bias": True}
+    header = facts if isinstance(facts, str) else json.dumps(plain | (facts or {}))
+    save_file({k: v for k, v in stored.items() if v is not None}, path, metadata={"format": form, "sae": header})
+
+
+BAD = {
+    "NaN": ({"tensors": {"w_enc": torch.full((96, 32), torch.nan)}}, "w_enc"),
+    "inf": ({"tensors": {"b_dec": torch.full((32,), torch.inf)}}, "b_dec"),
+    "shape": ({"tensors": {"w_dec": torch.zeros(32, 96)}}, "w_dec"),
+    "lacks": ({"tensors": {"b_enc": None}}, "b_enc"),
+    "unknown tensor": ({"tensors": {"layer": torch.zeros(1)}}, "layer"),
+    "kind": ({"facts": {"kind": "gated"}}, "gated"),
+    "kind is a list": ({"facts": {"kind": []}}, "kind"),
+    "layer is a text": ({"facts": {"layer": "12"}}, "layer"),
+    "layer is true": ({"facts": {"layer": True}}, "layer"),
+    "layer is half": ({"facts": {"layer": 1.5}}, "layer"),
+    "negative layer": ({"facts": {"layer": -1}}, "layer"),
+    "k is a text": ({"facts": {"k": "8"}}, "k"),
+    "k too large": ({"facts": {"k": 1000}}, "k between"),
+    "bias is a text": ({"facts": {"subtract_decoder_bias": "false"}}, "subtract_decoder_bias"),
+    "about is a text": ({"facts": {"about": "x"}}, "about"),
+    "unknown property": ({"facts": {"sha256": "0"}}, "sha256"),
+    "header is a list": ({"facts": "[1, 2]"}, "header"),
+    "header is cut": ({"facts": '{"kind": '}, "header"),
+    "header is deep": ({"facts": "[" * 100_000}, "header"),
+    "format": ({"form": "other"}, "format"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_file_that_lies_is_refused(case, tmp_path, make_sae, one_line):
+    change, word = BAD[case]
+    path = tmp_path / "s.safetensors"
+    write(path, make_sae("topk"), **change)
+    with pytest.raises(ClampdownError) as caught:
+        load_sae(str(path))
+    one_line(caught, word)
+
+
+def test_damaged_and_missing_files_are_refused(tmp_path, make_sae, one_line):
+    whole = tmp_path / "whole.safetensors"
+    save_sae(make_sae("topk"), whole)
+    contents = {
+        "cut": whole.read_bytes()[:-100],
+        "stub": whole.read_bytes()[:20],
+        "empty": b"",
+        "page": b"<!DOCTYPE html><html>not found</html>",
+    }
+    for name, content in contents.items():
+        path = tmp_path / f"{name}.safetensors"
+        path.write_bytes(content)
+        with pytest.raises(ClampdownError) as caught:
+            load_sae(str(path))
+        one_line(caught, name)
+    for name in (str(tmp_path / "none"), str(tmp_path), "~nobody-of-that-name/sae"):
+        with pytest.raises(ClampdownError) as caught:
+            load_sae(name)
+        one_line(caught)
+
+
+class Bomb:
+    def __reduce__(self):
+        return os.mkdir, ("exploded",)
+
+
+def test_a_pickle_is_never_run(tmp_path, monkeypatch, one_line):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps(Bomb()))
+    torch.save({"w_enc": Bomb()}, tmp_path / "b.pt")
+    for name in ("a.pkl", "b.pt"):
+        with pytest.raises(ClampdownError) as caught:
+            load_sae(name)
+        one_line(caught, name)
+    assert not (tmp_path / "exploded").exists()
+
+
+def test_a_full_disk_gives_one_line_and_leaves_nothing(tmp_path):
+    """The limit on a file's size stands in for a full disk: the kernel cuts the write short in the same way."""
+    code = """
+import resource, signal, sys, torch
+from pathlib import Path
+from clampdown.errors import ClampdownError
+from clampdown.saes.files import save_sae
+from clampdown.saes.sae import SAE
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+w = torch.ones(96, 32)
+try:
+    save_sae(SAE("s", "relu", 0, w, w[:, 0], w, w[0]), Path(sys.argv[1]) / "s.safetensors")
+except ClampdownError as error:
+    assert "\\n" not in str(error)
+    print("refused", end="")
+"""
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True)
+    assert done.stdout == "refused", done.stderr
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,86 @@
+"""The self-test passes what works, and sees every way in which a hook can silently do something else."""
+
+import pytest
+import torch
+
+from clampdown.errors import ClampdownError
+from clampdown.models import residual
+from clampdown.recipe import Clamp, Direction, Positions, Recipe
+from clampdown.saes.files import save_sae
+from clampdown.steering.attach import Steering
+from clampdown.steering.edits import DeltaClamp
+from clampdown.steering.self_test import self_test
+
+
+@pytest.fixture(params=["clamp", "reconstruct", "normalised", "add", "remove", "both", "generated", "last", "first"])
+def recipe(request, tmp_path, make_sae):
+    kind = request.param
+    save_sae(make_sae("topk", "layer_norm" if kind == "normalised" else "none"), tmp_path / "s.safetensors")
+    rule = "reconstruct" if kind == "reconstruct" else "delta"
+    clamp = Clamp(str(tmp_path / "s.safetensors"), "", 1, {3: 4.0, 8: "2x"}, rule)
+    direction = Direction(1, 1.0 if kind == "remove" else 0.3, "remove" if kind == "remove" else "add", seed=1)
+    edits = {"add": (direction,), "remove": (direction,), "both": (clamp, direction)}.get(kind, (clamp,))
+    positions = {
+        "generated": Positions("generated"),
+        "last": Positions("from-last-prompt-token"),
+        "first": Positions("first-generated", 1),
+    }.get(kind, Positions())
+    return Recipe("mine", "tiny", "", edits, positions)
+
+
+def test_a_good_recipe_passes(tiny, recipe):
+    self_test(tiny, recipe)
+    self_test(tiny, Recipe("none", "tiny", ""))
+
+
+def fails(model, recipe, one_line):
+    with pytest.raises(ClampdownError) as caught:
+        self_test(model, recipe)
+    one_line(caught, "mine")
+
+
+def test_a_hook_that_does_nothing_is_seen(tiny, recipe, monkeypatch, one_line):
+    monkeypatch.setattr(Steering, "_steer", lambda self, layer, x: None)
+    fails(tiny, recipe, one_line)
+
+
+def test_an_edit_that_is_dropped_is_seen_though_the_receipt_counts_it(tiny, recipe, monkeypatch, one_line):
+    monkeypatch.setattr(residual, "with_block_output", lambda output, changed: output)
+    fails(tiny, recipe, one_line)
+
+
+def test_an_edit_of_half_its_size_is_seen(tiny, recipe, monkeypatch, one_line):
+    steer = Steering._steer
+
+    def half(self, layer, x):
+        changed = steer(self, layer, x)
+        return None if changed is None else (x + changed) / 2
+
+    monkeypatch.setattr(Steering, "_steer", half)
+    fails(tiny, recipe, one_line)
+
+
+def test_an_edit_of_the_prompt_only_is_seen(tiny, recipe, monkeypatch, one_line):
+    steer = Steering._steer
+    monkeypatch.setattr(Steering, "_steer", lambda self, layer, x: steer(self, layer, x) if x.shape[1] > 1 else None)
+    fails(tiny, recipe, one_line)
+
+
+def test_an_edit_of_all_rows_is_seen(tiny, recipe, monkeypatch, one_line):
+    monkeypatch.setattr(Steering, "_owners", lambda self, rows: torch.zeros(rows, dtype=torch.long))
+    fails(tiny, recipe, one_line)
+
+
+def test_a_wrong_formula_is_seen(tiny, tmp_path, make_sae, monkeypatch, one_line):
+    save_sae(make_sae("topk"), tmp_path / "s.safetensors")
+    recipe = Recipe("mine", "tiny", "", (Clamp(str(tmp_path / "s.safetensors"), "", 1, {3: 4.0}),))
+    # Projection on the decoder row in place of the encoder: the field's known mistake.
+    monkeypatch.setattr(DeltaClamp, "delta", lambda self, x: (self.values - x @ self.rows.T) @ self.rows)
+    fails(tiny, recipe, one_line)
+
+
+def test_the_bundled_model_in_low_precision_passes():
+    from clampdown.models.chat_model import load_chat_model
+
+    model = load_chat_model(dtype="bfloat16")
+    self_test(model, Recipe("mine", model.name, model.sha256, (Direction(12, 40.0, seed=1),)))

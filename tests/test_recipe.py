@@ -1,0 +1,265 @@
+"""Recipes: what is written is read back, and everything that is off is refused on one line."""
+
+import math
+import os
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clampdown.errors import ClampdownError
+from clampdown.recipe import OPERATIONS, RULES, SCOPES, Clamp, Direction, Positions, Recipe
+
+numbers = st.floats(-1e30, 1e30) | st.integers(-(10**9), 10**9)
+multiples = st.builds(lambda a, b: f"{a}.{b}x", st.integers(-99, 99), st.integers(0, 99))
+texts = st.text(st.characters(codec="utf-8"), max_size=40)
+names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20).filter(str.isprintable)
+layers = st.integers(0, 200)
+clamps = st.builds(
+    Clamp,
+    sae=texts.filter(bool),
+    sae_sha256=texts,
+    layer=layers,
+    values=st.dictionaries(st.integers(0, 10**6), numbers | multiples, min_size=1, max_size=4),
+    rule=st.sampled_from(RULES),
+)
+directions = st.builds(
+    Direction,
+    layer=layers,
+    strength=numbers,
+    operation=st.sampled_from(OPERATIONS),
+    values=st.lists(numbers, min_size=1, max_size=4).map(tuple),
+) | st.builds(Direction, layer=layers, strength=numbers, seed=st.integers(-(2**63), 2**63 - 1))
+positions = st.builds(
+    Positions,
+    scope=st.sampled_from([s for s in SCOPES if s != "first-generated"]),
+    sink_norm=st.none() | st.floats(1e-6, 1e6) | st.integers(1, 10**6),
+) | st.builds(Positions, scope=st.just("first-generated"), count=st.integers(1, 10**6))
+recipes = st.builds(
+    Recipe,
+    name=names,
+    model=texts.filter(bool),
+    model_sha256=texts,
+    edits=st.lists(clamps | directions, max_size=3).map(tuple),
+    positions=positions,
+    system_prompt=texts,
+    note=texts,
+)
+
+CLAMP = Clamp("sae", "", 3, {7: 2.0, 9: "1.5x"})
+RECIPE = Recipe("r", "m", "", (CLAMP,))
+GOOD = """
+version = 1
+name = "r"
+[model]
+name = "m"
+sha256 = ""
+[positions]
+scope = "all"
+[[edits]]
+kind = "clamp"
+layer = 3
+sae = "s"
+sae_sha256 = ""
+[edits.latents]
+7 = 2.0
+[[edits]]
+kind = "direction"
+layer = 1
+strength = 2.0
+seed = 3
+"""
+
+
+@settings(max_examples=150, deadline=None)
+@given(recipe=recipes)
+def test_what_is_written_is_read_back(recipe):
+    back = Recipe.from_toml(recipe.to_toml())
+    assert back == recipe and back.sha256 == recipe.sha256 and hash(back) == hash(recipe)
+
+
+def test_files_are_read_back_byte_order_mark_or_not(tmp_path):
+    path = tmp_path / "new" / "r.toml"
+    RECIPE.save(path)
+    assert Recipe.load(path) == RECIPE
+    assert [p.name for p in path.parent.iterdir()] == ["r.toml"]
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert Recipe.load(path) == RECIPE
+
+
+def test_a_saved_recipe_is_as_readable_as_any_file(tmp_path):
+    before = os.umask(0o022)
+    try:
+        RECIPE.save(tmp_path / "r.toml")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "r.toml").stat().st_mode & 0o777 == 0o644
+
+
+@settings(max_examples=40, deadline=None)
+@given(recipe=recipes, name=names, note=texts)
+def test_the_hash_ignores_name_and_note_only(recipe, name, note):
+    assert replace(recipe, name=name, note=note).sha256 == recipe.sha256
+    assert replace(recipe, system_prompt=recipe.system_prompt + "!").sha256 != recipe.sha256
+    assert replace(recipe, edits=(*recipe.edits, CLAMP)).sha256 != recipe.sha256
+
+
+def test_equal_recipes_have_equal_hashes():
+    def recipe(value, strength, norm):
+        edits = (Clamp("s", "", 1, {1: value}), Direction(1, strength, seed=1))
+        return Recipe("a", "m", "", edits, Positions(sink_norm=norm))
+
+    one, other = recipe(0.0, 2, 5), recipe(-0.0, 2.0, 5.0)
+    assert one == other and one.sha256 == other.sha256
+
+
+def test_values_in_activation_units():
+    assert CLAMP.resolved({9: 4.0}) == {7: 2.0, 9: 6.0}
+    assert CLAMP.relative == [9]
+    assert list(Clamp("s", "", 0, {9: 1, 2: 1}).values) == [2, 9]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, True, None, 1e39, 10**400, [1.0]], ids=lambda v: repr(v)[:9])
+def test_only_finite_numbers(value, one_line):
+    for make in (
+        lambda: Clamp("s", "", 0, {1: value}),
+        lambda: Direction(0, value, seed=1),
+        lambda: Direction(0, 1.0, values=(1.0, value)),
+        lambda: Positions(sink_norm=value) if value is not None else Positions(sink_norm=math.nan),
+    ):
+        with pytest.raises(ClampdownError) as caught:
+            make()
+        one_line(caught)
+
+
+@pytest.mark.parametrize("value", ["1.5", "x", "1.5 x", "1.5x ", "1.5x\n", "1e3x", "nanx", "infx", ".5x", pytest.param("9" * 400 + "x", id="huge")])
+def test_only_plain_multiples(value, one_line):
+    with pytest.raises(ClampdownError) as caught:
+        Clamp("s", "", 0, {1: value})
+    one_line(caught, "latent 1")
+
+
+@pytest.mark.parametrize("whole", [-1, 1.0, True, "1", None, 2**63, pytest.param(10**5000, id="huge")])
+def test_layers_latents_and_counts_are_whole_numbers(whole, one_line):
+    for make in (
+        lambda: Clamp("s", "", whole, {1: 1.0}),
+        lambda: Clamp("s", "", 0, {whole: 1.0}),
+        lambda: Direction(whole, 1.0, seed=1),
+        lambda: Positions("first-generated", whole),
+    ):
+        with pytest.raises(ClampdownError) as caught:
+            make()
+        one_line(caught)
+
+
+def test_what_contradicts_itself_is_refused():
+    for make in (
+        lambda: Clamp("s", "", 0, {}),
+        lambda: Clamp("s", "", 0, {1: 1.0}, "half"),
+        lambda: Clamp("", "", 0, {1: 1.0}),
+        lambda: Direction(0, 1.0),
+        lambda: Direction(0, 1.0, values=(1.0,), seed=1),
+        lambda: Direction(0, 1.0, "turn", seed=1),
+        lambda: Direction(0, 1.0, seed=2**63),
+        lambda: Positions("everywhere"),
+        lambda: Positions("all", 3),
+        lambda: Positions("first-generated"),
+        lambda: Positions(sink_norm=0),
+        lambda: Recipe("", "m", ""),
+        lambda: Recipe("two\nlines", "m", ""),
+        lambda: Recipe("\x1b[31mred", "m", ""),
+        lambda: Recipe("r", "", ""),
+    ):
+        with pytest.raises(ClampdownError):
+            make()
+    assert Clamp("s", "", 0, {}, "reconstruct").values == {}
+
+
+BAD = {
+    "unknown key at the top": ("version = 1", "version = 1\nlayer = 3", "layer"),
+    "unknown key in the model": ('name = "m"', 'name = "m"\nsha = ""', "sha"),
+    "unknown key in the positions": ('scope = "all"', 'scope = "all"\nnorm = 1', "norm"),
+    "unknown key in a clamp": ('sae = "s"', 'sae = "s"\nvalue = 1', "value"),
+    "unknown key in a direction": ("seed = 3", "seed = 3\nlatent = 1", "latent"),
+    "unknown key on two lines": ("version = 1", 'version = 1\n"a\\nb" = 3', "a"),
+    "no name": ('name = "r"', "", "name"),
+    "no model": ('name = "m"', "", "name"),
+    "name is a number": ('name = "r"', "name = 3", "name"),
+    "another version": ("version = 1", "version = 2", "version 2"),
+    "version true": ("version = 1", "version = true", "version"),
+    "version on two lines": ("version = 1", 'version = "a\\nb"', "version"),
+    "scope on two lines": ('scope = "all"', 'scope = """a\nb"""', "scope"),
+    "scope is a list": ('scope = "all"', "scope = []", "scope"),
+    "latent by name": ("7 = 2.0", "seven = 2.0", "seven"),
+    "one latent spelt twice": ("7 = 2.0", "7 = 2.0\n07 = 3.0", "07"),
+    "latent in other digits": ("7 = 2.0", '"٧" = 2.0', "latents must be numbered"),
+    "latent of many digits": ("7 = 2.0", "9" * 5000 + " = 2.0", "latents must be numbered"),
+    "negative latent": ("7 = 2.0", "-7 = 2.0", "-7"),
+    "value nan": ("7 = 2.0", "7 = nan", "latent 7"),
+    "value true": ("7 = 2.0", "7 = true", "latent 7"),
+    "value beyond all floats": ("7 = 2.0", "7 = 1" + "0" * 400, "latent 7"),
+    "value is a table": ("7 = 2.0", "7 = {a = 1}", "latent 7"),
+    "unknown kind": ('kind = "clamp"', 'kind = "cl\\namp"', "edit 1"),
+    "no layer": ("layer = 3", "", "layer"),
+    "layer is half": ("layer = 3", "layer = 3.5", "layer"),
+    "layer of many digits": ("layer = 3", "layer = 0x" + "f" * 9000, "huge number"),
+    "no strength": ("strength = 2.0", "", "strength"),
+    "values is a number": ("seed = 3", "values = 3", "edit 2"),
+    "values are texts": ("seed = 3", 'values = ["a"]', "edit 2"),
+    "edits is a number": ("[[edits]]\nkind = \"clamp\"", "[edits]\nkind = \"clamp\"", "TOML"),
+    "corrupt": ("[positions]", "[positions", "TOML"),
+    "number too long": ("layer = 3", "layer = " + "9" * 5000, "TOML"),
+    "brackets without end": ("layer = 3", "layer = " + "[" * 100_000, "TOML"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_wrong_file_gives_one_line(case, tmp_path, one_line):
+    old, new, word = BAD[case]
+    assert Recipe.from_toml(GOOD).edits
+    path = tmp_path / "bad.toml"
+    path.write_text(GOOD.replace(old, new, 1))
+    with pytest.raises(ClampdownError) as caught:
+        Recipe.load(path)
+    one_line(caught, str(path), word)
+
+
+def test_a_missing_or_unreadable_file_gives_one_line(tmp_path, one_line):
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
+    for path in (tmp_path / "none.toml", tmp_path, tmp_path / "binary.toml"):
+        with pytest.raises(ClampdownError) as caught:
+            Recipe.load(path)
+        one_line(caught, str(path))
+
+
+def test_a_failed_save_leaves_nothing(tmp_path, monkeypatch, one_line):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(ClampdownError) as caught:
+        RECIPE.save(tmp_path / "r.toml")
+    one_line(caught, "No space left")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ClampdownError) as caught:
+        RECIPE.save(tmp_path / "file" / "r.toml")
+    one_line(caught)
+
+
+@settings(max_examples=60, deadline=None)
+@given(body=st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(st.sampled_from(["name", "kind", "layer", "latents", "model", "edits", "positions", "x"]), inner),
+    max_leaves=12,
+))
+def test_no_content_gives_another_error(body):
+    whole = {"name": "r", "model": {"name": "m"}}
+    for content in ({**whole, "edits": body}, {**whole, "positions": body}, {**whole, "edits": [body]}, body):
+        if isinstance(content, dict):
+            try:
+                Recipe.from_dict(content)
+            except ClampdownError as error:
+                assert "\n" not in str(error)
