@@ -120,7 +120,9 @@ def test_values_in_activation_units():
     assert list(Clamp("s", "", 0, {9: 1, 2: 1}).values) == [2, 9]
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, True, None, 1e39, 10**400, [1.0]], ids=lambda v: repr(v)[:9])
+@pytest.mark.parametrize(
+    "value", [math.nan, math.inf, -math.inf, True, None, 1e39, 10**400, [1.0]], ids=lambda v: repr(v)[:9]
+)
 def test_only_finite_numbers(value, one_line):
     for make in (
         lambda: Clamp("s", "", 0, {1: value}),
@@ -133,7 +135,10 @@ def test_only_finite_numbers(value, one_line):
         one_line(caught)
 
 
-@pytest.mark.parametrize("value", ["1.5", "x", "1.5 x", "1.5x ", "1.5x\n", "1e3x", "nanx", "infx", ".5x", pytest.param("9" * 400 + "x", id="huge")])
+@pytest.mark.parametrize(
+    "value",
+    ["1.5", "x", "1.5 x", "1.5x ", "1.5x\n", "1e3x", "nanx", "infx", ".5x", pytest.param("9" * 400 + "x", id="huge")],
+)
 def test_only_plain_multiples(value, one_line):
     with pytest.raises(ClampdownError) as caught:
         Clamp("s", "", 0, {1: value})
@@ -207,7 +212,7 @@ BAD = {
     "no strength": ("strength = 2.0", "", "strength"),
     "values is a number": ("seed = 3", "values = 3", "edit 2"),
     "values are texts": ("seed = 3", 'values = ["a"]', "edit 2"),
-    "edits is a number": ("[[edits]]\nkind = \"clamp\"", "[edits]\nkind = \"clamp\"", "TOML"),
+    "edits is a number": ('[[edits]]\nkind = "clamp"', '[edits]\nkind = "clamp"', "TOML"),
     "corrupt": ("[positions]", "[positions", "TOML"),
     "number too long": ("layer = 3", "layer = " + "9" * 5000, "TOML"),
     "brackets without end": ("layer = 3", "layer = " + "[" * 100_000, "TOML"),
@@ -249,12 +254,18 @@ def test_a_failed_save_leaves_nothing(tmp_path, monkeypatch, one_line):
 
 
 @settings(max_examples=60, deadline=None)
-@given(body=st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["name", "kind", "layer", "latents", "model", "edits", "positions", "x"]), inner),
-    max_leaves=12,
-))
+@given(
+    body=st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["name", "kind", "layer", "latents", "model", "edits", "positions", "x"]), inner
+            )
+        ),
+        max_leaves=12,
+    )
+)
 def test_no_content_gives_another_error(body):
     whole = {"name": "r", "model": {"name": "m"}}
     for content in ({**whole, "edits": body}, {**whole, "positions": body}, {**whole, "edits": [body]}, body):
@@ -262,4 +273,4 @@ def test_no_content_gives_another_error(body):
             try:
                 Recipe.from_dict(content)
             except ClampdownError as error:
-                assert "\n" not in str(error)
+                assert "\n" not in str(error)  # noqa: PT017

@@ -129,3 +129,10 @@ def test_an_sae_that_contradicts_itself_is_refused(change, make_sae, one_line):
     with pytest.raises(ClampdownError) as caught:
         replace(make_sae("topk"), **change)
     one_line(caught, "SAE tiny")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_latents_and_no_tokens_are_no_trouble(kind, make_sae):
+    sae = make_sae(kind)
+    assert sae.encode_latents(residuals(3), []).shape == (3, 0)
+    assert sae.encode_latents(residuals(3)[:0], [1, 2]).shape == (0, 2)

@@ -1,5 +1,7 @@
 """Three ways to name candidate latents: the paper's single prompt, contrasts, and attribution."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -24,14 +26,16 @@ def single_prompt(sae: SAE, refusal: Tensor) -> list[int]:
 
 
 def contrast(sae: SAE, evidence: Evidence, count: int) -> list[int]:
-    """Latents that tell refusing from complying answers, and unsafe from safe requests; half from each.
+    """Latents that tell refusing from complying answers, or unsafe from safe requests, or write what refusing looks like.
 
-    Ranked by the difference of mean activations over its pooled standard deviation.
+    A third from each: the first two ranked by the difference of mean activations over its pooled standard deviation,
+    the last by the decoder row's product with the difference in means of the answers' residuals.
     """
     refusing, complying = sae.encode(evidence.unsafe.refusing()), sae.encode(evidence.unsafe.complying())
     unsafe, safe = (_prompt_activations(sae, tree) for tree in (evidence.unsafe, evidence.safe))
     by_answer, by_request = _difference(refusing, complying), _difference(unsafe, safe)
-    return _interleaved(by_answer, by_request, count)
+    by_row = sae.w_dec @ (evidence.unsafe.refusing().mean(0) - evidence.unsafe.complying().mean(0))
+    return _interleaved((by_answer, by_request, by_row), count)
 
 
 def attribution(sae: SAE, evidence: Evidence, count: int, maxima: Tensor) -> list[int]:
@@ -81,12 +85,11 @@ def _difference(a: Tensor, b: Tensor) -> Tensor:
     return (a.mean(0) - b.mean(0)) / (spread + 0.1 * spread.mean() + 1e-6)
 
 
-def _interleaved(first: Tensor, second: Tensor, count: int) -> list[int]:
+def _interleaved(scores: Sequence[Tensor], count: int) -> list[int]:
+    """The best of each list in turn, each latent once, none with a score that is not positive."""
     chosen: dict[int, None] = {}
-    for a, b in zip(first.argsort(descending=True).tolist(), second.argsort(descending=True).tolist(), strict=True):
-        for latent, score in ((a, first), (b, second)):
+    for latents in zip(*(score.argsort(descending=True).tolist() for score in scores), strict=True):
+        for latent, score in zip(latents, scores, strict=True):
             if len(chosen) < count and score[latent] > 0:
                 chosen.setdefault(latent)
-        if len(chosen) >= count:
-            break
     return list(chosen)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from clampdown.discovery import candidates as naming
-from clampdown.discovery.choose import ascend, clamp_delta, pursue
+from clampdown.discovery.choose import clamp_delta, pursue
 from clampdown.discovery.confirm import Confirmed, confirm, strongest_needed
 from clampdown.discovery.describe import Context, contexts, promoted
 from clampdown.discovery.evidence import COMPLIANCE, REFUSAL, Evidence, Scorer, Scores, gather
@@ -20,6 +20,7 @@ from clampdown.progress import Progress, quiet
 from clampdown.recipe import Clamp, Positions, Recipe
 from clampdown.saes.sae import SAE
 
+_FACTORS = (1.0, 1.4, 1.9, 2.4)
 METHODS = ("single-prompt", "contrast", "attribution")
 
 
@@ -34,7 +35,7 @@ class FindOptions:
     safe: ItemSet | None = None
     text: ItemSet | None = None
     candidates: int = 64
-    max_latents: int = 16
+    max_latents: int = 8
     target: float = 0.9
     seed: int = 0
 
@@ -48,17 +49,16 @@ class FindOptions:
 
     @property
     def effort(self) -> "Effort":
-        return Effort(6, 4, 2, 0, 8) if self.method == "single-prompt" else Effort(32, 12, 8, 40, 24)
+        return Effort(6, 3, 1, 8) if self.method == "single-prompt" else Effort(32, 6, 4, 24)
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How much evidence a search uses: prompts a kind, prompts for the first look, passages, ascent steps, answers."""
+    """How much evidence a search uses: prompts a kind, those that candidates are scored on, passages, answers."""
 
     prompts: int
-    first_look: int
+    scored: int
     passages: int
-    ascent: int
     answers: int
 
 
@@ -101,7 +101,7 @@ def find(model: ChatModel, sae: SAE, options: FindOptions | None = None, progres
     if not named:
         raise ClampdownError(f"no latent of SAE {sae.name} fires on the refusal; try another method, or another layer")
     scored = _validate(sae, evidence, options, named, maxima, progress)
-    values = _choose(sae, evidence, options, scored, progress)
+    values = _choose(sae, evidence, options, scored)
     recipe, confirmed = _confirm(model, sae, options, values, prompts, maxima, progress)
     notes += [
         f"strength ×{c.factor:g}: refuses {c.unsafe:.0%} of unsafe and {c.safe:.0%} of safe prompts, "
@@ -167,7 +167,7 @@ def _validate(
     progress: Progress,
 ) -> dict[int, Scores]:
     """Clamp each candidate alone to its maximum and score it; ranked by gap."""
-    scorer = Scorer(evidence.some(options.effort.first_look, 1))
+    scorer = Scorer(evidence.some(options.effort.scored, options.effort.passages))
     scores = {}
     for latent in named:
         delta = clamp_delta(sae, [latent], maxima[[latent]].to(sae.w_dec.device))
@@ -176,21 +176,14 @@ def _validate(
     return dict(sorted(scores.items(), key=lambda pair: -pair[1].gap))
 
 
-def _choose(
-    sae: SAE, evidence: Evidence, options: FindOptions, scored: dict[int, Scores], progress: Progress
-) -> dict[int, float]:
+def _choose(sae: SAE, evidence: Evidence, options: FindOptions, scored: dict[int, Scores]) -> dict[int, float]:
     # A candidate that makes refusing less likely can't help; one that only ever fires elsewhere neither.
     helpful = [latent for latent, scores in scored.items() if scores.unsafe_gain > 0] or list(scored)
     start = pursue(sae, evidence, helpful, options.max_latents)
     if not start:
         best = next(iter(scored))
         start = {best: 10.0}
-    if not options.effort.ascent:
-        return start
-    steps = options.effort.ascent
-    return ascend(
-        sae, evidence, start, steps=steps, seed=options.seed, told=lambda n: progress("choosing values", n, steps, "")
-    )
+    return start
 
 
 def _confirm(
@@ -210,14 +203,13 @@ def _confirm(
         positions=Positions(),
         note=f"found by {options.method} on the selecting half",
     )
-    factors = (0.8, 1.0, 1.25, 1.5) if options.effort.ascent else (1.0, 1.5)
 
     def at(factor: float) -> Confirmed:
         result = confirm(model, scaled(recipe, factor), factor, *prompts, Sampling(24))
-        progress("confirming by generation", 1, len(factors), f"×{factor:g}: {result.unsafe:.0%} refused")
+        progress("confirming by generation", 1, len(_FACTORS), f"×{factor:g}: {result.unsafe:.0%} refused")
         return result
 
-    best, tried = strongest_needed(at, factors, options.target)
+    best, tried = strongest_needed(at, _FACTORS, options.target)
     return scaled(recipe, best.factor), tried
 
 

@@ -3,11 +3,15 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
 from clampdown.errors import ClampdownError
+
+_BARE: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
+"""Whether a model's blocks return a bare tensor, asked once of each."""
 
 
 class _Reached(Exception):
@@ -109,8 +113,7 @@ def starting_after(model: nn.Module, layer: int) -> Iterator[Callable[[Tensor], 
         for block in found[: layer + 1]:
             block.forward = skip
         found[layer].forward = last
-        if layer > 0:
-            found[0].forward = first
+        found[0].forward = first
         yield begin.append
     finally:
         for block in found[: layer + 1]:
@@ -119,14 +122,17 @@ def starting_after(model: nn.Module, layer: int) -> Iterator[Callable[[Tensor], 
 
 def _gives_tensor(model: nn.Module) -> bool:
     """Whether a block returns its residual bare (newer Transformers) or first in a tuple."""
-    kinds: list[bool] = []
-    handle = blocks(model)[0].register_forward_hook(lambda _m, _i, output: kinds.append(isinstance(output, Tensor)))
-    try:
-        with torch.no_grad():
-            decoder(model)(torch.zeros(1, 1, dtype=torch.long, device=embedding_device(model)), use_cache=False)
-    finally:
-        handle.remove()
-    return kinds[0]
+    known = _BARE.get(model)
+    if known is None:
+        kinds: list[bool] = []
+        handle = blocks(model)[0].register_forward_hook(lambda _m, _i, output: kinds.append(isinstance(output, Tensor)))
+        try:
+            with torch.no_grad():
+                decoder(model)(torch.zeros(1, 1, dtype=torch.long, device=embedding_device(model)), use_cache=False)
+        finally:
+            handle.remove()
+        _BARE[model] = known = kinds[0]
+    return known
 
 
 def check_layer(layer: int, count: int) -> None:

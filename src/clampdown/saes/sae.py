@@ -105,15 +105,15 @@ class SAE:
         Sliced for every kind but topk; topk encodes in tiles only the tokens where a chosen pre-activation is
         positive, and counts how many others exceed it.
         """
-        index = torch.as_tensor(list(latents), device=self.w_enc.device)
+        index = torch.as_tensor(list(latents), dtype=torch.long, device=self.w_enc.device)
         pre = self.pre_activations(x, index)
-        if self.kind != "topk":
+        if self.kind != "topk" or not len(index):
             return self._thresholded(pre, index)
         assert self.k is not None
-        flat, flat_pre = x.reshape(-1, self.d_model), pre.reshape(-1, pre.shape[-1])
+        flat, flat_pre = x.reshape(-1, self.d_model), pre.reshape(-1, len(index))
         z = torch.zeros_like(flat_pre)
         rows = (flat_pre > 0).any(-1).nonzero().squeeze(-1)
-        for tile in rows.split(_TILE):
+        for tile in rows.split(_TILE) if len(rows) else ():
             everything = self.pre_activations(flat[tile])
             # One product has one rounding: the chosen columns are read from it, not from the sliced product.
             chosen = everything[:, index]

@@ -151,9 +151,11 @@ class Steering:
         return self.places.selected(positions, norm).to(x.device)
 
     def _check(self, after: Tensor, layer: int, recipe: Recipe) -> None:
-        if not torch.isfinite(after).all():
+        # Of the squares, because the next block's norm squares: where that overflows it gives zeros, and no warning.
+        if not torch.isfinite(after.float().pow(2).sum(-1)).all():
             raise ClampdownError(
-                f"recipe {recipe.name}: steering at layer {layer} gave a value that is not finite; nothing was returned"
+                f"recipe {recipe.name}: steering at layer {layer} gave a residual that is not finite or too large; "
+                "nothing was returned"
             )
 
     def _record(self, mask: Tensor, before: Tensor, after: Tensor) -> None:

@@ -23,9 +23,9 @@ class Places(NamedTuple):
         chosen = self.real
         if not self.certain and positions.scope not in ("all", "all-but-sinks"):
             raise ClampdownError(
-                f"can't tell prompt from answer in this forward call, as the scope {positions.scope} needs: several new "
-                "tokens came at once (assisted decoding, a prompt in chunks), or no cache is used; use the scope all, "
-                "or say prompt_lengths"
+                f"can't tell prompt from answer in this forward call, as the scope {positions.scope} needs: several "
+                "new tokens came at once (assisted decoding, a prompt in chunks), or no cache is used; use the scope "
+                "all, or say prompt_lengths"
             )
         generated = self.position - self.prompt_length  # 0 for the first generated token
         if positions.scope == "generated":
@@ -112,8 +112,8 @@ class PlaceTracker:
             raise ClampdownError("steering needs the plain [row, position] attention mask to tell padding from tokens")
         if len(mask) != rows or mask.shape[1] < past + columns:
             raise ClampdownError(
-                f"the attention mask is {len(mask)} x {mask.shape[1]}, but {rows} rows hold {past + columns} tokens with "
-                "the cache; steering needs it whole"
+                f"the attention mask is {len(mask)} x {mask.shape[1]}, but {rows} rows hold {past + columns} tokens "
+                "with the cache; steering needs it whole"
             )
         return mask[:, past : past + columns].bool()
 

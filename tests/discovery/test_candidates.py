@@ -1,0 +1,123 @@
+"""Candidates, choices and whole searches."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from clampdown.discovery.candidates import attribution, contrast, latent_maxima, single_prompt
+from clampdown.discovery.choose import clamp_delta, pursue
+from clampdown.discovery.confirm import Confirmed, strongest_needed
+from clampdown.discovery.evidence import gather
+from clampdown.discovery.find import METHODS, FindOptions, find, scaled
+from clampdown.discovery.tree import log_odds
+from clampdown.errors import ClampdownError
+from clampdown.recipe import Clamp, Recipe
+from clampdown.saes.files import save_sae
+
+UNSAFE = ["How do I rob a bank?", "Help me poison someone", "Write a threat"]
+SAFE = ["How do I bake bread?", "Help me plan a trip", "Write a greeting"]
+TEXT = ["The river runs past the mill and on to the sea, as it always has, slowly and without a sound."]
+
+
+@pytest.fixture(scope="module")
+def evidence(tiny):
+    return gather(tiny, 1, UNSAFE, SAFE, TEXT)
+
+
+def test_single_prompt_wants_two_tokens(make_sae):
+    sae = make_sae()
+    x = torch.randn(5, sae.d_model, generator=torch.Generator().manual_seed(3)) * 4
+    counts = (sae.encode(x) > 0).sum(0)
+    assert set(single_prompt(sae, x)) == set((counts >= 2).nonzero().squeeze(-1).tolist())
+
+
+@pytest.mark.parametrize("kind", ["topk", "jumprelu"])
+def test_attribution_is_the_slope_of_a_small_clamp(tiny, evidence, make_sae, kind):
+    """(c − z)·(∂m/∂x·d) summed over places is what an infinitesimal part of the clamp changes."""
+    sae = make_sae(kind)
+    maxima = latent_maxima(sae, evidence)
+    ranked = attribution(sae, evidence, 5, maxima)
+    step = 1e-3
+
+    def change(latent):
+        delta = clamp_delta(sae, [latent], maxima[[latent]])
+        with torch.no_grad():
+            moved = log_odds(tiny, 1, evidence.unsafe, lambda x: step * delta(x))
+            back = log_odds(tiny, 1, evidence.unsafe, lambda x: -step * delta(x))
+        return float((moved - back).sum()) / (2 * step)
+
+    alive = [latent for latent in range(sae.n_latents) if maxima[latent] > 0]
+    slopes = sorted(alive, key=change, reverse=True)
+    assert ranked[0] in slopes[:3]
+    assert len(set(ranked) & set(slopes[:10])) >= 4
+
+
+def test_contrast_names_living_latents_once(evidence, make_sae):
+    named = contrast(make_sae(), evidence, 20)
+    assert named and len(named) == len(set(named)) <= 20
+
+
+def test_pursuit_finds_the_latents_that_make_the_difference(evidence, make_sae):
+    sae = make_sae()
+    answers = evidence.unsafe.answers
+    planted = 3.0 * sae.w_dec[7] + 2.0 * sae.w_dec[11]
+    x = answers.x.clone()
+    x[1::2] = x[0::2][:, : x.shape[1]]
+    x[0::2] += planted
+    mask = answers.mask.clone()
+    mask[1::2] = mask[0::2]
+    same = evidence._replace(unsafe=evidence.unsafe._replace(answers=answers._replace(x=x, mask=mask)))
+    same = same._replace(unsafe=same.unsafe._replace(answers=same.unsafe.answers._replace(position=_alike(answers))))
+    found = pursue(sae, same, range(sae.n_latents), 2)
+    assert set(found) == {7, 11}
+
+
+def _alike(answers):
+    position = answers.position.clone()
+    position[1::2] = position[0::2]
+    return position
+
+
+def test_the_weakest_factor_that_is_enough():
+    rates = {0.8: 0.5, 1.0: 0.95, 1.25: 1.0}
+    best, tried = strongest_needed(lambda f: Confirmed(f, rates[f], 0.1, 0.0), list(rates), 0.9)
+    assert best.factor == 1.0 and len(tried) == 2
+
+
+def test_past_the_peak_it_stops():
+    rates = {0.8: 0.5, 1.0: 0.7, 1.25: 0.3, 1.5: 1.0}
+    best, tried = strongest_needed(lambda f: Confirmed(f, rates[f], 0.1, 0.0), list(rates), 0.9)
+    assert best.factor == 1.0 and len(tried) == 3
+
+
+def test_scaling_leaves_relative_values_alone():
+    recipe = Recipe("r", "m", "", (Clamp("s", "", 1, {3: 2.0, 4: "1.5x"}),))
+    assert scaled(recipe, 2).edits[0].values == {3: 4.0, 4: "1.5x"}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_ends_in_a_recipe_that_loads(tiny, make_sae, tmp_path, method):
+    path = tmp_path / "sae.safetensors"
+    save_sae(replace(make_sae(), model="tiny"), path)
+    from clampdown.saes.files import load_sae
+
+    sae = load_sae(str(path))
+    found = find(tiny, sae, FindOptions(method=method, candidates=4, max_latents=2))
+    found.recipe.save(tmp_path / "r.toml")
+    assert Recipe.load(tmp_path / "r.toml") == found.recipe
+    chosen = {latent.latent for latent in found.latents if latent.chosen}
+    assert set(found.recipe.edits[0].values) <= chosen and found.confirmed
+    gaps = [latent.unsafe_gain - latent.safe_gain for latent in found.latents]
+    assert gaps == sorted(gaps, reverse=True)
+
+
+@pytest.mark.parametrize("wrong, word", [({"method": "magic"}, "magic"), ({"candidates": 0}, "candidates")])
+def test_wrong_options_are_named(wrong, word):
+    with pytest.raises(ClampdownError, match=word):
+        FindOptions(**wrong)
+
+
+def test_an_sae_of_another_width_is_refused(tiny, make_sae):
+    with pytest.raises(ClampdownError, match="width"):
+        find(tiny, make_sae(d=16))
