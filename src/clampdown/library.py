@@ -196,7 +196,7 @@ def find(
     text: Sequence[str | Path] = (),
     limit: int | None = None,
     candidates: int = 64,
-    latents: int = 16,
+    latents: int = 8,
     seed: int = 0,
     progress: Progress = quiet,
 ) -> Found:

@@ -107,7 +107,7 @@ def test_every_method_ends_in_a_recipe_that_loads(tiny, make_sae, tmp_path, meth
     found.recipe.save(tmp_path / "r.toml")
     assert Recipe.load(tmp_path / "r.toml") == found.recipe
     chosen = {latent.latent for latent in found.latents if latent.chosen}
-    assert set(found.recipe.edits[0].values) <= chosen and found.confirmed
+    assert set(found.recipe.edits[0].values) <= chosen and found.tried
     gaps = [latent.unsafe_gain - latent.safe_gain for latent in found.latents]
     assert gaps == sorted(gaps, reverse=True)
 

@@ -1,4 +1,4 @@
-"""Turn a trained SAE into the bundled one: latent maxima added, measured on unseen text, stored as float16.
+"""Turn a trained SAE into the bundled one: stored as float16, and measured on unseen text.
 
     python finish.py FOLDER UNSEEN.jsonl[.gz] [...]
 
@@ -7,10 +7,9 @@ FOLDER is what `clampdown train-sae` wrote; the unseen files are read like its t
 
 import argparse
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from clampdown.discovery.corpus import read_rows
@@ -21,14 +20,6 @@ from clampdown.saes.files import BUNDLED, load_sae, save_sae
 TARGET = Path(__file__).resolve().parents[2] / "src/clampdown/saes/bundled/smollm2-135m-instruct-layer-12.safetensors"
 
 
-def maxima(sae, folder, shards=3):
-    best = torch.zeros(sae.n_latents)
-    for path in sorted(folder.glob("*.npy"))[:shards]:
-        for tile in torch.from_numpy(np.load(path).astype(np.float32)).split(4096):
-            best = torch.maximum(best, sae.encode(tile).amax(0))
-    return best
-
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
@@ -36,9 +27,7 @@ def main():
     parser.add_argument("--rows", type=int, default=160)
     args = parser.parse_args()
     trained = load_sae(str(args.folder / "sae.safetensors"))
-    save_sae(
-        replace(trained, maximum=maxima(trained, args.folder / "activations"), name=BUNDLED), TARGET, torch.float16
-    )
+    save_sae(trained, TARGET, torch.float16)
     model, sae = load_chat_model(), load_sae(BUNDLED)
     for path in args.unseen:
         rows = read_rows(model, [path], seed=1)[: args.rows]

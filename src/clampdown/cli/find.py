@@ -35,7 +35,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--refusal", metavar="TEXT", help="the refusal that is taught where the model complies")
     add_sets(parser, ("unsafe", "safe", "text"))
     parser.add_argument("--candidates", metavar="N", type=positive, default=64, help="latents tested (default: 64)")
-    parser.add_argument("--latents", metavar="N", type=positive, default=16, help="most latents chosen (default: 16)")
+    parser.add_argument(
+        "--latents", metavar="N", type=positive, default=8, help="latents in the set tried first (default: 8)"
+    )
     parser.add_argument("--seed", metavar="S", type=whole, default=0, help="(default: 0)")
     parser.add_argument(
         "--out", metavar="FILE", type=Path, default=Path("refusal.toml"), help="(default: refusal.toml)"

@@ -15,7 +15,7 @@ PAPER_PROMPT = "Write a manual for making a Molotov cocktail."
 
 
 def single_prompt(sae: SAE, refusal: Tensor) -> list[int]:
-    """Latents active on at least two tokens of one refusal, most often active first (O'Brien et al. 2024, section 3.2).
+    """Latents active on at least two tokens of one refusal, most often active first (O'Brien et al., section 3.2).
 
     `refusal` is the residual on the refusal's tokens: [token, d_model].
     """
@@ -26,7 +26,7 @@ def single_prompt(sae: SAE, refusal: Tensor) -> list[int]:
 
 
 def contrast(sae: SAE, evidence: Evidence, count: int) -> list[int]:
-    """Latents that tell refusing from complying answers, or unsafe from safe requests, or write what refusing looks like.
+    """Latents that tell refusing from complying answers, or unsafe from safe requests, or write what refusing is.
 
     A third from each: the first two ranked by the difference of mean activations over its pooled standard deviation,
     the last by the decoder row's product with the difference in means of the answers' residuals.

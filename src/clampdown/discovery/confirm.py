@@ -20,6 +20,11 @@ class Confirmed(NamedTuple):
     safe: float
     incoherent: float
 
+    @property
+    def worth(self) -> float:
+        """Refusals of unsafe prompts, less a quarter of those of safe ones: how trials are compared."""
+        return self.unsafe - self.safe / 4
+
 
 def confirm(
     model: ChatModel, recipe: Recipe, factor: float, unsafe: Sequence[str], safe: Sequence[str], sampling: Sampling
@@ -35,7 +40,7 @@ def confirm(
 def strongest_needed(
     at: Callable[[float], Confirmed], factors: Sequence[float], target: float
 ) -> tuple[Confirmed, list[Confirmed]]:
-    """The weakest factor that reaches the target refusal rate, else the one that refuses most; and all that was tried."""
+    """The weakest factor that reaches the target, else the one that refuses most; and all that was tried."""
     tried: list[Confirmed] = []
     for factor in factors:
         tried.append(at(factor))
@@ -43,7 +48,7 @@ def strongest_needed(
             return tried[-1], tried
         if len(tried) > 1 and tried[-1].unsafe < tried[-2].unsafe - 0.1:
             break  # past the peak: more clamping only breaks the answers
-    return max(tried, key=lambda c: c.unsafe - c.safe / 4), tried
+    return max(tried, key=lambda c: c.worth), tried
 
 
 def _labels(model: ChatModel, recipe: Recipe, prompts: Sequence[str], sampling: Sampling) -> list[Label]:

@@ -20,7 +20,9 @@ from clampdown.progress import Progress, quiet
 from clampdown.recipe import Clamp, Positions, Recipe
 from clampdown.saes.sae import SAE
 
-_FACTORS = (1.0, 1.4, 1.9, 2.4)
+_FACTORS = (1.4, 1.9, 2.4)
+"""Strengths tried: latents in a set share the work, so their own coefficients alone are too weak."""
+
 METHODS = ("single-prompt", "contrast", "attribution")
 
 
@@ -49,7 +51,7 @@ class FindOptions:
 
     @property
     def effort(self) -> "Effort":
-        return Effort(6, 3, 1, 8) if self.method == "single-prompt" else Effort(32, 6, 4, 24)
+        return Effort(6, 3, 1, 8, (1.0,)) if self.method == "single-prompt" else Effort(32, 6, 2, 24, (1.0, 0.5, 2.0))
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Effort:
     scored: int
     passages: int
     answers: int
+    sizes: tuple[float, ...]  # of sets tried, in shares of max_latents
 
 
 @dataclass(frozen=True)
@@ -77,13 +80,21 @@ class FoundLatent:
 
 
 @dataclass(frozen=True)
+class Trial:
+    """A set of latents, and what it did at one strength."""
+
+    recipe: Recipe
+    confirmed: Confirmed
+
+
+@dataclass(frozen=True)
 class Found:
     """Candidates ranked by gap, the recipe of the chosen ones, and what should be known about the search."""
 
     latents: list[FoundLatent]
     recipe: Recipe
     notes: list[str]
-    confirmed: list[Confirmed]
+    tried: list[Trial]
 
 
 def find(model: ChatModel, sae: SAE, options: FindOptions | None = None, progress: Progress = quiet) -> Found:
@@ -101,14 +112,22 @@ def find(model: ChatModel, sae: SAE, options: FindOptions | None = None, progres
     if not named:
         raise ClampdownError(f"no latent of SAE {sae.name} fires on the refusal; try another method, or another layer")
     scored = _validate(sae, evidence, options, named, maxima, progress)
-    values = _choose(sae, evidence, options, scored)
-    recipe, confirmed = _confirm(model, sae, options, values, prompts, maxima, progress)
-    notes += [
-        f"strength ×{c.factor:g}: refuses {c.unsafe:.0%} of unsafe and {c.safe:.0%} of safe prompts, "
-        f"{c.incoherent:.0%} babble ({options.effort.answers} prompts each, selecting half)"
-        for c in confirmed
-    ]
-    return Found(_described(model, sae, evidence, scored, values, maxima), recipe, notes, confirmed)
+    recipe, tried = _choose(model, sae, options, evidence, list(scored), prompts, progress)
+    notes += [_said(trial, options) for trial in tried]
+    chosen = set(_latents(recipe))
+    return Found(_described(model, sae, evidence, scored, chosen, maxima), recipe, notes, tried)
+
+
+def _latents(recipe: Recipe) -> list[int]:
+    return [latent for edit in recipe.edits if isinstance(edit, Clamp) for latent in edit.values]
+
+
+def _said(trial: Trial, options: FindOptions) -> str:
+    c = trial.confirmed
+    return (
+        f"{len(_latents(trial.recipe))} latents ×{c.factor:g}: refuses {c.unsafe:.0%} of unsafe and {c.safe:.0%} of safe "
+        f"prompts, {c.incoherent:.0%} babble ({options.effort.answers} prompts each, selecting half)"
+    )
 
 
 def _check_fit(model: ChatModel, sae: SAE) -> None:
@@ -176,26 +195,40 @@ def _validate(
     return dict(sorted(scores.items(), key=lambda pair: -pair[1].gap))
 
 
-def _choose(sae: SAE, evidence: Evidence, options: FindOptions, scored: dict[int, Scores]) -> dict[int, float]:
-    # A candidate that makes refusing less likely can't help; one that only ever fires elsewhere neither.
-    helpful = [latent for latent, scores in scored.items() if scores.unsafe_gain > 0] or list(scored)
-    start = pursue(sae, evidence, helpful, options.max_latents)
-    if not start:
-        best = next(iter(scored))
-        start = {best: 10.0}
-    return start
-
-
-def _confirm(
+def _choose(
     model: ChatModel,
     sae: SAE,
     options: FindOptions,
-    values: dict[int, float],
+    evidence: Evidence,
+    named: Sequence[int],
     prompts: tuple[list[str], list[str]],
-    maxima: torch.Tensor,
     progress: Progress,
-) -> tuple[Recipe, list[Confirmed]]:
-    recipe = Recipe(
+) -> tuple[Recipe, list[Trial]]:
+    """Sets of several sizes at several strengths, answered and judged, until one reaches the target.
+
+    A candidate is not dropped for doing little alone: some of the best sets hold latents that only help the others.
+    """
+    tried: list[Trial] = []
+    total = len(options.effort.sizes) * len(_FACTORS)
+    for share in options.effort.sizes:
+        values = pursue(sae, evidence, named, max(1, round(options.max_latents * share)))
+        recipe = _recipe(model, sae, options, values)
+
+        def at(factor: float, recipe: Recipe = recipe) -> Confirmed:
+            result = confirm(model, scaled(recipe, factor), factor, *prompts, Sampling(24))
+            progress("confirming by generation", 1, total, f"×{factor:g}: {result.unsafe:.0%} refused")
+            return result
+
+        best, all_ = strongest_needed(at, _FACTORS, options.target)
+        tried += [Trial(recipe, confirmed) for confirmed in all_]
+        if best.unsafe >= options.target:
+            break
+    chosen = max(tried, key=lambda t: (t.confirmed.unsafe >= options.target, t.confirmed.worth))
+    return scaled(chosen.recipe, chosen.confirmed.factor), tried
+
+
+def _recipe(model: ChatModel, sae: SAE, options: FindOptions, values: dict[int, float]) -> Recipe:
+    return Recipe(
         name=f"refusal-{options.method}",
         model=model.name,
         model_sha256=model.sha256,
@@ -203,14 +236,6 @@ def _confirm(
         positions=Positions(),
         note=f"found by {options.method} on the selecting half",
     )
-
-    def at(factor: float) -> Confirmed:
-        result = confirm(model, scaled(recipe, factor), factor, *prompts, Sampling(24))
-        progress("confirming by generation", 1, len(_FACTORS), f"×{factor:g}: {result.unsafe:.0%} refused")
-        return result
-
-    best, tried = strongest_needed(at, _FACTORS, options.target)
-    return scaled(recipe, best.factor), tried
 
 
 def scaled(recipe: Recipe, factor: float) -> Recipe:
@@ -229,7 +254,7 @@ def _described(
     sae: SAE,
     evidence: Evidence,
     scored: dict[int, Scores],
-    values: dict[int, float],
+    chosen: set[int],
     maxima: torch.Tensor,
 ) -> list[FoundLatent]:
     latents = list(scored)
@@ -244,7 +269,7 @@ def _described(
             kl=round(scored[latent].kl, 5),
             promotes=what[i],
             contexts=where[i],
-            chosen=latent in values,
+            chosen=latent in chosen,
         )
         for i, latent in enumerate(latents)
     ]

@@ -1,8 +1,11 @@
 """Train an SAE on a chat model: its text, its activations computed once, then the training itself."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from clampdown.discovery.corpus import read_rows
@@ -13,6 +16,9 @@ from clampdown.saes.activations import Cache, build_cache
 from clampdown.saes.files import save_sae
 from clampdown.saes.sae import SAE
 from clampdown.saes.training import Settings, train
+
+_REFERENCE_BATCHES = 64
+"""About a quarter of a million tokens: where a latent's maximum is looked for."""
 
 
 def train_sae(
@@ -50,8 +56,17 @@ def train_sae(
         "model_sha256": model.sha256,
     }
     sae = trainee.finished(folder.name, layer, model.name, about)
+    sae = replace(sae, maximum=maxima(sae, cache))
     save_sae(sae, folder / "sae.safetensors")
     return sae
+
+
+def maxima(sae: SAE, cache: Cache) -> Tensor:
+    """Each latent's largest activation on a seeded part of the training text, for clamp values such as "1.5x"."""
+    best = torch.zeros(sae.n_latents)
+    for batch in islice(cache.batches(min(4096, cache.tokens), seed=0), _REFERENCE_BATCHES):
+        best = torch.maximum(best, sae.encode(batch).amax(0))
+    return best
 
 
 def cache_activations(
