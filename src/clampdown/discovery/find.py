@@ -125,8 +125,8 @@ def _latents(recipe: Recipe) -> list[int]:
 def _said(trial: Trial, options: FindOptions) -> str:
     c = trial.confirmed
     return (
-        f"{len(_latents(trial.recipe))} latents ×{c.factor:g}: refuses {c.unsafe:.0%} of unsafe and {c.safe:.0%} of safe "
-        f"prompts, {c.incoherent:.0%} babble ({options.effort.answers} prompts each, selecting half)"
+        f"{len(_latents(trial.recipe))} latents ×{c.factor:g}: refuses {c.unsafe:.0%} of unsafe and {c.safe:.0%} of "
+        f"safe prompts, {c.incoherent:.0%} babble ({options.effort.answers} prompts each, selecting half)"
     )
 
 
