@@ -20,7 +20,7 @@ from clampdown.measuring.sets import builtin_set
 from clampdown.models.chat_model import load_chat_model
 from clampdown.recipe import Direction, Recipe
 
-ARMS = {"none": None, "clamp": 1.0, "clamp-strong": 1.6, "clamp-far": 2.6, "random-direction": 0.0}
+ARMS = {"none": None, "clamp": 1.0, "clamp-strong": 1.4, "clamp-far": 2.4, "random-direction": 0.0}
 
 
 def main():

@@ -18,7 +18,7 @@ FOUND = Found(
     ],
     recipe=RECIPE,
     notes=["a note"],
-    confirmed=[],
+    tried=[],
 )
 
 

@@ -46,7 +46,7 @@ class Plan:
     max_new_tokens: int = 24
     batch: int = 40
     items: Mapping[str, int] = field(
-        default_factory=lambda: {"unsafe": 40, "safe": 32, "lookalike": 32, "capability": 48, "text": 8}
+        default_factory=lambda: {"unsafe": 40, "safe": 24, "lookalike": 24, "capability": 40, "text": 8}
     )
     factors: tuple[float, ...] = (0.75, 1.0, 1.25)
     rules: tuple[str, ...] = ()

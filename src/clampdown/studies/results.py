@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from clampdown.measuring.judge import JUDGE_VERSION
+from clampdown.measuring.judge import JUDGE_VERSION, judge_card
 from clampdown.measuring.sets import ItemSet
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Recipe
@@ -50,9 +50,8 @@ def results(
             "name": chosen,
             "path": paths[chosen][0],
             "toml": recipe.to_toml(),
-            "why": "This is the recipe as it is, chosen beforehand on the selecting half; these figures are from "
-            "items that "
-            "chose nothing.",
+            "why": "This is the recipe as it is, chosen beforehand on the selecting half; these figures are from items "
+            "that chose nothing.",
         },
         "sets": asked,
         "arms": told,
@@ -62,8 +61,23 @@ def results(
         "latents": [dict(latent) for latent in latents] or _latents(recipe),
         "categories": categories(arms, sets, rows),
         "examples": examples(arms, sets, rows, plan.seed),
-        "judge": {"name": JUDGE_VERSION, "note": "Rules on the words of an answer; no model judges.", "labels": []},
+        "judge": _judge(),
         "methods": methods(arms, sets, plan),
+    }
+
+
+def _judge() -> dict[str, Any]:
+    """The judge, and what a blind reading of the bundled model's answers says it is worth."""
+    card = judge_card()
+    value = {name: [part[name] and part[name]["value"] for part in card["labels"]] for name in ("precision", "recall")}
+    return {
+        "name": JUDGE_VERSION,
+        "note": f"Rules on the words of an answer; no model judges. Against a blind reading of {card['n']} answers of "
+        f"the bundled model it agrees on {card['agreement']['value']:.0%} about refusing or not.",
+        "labels": [
+            {"label": part["label"], "n": part["n"], "precision": precision, "recall": recall}
+            for part, precision, recall in zip(card["labels"], value["precision"], value["recall"], strict=True)
+        ],
     }
 
 
