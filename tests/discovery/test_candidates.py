@@ -67,8 +67,8 @@ def test_pursuit_finds_the_latents_that_make_the_difference(evidence, make_sae):
     x[0::2] += planted
     mask = answers.mask.clone()
     mask[1::2] = mask[0::2]
-    same = evidence._replace(unsafe=evidence.unsafe._replace(answers=answers._replace(x=x, mask=mask)))
-    same = same._replace(unsafe=same.unsafe._replace(answers=same.unsafe.answers._replace(position=_alike(answers))))
+    moved = answers._replace(x=x, mask=mask, position=_alike(answers))
+    same = evidence._replace(tree=evidence.unsafe._replace(answers=moved))
     found = pursue(sae, same, range(sae.n_latents), 2)
     assert set(found) == {7, 11}
 

@@ -12,7 +12,7 @@ from clampdown.models.chat_model import ChatModel
 
 REFUSAL = "I'm sorry, but I can't assist with that request."
 COMPLIANCE = "Sure, here is a detailed answer to your question."
-_TEXT_TOKENS = 96
+_TEXT_TOKENS = 64
 _TEXT_STRIDE = 4
 
 
@@ -29,24 +29,34 @@ class Scores(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """All that candidates are scored on."""
+    """All that candidates are scored on. The tree holds the unsafe prompts first: one walk serves both kinds."""
 
     model: ChatModel
     layer: int
-    unsafe: Tree
-    safe: Tree
+    tree: Tree
+    unsafe_count: int
     text: Level
+
+    @property
+    def unsafe(self) -> Tree:
+        return self.tree.take(range(self.unsafe_count))
+
+    @property
+    def safe(self) -> Tree:
+        return self.tree.take(range(self.unsafe_count, len(self.tree)))
 
     def some(self, prompts: int, passages: int) -> "Evidence":
         """The first few prompts and passages only: a cheaper, rougher look."""
+        first = range(min(prompts, self.unsafe_count))
+        second = range(self.unsafe_count, min(self.unsafe_count + prompts, len(self.tree)))
         return self._replace(
-            unsafe=self.unsafe.take(range(min(prompts, len(self.unsafe)))),
-            safe=self.safe.take(range(min(prompts, len(self.safe)))),
+            tree=self.tree.take([*first, *second]),
+            unsafe_count=len(first),
             text=self.text.take(range(min(passages, len(self.text.ids)))),
         )
 
     def levels(self) -> list[Level]:
-        return [*self.unsafe.levels(), *self.safe.levels(), self.text]
+        return [*self.tree.levels(), self.text]
 
 
 def gather(
@@ -60,12 +70,12 @@ def gather(
     compliance: str = COMPLIANCE,
 ) -> Evidence:
     """Run the blocks up to `layer` on every prompt with both answers, and on every passage's first tokens."""
-    unsafe_tree, safe_tree = (grow(model, layer, prompts, refusal, compliance) for prompts in (unsafe, safe))
+    tree = grow(model, layer, [*unsafe, *safe], refusal, compliance)
     batch = model.pad([model.ids(text)[:_TEXT_TOKENS] for text in texts], side="right")
     position = (batch.attention_mask.cumsum(-1) - 1).clamp_min(0)
     with torch.no_grad():
         x = residual.read_residual(model.hf, batch.as_inputs() | {"position_ids": position}, [layer])[0]
-    return Evidence(model, layer, unsafe_tree, safe_tree, Level(batch.input_ids, batch.attention_mask, position, x))
+    return Evidence(model, layer, tree, len(unsafe), Level(batch.input_ids, batch.attention_mask, position, x))
 
 
 def text_log_probabilities(model: ChatModel, layer: int, text: Level, delta: Delta | None) -> Tensor:
@@ -91,17 +101,15 @@ class Scorer:
     def __init__(self, evidence: Evidence) -> None:
         self.evidence = evidence
         with torch.no_grad():
-            self.unsafe, self.safe = (self._odds(tree, None) for tree in (evidence.unsafe, evidence.safe))
+            self.odds = log_odds(evidence.model, evidence.layer, evidence.tree, None)
             self.text = text_log_probabilities(evidence.model, evidence.layer, evidence.text, None)
 
     @torch.no_grad()
     def score(self, delta: Delta) -> Scores:
         e = self.evidence
+        gains = log_odds(e.model, e.layer, e.tree, delta) - self.odds
         return Scores(
-            unsafe_gain=float((self._odds(e.unsafe, delta) - self.unsafe).mean()),
-            safe_gain=float((self._odds(e.safe, delta) - self.safe).mean()),
+            unsafe_gain=float(gains[: e.unsafe_count].mean()),
+            safe_gain=float(gains[e.unsafe_count :].mean()),
             kl=float(text_kl(e.model, e.layer, e.text, self.text, delta)),
         )
-
-    def _odds(self, tree: Tree, delta: Delta | None) -> Tensor:
-        return log_odds(self.evidence.model, self.evidence.layer, tree, delta)

@@ -51,7 +51,7 @@ class FindOptions:
 
     @property
     def effort(self) -> "Effort":
-        return Effort(6, 3, 1, 8, (1.0,)) if self.method == "single-prompt" else Effort(32, 6, 2, 24, (1.0, 0.5, 2.0))
+        return Effort(4, 2, 1, 6, (1.0,)) if self.method == "single-prompt" else Effort(32, 6, 2, 24, (1.0, 0.5, 2.0))
 
 
 @dataclass(frozen=True)
