@@ -13,13 +13,14 @@ COLOURS = {
     "--g-none": "#1a1d21",
 }  # fmt: skip
 
+RULES = r"(?:\.chart|\.grid|\.bar|\.tether|\.sweep|\.ring|\.m\b)"
+"""The lines of the report's style sheet that are about charts."""
+
 
 def main():
     page = (Path(sys.argv[1]) / "report.html").read_text(encoding="utf-8")
     charts = re.findall(r"<svg(?=[^>]*class=\"chart\").*?</svg>", page, re.S)[:2]
-    rules = re.findall(
-        r"^\s*((?:\.chart|\.grid|\.rail|\.tether|\.sweep|\.bar|\.p-|\.g-|\.hollow|\.line|\.mark)[^\n]*)", page, re.M
-    )
+    rules = re.findall(rf"^ *({RULES}[^\n]*)", page, re.M)
     style = "\n".join(rules)
     for name, colour in COLOURS.items():
         style = style.replace(f"var({name})", colour)
