@@ -51,17 +51,25 @@ class FindOptions:
 
     @property
     def effort(self) -> "Effort":
-        return Effort(4, 2, 1, 6, (1.0,)) if self.method == "single-prompt" else Effort(32, 6, 2, 24, (1.0, 0.5, 2.0))
+        return (
+            Effort(4, 2, 1, 6, 16, (1.0,))
+            if self.method == "single-prompt"
+            else Effort(32, 6, 2, 24, 24, (1.0, 0.5, 2.0))
+        )
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How much evidence a search uses: prompts a kind, those that candidates are scored on, passages, answers."""
+    """How much evidence a search uses.
+
+    Prompts of a kind, those that candidates are scored on, passages of text, answers to confirm with, tokens of each.
+    """
 
     prompts: int
     scored: int
     passages: int
     answers: int
+    tokens: int
     sizes: tuple[float, ...]  # of sets tried, in shares of max_latents
 
 
@@ -167,7 +175,7 @@ def _candidates(
         return naming.contrast(sae, evidence, options.candidates)
     if options.method == "attribution":
         return naming.attribution(sae, evidence, options.candidates, maxima)
-    answer = generate(model, [model.prompt_ids(options.prompt)], [None], Sampling(32))[0]
+    answer = generate(model, [model.prompt_ids(options.prompt)], [None], Sampling(options.effort.tokens))[0]
     refuses = judge(options.prompt, answer.text, truncated=not answer.finished) is Label.REFUSAL
     if not refuses:
         notes.append("the model complies with the prompt, so a given refusal was teacher-forced")
@@ -215,7 +223,7 @@ def _choose(
         recipe = _recipe(model, sae, options, values)
 
         def at(factor: float, recipe: Recipe = recipe) -> Confirmed:
-            result = confirm(model, scaled(recipe, factor), factor, *prompts, Sampling(24))
+            result = confirm(model, scaled(recipe, factor), factor, *prompts, Sampling(options.effort.tokens))
             progress("confirming by generation", 1, total, f"×{factor:g}: {result.unsafe:.0%} refused")
             return result
 
