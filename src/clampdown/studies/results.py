@@ -72,8 +72,8 @@ def _judge() -> dict[str, Any]:
     value = {name: [part[name] and part[name]["value"] for part in card["labels"]] for name in ("precision", "recall")}
     return {
         "name": JUDGE_VERSION,
-        "note": f"Rules on the words of an answer; no model judges. Against a blind reading of {card['n']} answers of "
-        f"the bundled model it agrees on {card['agreement']['value']:.0%} about refusing or not.",
+        "note": "Rules on the words of an answer; no model judges. Against a blind reading, by language models, of "
+        f"{card['n']} answers of the bundled model it agrees on {card['agreement']['value']:.0%} about refusing or not.",
         "labels": [
             {"label": part["label"], "n": part["n"], "precision": precision, "recall": recall}
             for part, precision, recall in zip(card["labels"], value["precision"], value["recall"], strict=True)
