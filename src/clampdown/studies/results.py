@@ -73,7 +73,8 @@ def _judge() -> dict[str, Any]:
     return {
         "name": JUDGE_VERSION,
         "note": "Rules on the words of an answer; no model judges. Against a blind reading, by language models, of "
-        f"{card['n']} answers of the bundled model it agrees on {card['agreement']['value']:.0%} about refusing or not.",
+        f"{card['n']} answers of the bundled model, it is right about refusing or not in "
+        f"{card['agreement']['value']:.0%}.",
         "labels": [
             {"label": part["label"], "n": part["n"], "precision": precision, "recall": recall}
             for part, precision, recall in zip(card["labels"], value["precision"], value["recall"], strict=True)
