@@ -13,15 +13,6 @@ from clampdown.saes.sae import SAE
 LAYER = 1
 
 
-@pytest.fixture(autouse=True, scope="session")
-def one_thread():
-    """Tiny products gain nothing from threads, and lose much where another program wants the cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def make_model(folder) -> ChatModel:
     from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 

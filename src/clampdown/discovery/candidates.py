@@ -41,7 +41,7 @@ def contrast(sae: SAE, evidence: Evidence, count: int) -> list[int]:
 def attribution(sae: SAE, evidence: Evidence, count: int, maxima: Tensor) -> list[int]:
     """Latents by a first-order estimate of what clamping each to its maximum does to the log-odds of refusing.
 
-    Σ over positions of (c_i − z_i) · (∂m/∂x · d_i), for all latents from one backward pass (DESIGN section 5).
+    Σ over positions of (c_i − z_i) · (∂m/∂x · d_i), for all latents from one backward pass (docs/design.md).
     """
     tree = evidence.unsafe
     levels = [level._replace(x=level.x.detach().clone().requires_grad_()) for level in tree.levels()]

@@ -1,7 +1,6 @@
 """Text for training an SAE: chat and text files turned into rows of token ids."""
 
 import gzip
-import json
 import random
 import zlib
 from collections.abc import Iterator, Sequence
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from clampdown.errors import ClampdownError
+from clampdown.measuring.sets import json_row
 from clampdown.models.chat_model import ChatModel, Message
 
 ROW_TOKENS = 256
@@ -62,7 +62,7 @@ def _documents(path: Path) -> Iterator[str | list[Message]]:
                 return
             for number, line in enumerate(stream, 1):
                 if line.strip():
-                    yield _checked(_parsed(line, path, number), path, number)
+                    yield _checked(json_row(line, str(path), number), path, number)
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise ClampdownError(f"can't read {path}: {getattr(error, 'strerror', None) or error}") from error
 
@@ -77,18 +77,6 @@ def _plain(text: str) -> Iterator[str]:
             piece = ""
     if piece.strip():
         yield piece
-
-
-def _parsed(line: str, path: Path, number: int) -> dict:
-    try:
-        row = json.loads(line)
-        if "\\u" in line:
-            json.dumps(row, ensure_ascii=False).encode()  # half of a surrogate pair is no text
-    except (ValueError, RecursionError) as error:
-        raise ClampdownError(f"{path}, line {number} is not JSON ({error})") from error
-    if not isinstance(row, dict):
-        raise ClampdownError(f"{path}, line {number} is not a JSON object")
-    return row
 
 
 def _checked(row: dict, path: Path, number: int) -> str | list[Message]:

@@ -106,7 +106,7 @@ def _rows(text: str, path: Path, kind: str) -> list[dict[str, Any]]:
     # Lines end at \n only: JSON may hold U+2028 and its like as they are, which splitlines would cut at.
     lines = text.split("\n")
     if name.endswith((".jsonl", ".json")):
-        return [_json(line, path, n) for n, line in enumerate(lines, 1) if line.strip()]
+        return [json_row(line, f"set {path}", n) for n, line in enumerate(lines, 1) if line.strip()]
     if name.endswith(".csv"):
         try:
             return list(csv.DictReader(io.StringIO(text, newline="")))
@@ -120,15 +120,16 @@ def _rows(text: str, path: Path, kind: str) -> list[dict[str, Any]]:
     return [{"prompt": line.strip()} for line in lines if line.strip()]
 
 
-def _json(line: str, path: Path, number: int) -> dict[str, Any]:
+def json_row(line: str, where: str, number: int) -> dict[str, Any]:
+    """The object on one line of a JSONL file; `where` and `number` name it in the ClampdownError if it is none."""
     try:
         row = json.loads(line)
         if "\\u" in line:
             json.dumps(row, ensure_ascii=False).encode()  # half of a surrogate pair is no text
     except (ValueError, RecursionError) as error:
-        raise ClampdownError(f"set {path}, line {number} is not JSON ({error})") from error
+        raise ClampdownError(f"{where}, line {number} is not JSON ({error})") from error
     if not isinstance(row, dict):
-        raise ClampdownError(f"set {path}, line {number} is not a JSON object")
+        raise ClampdownError(f"{where}, line {number} is not a JSON object")
     return row
 
 

@@ -1,4 +1,4 @@
-"""The arithmetic of an edit: what a clamp or a direction adds to a residual (DESIGN section 5).
+"""The arithmetic of an edit: what a clamp or a direction adds to a residual (docs/design.md).
 
 With x a residual, z = encode(x), d_i the decoder row of latent i and c_i its clamp value:
 
