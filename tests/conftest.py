@@ -81,6 +81,8 @@ def build_sae(kind="topk", normalise="none", *, layer=1, n=96, d=WIDTH, name="ti
         threshold=0.3 + 0.2 * rand(n).abs() if kind in ("jumprelu", "batchtopk") else None,
         maximum=1 + rand(n).abs() if maximum else None,
         normalise=normalise,
+        gate_bias=0.1 * rand(n) if kind == "gated" else None,
+        magnitude_scale=0.5 + rand(n).abs() if kind == "gated" else None,
     )
 
 

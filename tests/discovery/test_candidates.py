@@ -96,13 +96,18 @@ def test_scaling_leaves_relative_values_alone():
     assert scaled(recipe, 2).edits[0].values == {3: 4.0, 4: "1.5x"}
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_every_method_ends_in_a_recipe_that_loads(tiny, make_sae, tmp_path, method):
+@pytest.fixture
+def sae(make_sae, tmp_path):
+    """A tiny SAE from a file, as a recipe that names it needs."""
+    from clampdown.saes.load import load_sae
+
     path = tmp_path / "sae.safetensors"
     save_sae(replace(make_sae(), model="tiny"), path)
-    from clampdown.saes.files import load_sae
+    return load_sae(str(path))
 
-    sae = load_sae(str(path))
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_ends_in_a_recipe_that_loads(tiny, sae, tmp_path, method):
     found = find(tiny, sae, FindOptions(method=method, candidates=4, max_latents=2))
     found.recipe.save(tmp_path / "r.toml")
     assert Recipe.load(tmp_path / "r.toml") == found.recipe
@@ -110,6 +115,20 @@ def test_every_method_ends_in_a_recipe_that_loads(tiny, make_sae, tmp_path, meth
     assert set(found.recipe.edits[0].values) <= chosen and found.tried
     gaps = [latent.unsafe_gain - latent.safe_gain for latent in found.latents]
     assert gaps == sorted(gaps, reverse=True)
+
+
+def test_a_given_value_is_what_is_tested_and_clamped(tiny, sae):
+    found = find(tiny, sae, FindOptions(method="contrast", candidates=4, max_latents=1, value=12.0))
+    assert {latent.value for latent in found.latents} == {12.0}
+    assert found.recipe.edits[0].values == {found.latents[0].latent: 12.0}
+
+
+def test_sinks_are_told_by_a_norm_that_ordinary_tokens_stay_below(tiny, sae):
+    found = find(tiny, sae, FindOptions(method="contrast", candidates=2, max_latents=1, value=1.0))
+    threshold = found.recipe.positions.sink_norm
+    batch = tiny.pad([tiny.prompt_ids("What is the capital of France?")])
+    norms = tiny.residual(batch, [1])[0][0, 1:].float().norm(dim=-1)
+    assert norms.max() < threshold < 100 * norms.median()
 
 
 @pytest.mark.parametrize("wrong, word", [({"method": "magic"}, "magic"), ({"candidates": 0}, "candidates")])

@@ -10,7 +10,7 @@ from clampdown.discovery.train_sae import cache_activations, train_sae
 from clampdown.errors import ClampdownError
 from clampdown.recipe import Clamp, Recipe
 from clampdown.saes import training
-from clampdown.saes.files import load_sae
+from clampdown.saes.load import load_sae
 from clampdown.saes.training import Settings
 from clampdown.steering.self_test import self_test
 

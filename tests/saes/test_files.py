@@ -1,5 +1,6 @@
 """SAE files: round trips, and everything a file can do wrong."""
 
+import hashlib
 import json
 import os
 import pickle
@@ -11,8 +12,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from clampdown.errors import ClampdownError
-from clampdown.saes.files import file_sha256, load_sae, save_sae
+from clampdown.recipe import Clamp
+from clampdown.saes import files, hashes
+from clampdown.saes.files import file_sha256, save_sae
+from clampdown.saes.load import load_sae
 from clampdown.saes.sae import KINDS, NORMALISATIONS
+from clampdown.steering.edits import DeltaClamp, ReconstructClamp, compile_edit
 
 
 @pytest.mark.parametrize("normalise", NORMALISATIONS)
@@ -23,7 +28,7 @@ def test_what_is_saved_is_loaded(kind, normalise, tmp_path, make_sae):
     back = load_sae(str(path))
     for part in ("kind", "layer", "k", "normalise", "subtract_decoder_bias"):
         assert getattr(back, part) == getattr(sae, part)
-    for part in ("w_enc", "b_enc", "w_dec", "b_dec", "threshold", "maximum"):
+    for part in ("w_enc", "b_enc", "w_dec", "b_dec", "threshold", "maximum", "gate_bias", "magnitude_scale"):
         if getattr(sae, part) is not None:
             assert torch.equal(getattr(back, part), getattr(sae, part))
     assert back.sha256 == file_sha256(path)
@@ -170,3 +175,140 @@ except ClampdownError as error:
     done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True)
     assert done.stdout == "refused", done.stderr
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def mapped(monkeypatch, tmp_path):
+    """Every file counts as a large one, and the cache folder is the test's own."""
+    monkeypatch.setenv("CLAMPDOWN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(files, "LARGE", 0)
+    monkeypatch.setattr(hashes, "LARGE", 0)
+    return tmp_path / "sae.safetensors"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_a_large_file_is_clamped_as_it_is_stored(dtype, kind, mapped, make_sae):
+    sae = make_sae(kind)
+    save_sae(sae, mapped, dtype)
+    back, plain = load_sae(str(mapped)), sae.to("cpu", dtype)
+    assert back.w_enc.dtype == back.w_dec.dtype == dtype
+    x = torch.randn(20, 32, generator=torch.Generator().manual_seed(0))
+    for clamp in (DeltaClamp, ReconstructClamp):
+        assert torch.equal(clamp(back, 1, {3: 2.0, 9: 0.0}).delta(x), clamp(plain, 1, {3: 2.0, 9: 0.0}).delta(x))
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="reads Linux's own count of memory")
+def test_a_slice_of_a_large_file_reads_little_of_it(tmp_path):
+    """256 MiB, of which a clamp of four latents takes eight rows of 4 KiB; the kernel maps some of what is around."""
+    code = """
+import os, sys, torch
+from pathlib import Path
+from clampdown.recipe import Clamp
+from clampdown.saes import files
+from clampdown.saes.sae import SAE
+from clampdown.steering.edits import compile_edit
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+def clamp(path):
+    edit = Clamp(str(path), "", 3, {latent * 7000 + 7: 1.0 for latent in range(4)})
+    made = compile_edit(edit, n_layers=4, d_model=2048, device=torch.device("cpu"))
+    return made.delta(torch.ones(2, 2048))
+
+folder, w = Path(sys.argv[1]), torch.ones(1 << 15, 2048, dtype=torch.bfloat16)
+files.LARGE = 0
+for name in "ab":
+    files.save_sae(SAE(name, "relu", 3, w, w[:, 0], w, w[0]), folder / f"{name}.safetensors", w.dtype)
+del w
+clamp(folder / "a.safetensors")  # so that what is loaded once only is not counted
+before = resident()
+clamp(folder / "b.safetensors")
+print(resident() - before)
+"""
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True)
+    assert float(done.stdout) < 32, done.stderr
+
+
+def spoiled(part, row, path, sae):
+    save_sae(sae, path)
+    stored = load_file(path)
+    stored[part][row] = torch.inf
+    facts = {"kind": sae.kind, "layer": 1, "k": sae.k, "normalise": "none", "subtract_decoder_bias": True}
+    save_file(stored, path, metadata={"format": "clampdown-sae-1", "sae": json.dumps(facts)})
+
+
+@pytest.mark.parametrize(
+    "kind, part, refused",
+    [("jumprelu", "w_enc", False), ("jumprelu", "w_dec", False), ("topk", "w_enc", True), ("topk", "w_dec", False)],
+)
+def test_a_large_file_is_checked_where_it_is_used(kind, part, refused, mapped, make_sae, one_line):
+    spoiled(part, 7, mapped, make_sae(kind))
+
+    def clamp(**changes):
+        return compile_edit(
+            Clamp(str(mapped), "", 1, **{"values": {3: 1.0}} | changes),
+            n_layers=2,
+            d_model=32,
+            device=torch.device("cpu"),
+        )
+
+    for changes in ({"values": {7: 1.0}}, {"rule": "reconstruct"}, {} if refused else {"values": {3: 1.0, 7: 0.0}}):
+        with pytest.raises(ClampdownError) as caught:
+            clamp(**changes)
+        one_line(caught, str(mapped), part, "not finite")
+    if not refused:
+        assert torch.isfinite(clamp().delta(torch.ones(1, 32))).all()
+
+
+def test_a_large_files_hash_is_kept_until_the_file_changes(mapped, make_sae):
+    store = mapped.parent / "cache" / "hashes.json"
+    save_sae(make_sae("topk"), mapped)
+    sae = load_sae(str(mapped))
+    assert not store.exists()  # nobody asked
+    first = sae.sha256
+    assert first == hashlib.sha256(mapped.read_bytes()).hexdigest()
+    store.write_text(store.read_text().replace(first, "f" * 64))
+    assert file_sha256(mapped) == "f" * 64  # so it was not read again
+    for damage in (
+        "",
+        "{",
+        "[]",
+        json.dumps({str(mapped): 1}),
+        store.read_text().replace("[", "[[").replace("]", "]]"),
+    ):
+        store.write_text(damage)
+        assert file_sha256(mapped) == first == json.loads(store.read_text())[str(mapped)][-1]
+    save_sae(make_sae("topk", seed=9), mapped)
+    assert file_sha256(mapped) == hashlib.sha256(mapped.read_bytes()).hexdigest() != first
+    assert [p.name for p in store.parent.iterdir()] == ["hashes.json"]
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(mapped, make_sae):
+    (mapped.parent / "cache").write_text("a file stands in the folder's place")
+    save_sae(make_sae("topk"), mapped)
+    assert load_sae(str(mapped)).sha256 == hashlib.sha256(mapped.read_bytes()).hexdigest()
+
+
+def test_a_recipe_still_asks_for_a_large_files_hash(mapped, make_sae, one_line):
+    save_sae(make_sae("topk"), mapped)
+    right = load_sae(str(mapped)).sha256
+    for sha256 in (right, "", "0" * 64):
+        edit = Clamp(str(mapped), sha256, 1, {3: 1.0})
+        if sha256 != "0" * 64:
+            compile_edit(edit, n_layers=2, d_model=32, device=torch.device("cpu"))
+            continue
+        with pytest.raises(ClampdownError) as caught:
+            compile_edit(edit, n_layers=2, d_model=32, device=torch.device("cpu"))
+        one_line(caught, right[:12])
+
+
+def test_a_large_file_written_anew_has_not_the_hash_of_what_was_loaded(mapped, make_sae, one_line):
+    save_sae(make_sae("topk"), mapped)
+    sae = load_sae(str(mapped))
+    save_sae(make_sae("relu"), mapped)
+    with pytest.raises(ClampdownError) as caught:
+        _ = sae.sha256
+    one_line(caught, str(mapped), "load it again")
+    assert load_sae(str(mapped)).kind == "relu"

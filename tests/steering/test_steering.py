@@ -8,7 +8,8 @@ import torch
 from clampdown.errors import ClampdownError
 from clampdown.models import residual
 from clampdown.recipe import Clamp, Direction, Positions, Recipe
-from clampdown.saes.files import file_sha256, load_sae, save_sae
+from clampdown.saes.files import file_sha256, save_sae
+from clampdown.saes.load import load_sae
 from clampdown.steering.attach import Steering
 from clampdown.steering.receipt import Receipt
 

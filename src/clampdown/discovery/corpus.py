@@ -28,9 +28,8 @@ def read_rows(model: ChatModel, paths: Sequence[Path], seed: int, limit: int | N
     rows: list[list[int]] = []
     for path in paths:
         before = len(rows)
-        for document in _documents(path):
-            text = document if isinstance(document, str) else model.render(document, answer=False)
-            ids = model.ids(text)
+        for document in documents(path):
+            ids = model.ids(document) if isinstance(document, str) else model.chat_ids(document, answer=False)
             rows.extend(ids[i : i + ROW_TOKENS] for i in range(0, len(ids), ROW_TOKENS))
         if len(rows) == before:
             raise ClampdownError(f"{path} holds no text to train on")
@@ -51,7 +50,8 @@ def _limited(rows: list[list[int]], limit: int) -> list[list[int]]:
     return kept
 
 
-def _documents(path: Path) -> Iterator[str | list[Message]]:
+def documents(path: Path) -> Iterator[str | list[Message]]:
+    """A file's texts and chats one by one, in the layouts of `read_rows`, which also tells the errors."""
     if not path.is_file():
         raise ClampdownError(f"no file {path}")
     opener: Any = gzip.open if path.suffix == ".gz" else open
@@ -62,7 +62,7 @@ def _documents(path: Path) -> Iterator[str | list[Message]]:
                 return
             for number, line in enumerate(stream, 1):
                 if line.strip():
-                    yield _checked(json_row(line, str(path), number), path, number)
+                    yield row_document(json_row(line, str(path), number), path, number)
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise ClampdownError(f"can't read {path}: {getattr(error, 'strerror', None) or error}") from error
 
@@ -79,8 +79,8 @@ def _plain(text: str) -> Iterator[str]:
         yield piece
 
 
-def _checked(row: dict, path: Path, number: int) -> str | list[Message]:
-    """The row's document, made of texts only."""
+def row_document(row: dict, path: Path, number: int) -> str | list[Message]:
+    """The text or chat of one row, in the layouts of `read_rows`. Raises ClampdownError if it holds none."""
     try:
         document = _document(row, path, number)
         texts = [document] if isinstance(document, str) else [text for m in document for text in m.values()]

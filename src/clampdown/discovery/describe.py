@@ -38,9 +38,9 @@ def contexts(sae: SAE, evidence: Evidence, latents: Sequence[int], count: int = 
 
 def promoted(model: ChatModel, sae: SAE, latents: Sequence[int], count: int = 6) -> list[list[str]]:
     """Tokens that each decoder row pushes up most, by the logit lens: final norm's weight, then the head."""
-    weight = getattr(getattr(residual.decoder(model.hf), "norm", None), "weight", None)
+    weight = residual.final_scale(model.hf)
     head = model.hf.get_output_embeddings().weight
-    rows = sae.w_dec[list(latents)].to(head.device, head.dtype)
+    rows = sae.only(latents).w_dec.to(head.device, head.dtype)
     with torch.inference_mode():
         lens = (rows * weight if weight is not None else rows) @ head.T
         top = lens.topk(count, dim=-1).indices.tolist()

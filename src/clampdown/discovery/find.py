@@ -19,6 +19,7 @@ from clampdown.models.chat_model import ChatModel
 from clampdown.progress import Progress, quiet
 from clampdown.recipe import Clamp, Positions, Recipe
 from clampdown.saes.sae import SAE
+from clampdown.saes.sinks import sink_norm
 
 _FACTORS = (1.4, 1.9, 2.4)
 """Strengths tried: latents in a set share the work, so their own coefficients alone are too weak."""
@@ -28,7 +29,11 @@ METHODS = ("single-prompt", "contrast", "attribution")
 
 @dataclass(frozen=True)
 class FindOptions:
-    """How to look. Sets default to the selecting halves of the built-in ones."""
+    """How to look. Sets default to the selecting halves of the built-in ones.
+
+    With `value`, every candidate is tested at that clamp value, and the best by gap are clamped to it in the recipe, as
+    the paper does; without, candidates are tested at their maximum, and the recipe's values are found.
+    """
 
     method: str = "single-prompt"
     prompt: str = naming.PAPER_PROMPT
@@ -38,6 +43,7 @@ class FindOptions:
     text: ItemSet | None = None
     candidates: int = 64
     max_latents: int = 8
+    value: float | None = None
     target: float = 0.9
     seed: int = 0
 
@@ -46,6 +52,8 @@ class FindOptions:
             raise ClampdownError(f"unknown method {self.method!r}; methods are {', '.join(METHODS)}")
         if self.candidates < 1 or self.max_latents < 1:
             raise ClampdownError("candidates and latents must be at least 1")
+        if self.value is not None and not abs(self.value) < 3.4e38:
+            raise ClampdownError(f"the clamp value must be a finite number, got {self.value}")
         if not self.prompt.strip() or not self.refusal.strip():
             raise ClampdownError("the prompt and the refusal must not be empty")
 
@@ -113,17 +121,19 @@ def find(model: ChatModel, sae: SAE, options: FindOptions | None = None, progres
     """
     options = options or FindOptions()
     _check_fit(model, sae)
+    sae = sae.to(model.device_at(sae.layer))
     notes: list[str] = []
     evidence, prompts = _evidence(model, sae, options)
     maxima = naming.latent_maxima(sae, evidence)
+    tested = maxima if options.value is None else torch.full_like(maxima, options.value)
     named = _candidates(model, sae, options, evidence, maxima, notes)
     if not named:
         raise ClampdownError(f"no latent of SAE {sae.name} fires on the refusal; try another method, or another layer")
-    scored = _validate(sae, evidence, options, named, maxima, progress)
+    scored = _validate(sae, evidence, options, named, tested, progress)
     recipe, tried = _choose(model, sae, options, evidence, list(scored), prompts, progress)
     notes += [_said(trial, options) for trial in tried]
     chosen = set(_latents(recipe))
-    return Found(_described(model, sae, evidence, scored, chosen, maxima), recipe, notes, tried)
+    return Found(_described(model, sae, evidence, scored, chosen, tested), recipe, notes, tried)
 
 
 def _latents(recipe: Recipe) -> list[int]:
@@ -190,14 +200,14 @@ def _validate(
     evidence: Evidence,
     options: FindOptions,
     named: Sequence[int],
-    maxima: torch.Tensor,
+    values: torch.Tensor,
     progress: Progress,
 ) -> dict[int, Scores]:
-    """Clamp each candidate alone to its maximum and score it; ranked by gap."""
+    """Clamp each candidate alone to its value in `values` [n_latents] and score it; ranked by gap."""
     scorer = Scorer(evidence.some(options.effort.scored, options.effort.passages))
     scores = {}
     for latent in named:
-        delta = clamp_delta(sae, [latent], maxima[[latent]].to(sae.w_dec.device))
+        delta = clamp_delta(sae, [latent], values[[latent]].to(sae.w_dec.device))
         scores[latent] = scorer.score(delta)
         progress("validating candidates", 1, len(named), f"latent {latent}")
     return dict(sorted(scores.items(), key=lambda pair: -pair[1].gap))
@@ -217,10 +227,15 @@ def _choose(
     A candidate is not dropped for doing little alone: some of the best sets hold latents that only help the others.
     """
     tried: list[Trial] = []
+    if options.value is not None:
+        recipe = _recipe(model, sae, options, evidence, dict.fromkeys(named[: options.max_latents], options.value))
+        result = confirm(model, recipe, 1.0, *prompts, Sampling(options.effort.tokens))
+        progress("confirming by generation", 1, 1, f"{result.unsafe:.0%} refused")
+        return recipe, [Trial(recipe, result)]
     total = len(options.effort.sizes) * len(_FACTORS)
     for share in options.effort.sizes:
         values = pursue(sae, evidence, named, max(1, round(options.max_latents * share)))
-        recipe = _recipe(model, sae, options, values)
+        recipe = _recipe(model, sae, options, evidence, values)
 
         def at(factor: float, recipe: Recipe = recipe) -> Confirmed:
             result = confirm(model, scaled(recipe, factor), factor, *prompts, Sampling(options.effort.tokens))
@@ -235,13 +250,14 @@ def _choose(
     return scaled(chosen.recipe, chosen.confirmed.factor), tried
 
 
-def _recipe(model: ChatModel, sae: SAE, options: FindOptions, values: dict[int, float]) -> Recipe:
+def _recipe(model: ChatModel, sae: SAE, options: FindOptions, evidence: Evidence, values: dict[int, float]) -> Recipe:
+    norms = torch.cat([level.tokens().norm(dim=-1) for level in evidence.levels()])
     return Recipe(
         name=f"refusal-{options.method}",
         model=model.name,
         model_sha256=model.sha256,
         edits=(Clamp(sae.name, sae.sha256, sae.layer, values),),
-        positions=Positions(),
+        positions=Positions(sink_norm=sink_norm(norms)),
         note=f"found by {options.method} on the selecting half",
     )
 
@@ -263,7 +279,7 @@ def _described(
     evidence: Evidence,
     scored: dict[int, Scores],
     chosen: set[int],
-    maxima: torch.Tensor,
+    values: torch.Tensor,
 ) -> list[FoundLatent]:
     latents = list(scored)
     where = contexts(sae, evidence, latents)
@@ -271,7 +287,7 @@ def _described(
     return [
         FoundLatent(
             latent=latent,
-            value=round(float(maxima[latent]), 3),
+            value=round(float(values[latent]), 3),
             unsafe_gain=round(scored[latent].unsafe_gain, 4),
             safe_gain=round(scored[latent].safe_gain, 4),
             kl=round(scored[latent].kl, 5),

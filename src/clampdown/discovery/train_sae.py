@@ -65,7 +65,7 @@ def maxima(sae: SAE, cache: Cache) -> Tensor:
     """Each latent's largest activation on a seeded part of the training text, for clamp values such as "1.5x"."""
     best = torch.zeros(sae.n_latents)
     for batch in islice(cache.batches(min(4096, cache.tokens), seed=0), _REFERENCE_BATCHES):
-        best = torch.maximum(best, sae.encode(batch).amax(0))
+        best = torch.maximum(best, sae.largest(batch))
     return best
 
 

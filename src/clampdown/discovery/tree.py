@@ -85,6 +85,8 @@ def grow(model: ChatModel, layer: int, prompts: Sequence[str], refusal: str, com
     """Tokenise and run the blocks up to `layer`."""
     rows = [model.prompt_ids(prompt, room=64) for prompt in prompts]
     shared = shared_length(rows)
+    if model.window is not None and model.window < max(map(len, rows)) + 64:
+        shared = 0  # padding between what is shared and the rest would shorten the blocks' view
     parts = [
         model.pad([rows[0][:shared]]),
         model.pad([row[shared:] for row in rows]),
@@ -98,6 +100,8 @@ def grow(model: ChatModel, layer: int, prompts: Sequence[str], refusal: str, com
     ]
 
     def read(inputs: dict[str, Any]) -> Tensor:
+        if inputs["input_ids"].numel() == 0:
+            return torch.zeros(1, 0, model.d_model, dtype=model.dtype, device=model.device)
         return residual.read_residual(model.hf, inputs, [layer])[0]
 
     with torch.no_grad():
@@ -110,6 +114,8 @@ def log_odds(model: ChatModel, layer: int, tree: Tree, delta: Delta | None) -> T
     with residual.starting_after(model.hf, layer) as begin:
 
         def run(level: Level, inputs: dict[str, Any]) -> Tensor:
+            if level.ids.numel() == 0:
+                return level.x
             begin(level.edited(delta))
             keep = 0 if level is tree.answers else 1
             return model.hf(**inputs, use_cache=True, logits_to_keep=keep).logits

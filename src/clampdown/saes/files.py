@@ -1,7 +1,6 @@
 """Read and write SAEs in Clampdown's own format: one safetensors file whose header says everything."""
 
 import contextlib
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -12,14 +11,15 @@ import torch
 from torch import Tensor
 
 from clampdown.errors import ClampdownError
+from clampdown.saes.hashes import LARGE, file_version, sha256_when_asked
+from clampdown.saes.hashes import file_sha256 as file_sha256
 from clampdown.saes.sae import SAE
 
 FORMAT = "clampdown-sae-1"
-BUNDLED = "smollm2-135m-instruct/layer-12"
-_BUNDLED_FILE = Path(__file__).parent / "bundled" / "smollm2-135m-instruct-layer-12.safetensors"
 
 _PARTS = ("w_enc", "b_enc", "w_dec", "b_dec")
-_OPTIONAL = ("threshold", "maximum")
+_OPTIONAL = ("threshold", "maximum", "gate_bias", "magnitude_scale")
+_DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 _PROPERTIES: dict[str, tuple[type, ...]] = {
     "kind": (str,),
     "layer": (int,),
@@ -31,15 +31,17 @@ _PROPERTIES: dict[str, tuple[type, ...]] = {
 }
 
 
-def load_sae(name: str) -> SAE:
-    """Load an SAE by the bundled one's name, by file, or by a folder that holds one; weights come as float32.
+def read_sae(path: Path, name: str) -> SAE:
+    """Read an SAE in our own format from its file, and call it `name`.
+
+    A small file's weights come as float32. A large one stays on the disk, mapped, in the dtype it is stored in: its
+    values are read and checked when they are used, and its hash is worked out when somebody asks for it.
 
     Raises:
-        ClampdownError: no such file, not an SAE of ours, damaged, or with a value that is not finite.
+        ClampdownError: not an SAE of ours, damaged, or with a value that is not finite.
     """
-    path = _find(name).resolve()
-    stat = path.stat()
-    return _load(str(path), name, (stat.st_mtime_ns, stat.st_size))  # a file written anew is read anew
+    path = path.resolve()
+    return _load(path, name, tuple(file_version(path)))  # a file written anew is read anew
 
 
 def save_sae(sae: SAE, path: Path, dtype: torch.dtype = torch.float32) -> None:
@@ -76,37 +78,27 @@ def save_sae(sae: SAE, path: Path, dtype: torch.dtype = torch.float32) -> None:
         raise ClampdownError(f"could not write {path}: {getattr(error, 'strerror', None) or error}") from error
 
 
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hex."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _find(name: str) -> Path:
-    path = _BUNDLED_FILE if name == BUNDLED else Path(os.path.expanduser(name))
-    if path.is_dir():
-        files = sorted(path.glob("*.safetensors"))
-        if len(files) != 1:
-            raise ClampdownError(f"folder {path} holds {len(files)} safetensors files; name the SAE's file itself")
-        path = files[0]
-    if not path.is_file():
-        raise ClampdownError(f"no SAE at {name!r}; name a file or folder, or {BUNDLED!r} for the bundled one")
-    return path
-
-
 @lru_cache(maxsize=4)
-def _load(path: str, name: str, _version: tuple[int, int]) -> SAE:
+def _load(path: Path, name: str, version: tuple[int, ...]) -> SAE:
     from safetensors import SafetensorError, safe_open
 
+    sha256 = sha256_when_asked(path, name)
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
-            tensors = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise ClampdownError(f"{name} is not a readable safetensors file ({error}); fetch or train it again") from error
     if header.get("format") != FORMAT:
         raise ClampdownError(f"{name} is not an SAE in Clampdown's format; its header lacks 'format = {FORMAT}'")
-    return _build(name, _facts(header, name), tensors, file_sha256(Path(path)))
+    facts = _facts(header, name)
+    _check_names(name, tensors)
+    if version[0] > LARGE:
+        kept = {part: t if t.dtype in _DTYPES else t.float() for part, t in tensors.items()}
+        return SAE(name=name, sha256=sha256, **facts, **kept)
+    sae = SAE(name=name, sha256=sha256(), **facts, **{part: t.float() for part, t in tensors.items()})
+    sae.check_finite()
+    return sae
 
 
 def _facts(header: Mapping[str, str], name: str) -> dict:
@@ -128,13 +120,9 @@ def _facts(header: Mapping[str, str], name: str) -> dict:
     return facts
 
 
-def _build(name: str, facts: dict, tensors: dict[str, Tensor], sha256: str) -> SAE:
+def _check_names(name: str, tensors: Mapping[str, Tensor]) -> None:
     if unknown := set(tensors) - {*_PARTS, *_OPTIONAL}:
         raise ClampdownError(f"{name}: unknown SAE tensors {', '.join(sorted(unknown))}; a newer Clampdown wrote it")
     missing = [part for part in _PARTS if part not in tensors]
     if missing:
         raise ClampdownError(f"{name}: the SAE lacks {', '.join(missing)}")
-    for part, tensor in tensors.items():
-        if not torch.isfinite(tensor).all():
-            raise ClampdownError(f"{name}: {part} holds a value that is not finite; fetch or train it again")
-    return SAE(name=name, sha256=sha256, **facts, **tensors)

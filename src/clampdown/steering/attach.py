@@ -44,12 +44,15 @@ class Steering:
         self.owner = torch.tensor([self.kinds.index(r) if r is not None else -1 for r in self.recipes])
         self.alive = torch.arange(len(self.recipes))
         self._counts: Tensor | None = None
+        self._asked: dict[str, Any] | None = None
         self._handles: list[Any] = []
 
     def __enter__(self) -> "Steering":
         if self._handles:
             raise ClampdownError("this steering is on already; make another one")
         decoder = residual.decoder(self.model.hf)
+        if decoder is not self.model.hf:
+            self._handles.append(self.model.hf.register_forward_pre_hook(self._called, with_kwargs=True))
         self._handles.append(decoder.register_forward_pre_hook(self._before, with_kwargs=True))
         blocks = residual.blocks(self.model.hf)
         for layer in sorted({edit.layer for edits in self.edits for edit in edits}):
@@ -101,7 +104,14 @@ class Steering:
             return self.owner
         return self.owner.expand(rows)
 
+    def _called(self, _module: Any, _args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self._asked = {"attention_mask": kwargs.get("attention_mask")}
+
     def _before(self, _module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        asked, self._asked = self._asked, None
+        if asked is not None and isinstance(kwargs.get("attention_mask"), dict):
+            # A model that also takes pictures hands its language model finished masks, one for each kind of block.
+            kwargs = {**kwargs, **asked}
         self.places = self.tracker.places(args, kwargs)
         rows = len(self.places.real)
         if self.per_row and rows != len(self.alive):
@@ -147,7 +157,9 @@ class Steering:
         return changed
 
     def _places_of(self, positions: Positions, x: Tensor) -> Tensor:
-        norm = x.float().norm(dim=-1) if positions.sink_norm is not None else None
+        norm = None
+        if positions.sink_norm is not None:
+            norm = x.float().norm(dim=-1).to(self.places.real.device)
         return self.places.selected(positions, norm).to(x.device)
 
     def _check(self, after: Tensor, layer: int, recipe: Recipe) -> None:
@@ -186,7 +198,13 @@ def _compiled(model: ChatModel, recipe: Recipe, saes: Sequence[SAE]) -> list[Com
         )
     try:
         return [
-            compile_edit(edit, n_layers=model.n_layers, d_model=model.d_model, device=model.device, saes=saes)
+            compile_edit(
+                edit,
+                n_layers=model.n_layers,
+                d_model=model.d_model,
+                device=model.device_at(edit.layer),
+                saes=saes,
+            )
             for edit in recipe.edits
         ]
     except ClampdownError as error:

@@ -17,8 +17,9 @@ from torch import Tensor
 
 from clampdown.errors import ClampdownError
 from clampdown.recipe import Clamp, Direction, Edit
-from clampdown.saes.files import load_sae
+from clampdown.saes.load import load_sae
 from clampdown.saes.sae import SAE
+from clampdown.saes.tiles import tokens_at_a_time
 
 
 class CompiledEdit(Protocol):
@@ -33,19 +34,31 @@ class CompiledEdit(Protocol):
 
 
 class DeltaClamp:
-    """Rule delta. Only the chosen latents' rows are read, except where a topk SAE needs all to know which are on."""
+    """Rule delta. Only the chosen latents' rows are read, except where a topk SAE needs all to know which are on.
 
-    def __init__(self, sae: SAE, layer: int, values: dict[int, float]) -> None:
-        self.sae, self.layer = sae, layer
-        self.latents = list(values)
-        index = torch.tensor(self.latents, device=sae.w_dec.device)
-        self.values = torch.tensor(list(values.values()), device=sae.w_dec.device)
-        self.rows = sae.w_dec[index]
-        self.path = "full where a chosen latent is on" if sae.kind == "topk" else "sliced"
+    Those rows, and a topk SAE's encoder, are copied to `device` (default: where the SAE is).
+
+    Raises:
+        ClampdownError: a value that is needed is not finite.
+    """
+
+    def __init__(self, sae: SAE, layer: int, values: dict[int, float], device: torch.device | None = None) -> None:
+        device = device or sae.w_enc.device
+        self.layer = layer
+        self.values = torch.tensor(list(values.values()), dtype=torch.float32, device=device)
+        self.index = torch.tensor(list(values), dtype=torch.long, device=device)
+        self.few = sae.only(list(values)).to(device)
+        self.rows = self.few.w_dec
+        self.crowd = sae.crowd(device) if sae.kind == "topk" else None
+        self.path = "sliced" if self.crowd is None else "full where a chosen latent is on"
 
     def delta(self, x: Tensor) -> Tensor:
-        z = self.sae.encode_latents(x, self.latents)
-        return (self.values - z) @ self.rows * self.sae.normalised(x).scale
+        like = self.few.normalised(x)
+        z = self.few.activations(like.inner)
+        if self.crowd is not None:
+            z = self.crowd.winners(self.few.centred(like.inner), z, self.index)
+        push = (self.values - z) @ self.rows
+        return push * like.scale if isinstance(like.scale, Tensor) else push
 
 
 class ReconstructClamp:
@@ -53,12 +66,16 @@ class ReconstructClamp:
 
     path = "full"
 
-    def __init__(self, sae: SAE, layer: int, values: dict[int, float]) -> None:
-        self.sae, self.layer = sae, layer
-        self.index = torch.tensor(list(values), dtype=torch.long, device=sae.w_dec.device)
-        self.values = torch.tensor(list(values.values()), device=sae.w_dec.device)
+    def __init__(self, sae: SAE, layer: int, values: dict[int, float], device: torch.device | None = None) -> None:
+        sae.check_finite()
+        self.sae, self.layer = sae.to(device or sae.w_enc.device), layer
+        self.index = torch.tensor(list(values), dtype=torch.long, device=self.sae.w_dec.device)
+        self.values = torch.tensor(list(values.values()), dtype=torch.float32, device=self.sae.w_dec.device)
 
     def delta(self, x: Tensor) -> Tensor:
+        return torch.cat([self._delta(tile) for tile in x.split(tokens_at_a_time(self.sae.n_latents))])
+
+    def _delta(self, x: Tensor) -> Tensor:
         z = self.sae.encode(x)
         z[..., self.index] = self.values
         return self.sae.decode(z, self.sae.normalised(x)) - x
@@ -107,14 +124,14 @@ def compile_edit(
         return kind(vector, edit.layer, edit.strength)
     sae = next((s for s in saes if s.name == edit.sae), None) or load_sae(edit.sae)
     _check_sae(sae, edit, d_model)
-    sae = sae.to(device)
-    chosen = _resolved(edit, sae)
-    return (DeltaClamp if edit.rule == "delta" else ReconstructClamp)(sae, edit.layer, chosen)
+    kind_of_clamp = DeltaClamp if edit.rule == "delta" else ReconstructClamp
+    return kind_of_clamp(sae, edit.layer, _resolved(edit, sae), device)
 
 
 def _resolved(edit: Clamp, sae: SAE) -> dict[int, float]:
     if edit.relative and sae.maximum is None:
         raise ClampdownError(f"SAE {sae.name} does not say its latents' maxima: give clamp values as numbers")
+    sae.check_finite(("maximum",))
     maxima = {latent: float(sae.maximum[latent]) for latent in edit.relative} if sae.maximum is not None else {}
     return edit.resolved(maxima)
 

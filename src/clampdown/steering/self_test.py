@@ -7,7 +7,7 @@ from clampdown.errors import ClampdownError
 from clampdown.models import residual
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Clamp, Edit, Recipe
-from clampdown.saes.files import load_sae
+from clampdown.saes.load import load_sae
 from clampdown.steering.attach import Steering
 from clampdown.steering.edits import direction_vector
 
@@ -77,12 +77,15 @@ def _edited(edit: Edit, x: Tensor) -> Tensor:
         if edit.operation == "add":
             return x + edit.strength * vector
         return x - edit.strength * (x @ vector) / (vector @ vector) * vector
-    sae = load_sae(edit.sae).to(x.device)
+    sae, x, device = load_sae(edit.sae), x.cpu(), x.device
+    maxima = {} if sae.maximum is None else {latent: float(sae.maximum[latent]) for latent in edit.relative}
+    values = edit.resolved(maxima)
+    if edit.rule == "delta" and sae.kind != "topk":  # the other latents don't change: a large SAE need not be read
+        sae, values = sae.only(list(values)), dict(enumerate(values.values()))
     z = sae.encode(x)
     changed = z.clone()
-    maxima = {} if sae.maximum is None else {latent: float(sae.maximum[latent]) for latent in edit.relative}
-    for latent, value in edit.resolved(maxima).items():
+    for latent, value in values.items():
         changed[latent] = value
     scale = sae.normalised(x)
     error = x - sae.decode(z, scale) if edit.rule == "delta" else 0.0
-    return sae.decode(changed, scale) + error
+    return (sae.decode(changed, scale) + error).to(device)

@@ -1,0 +1,162 @@
+"""Weights and tokenizer through Transformers: on which devices, in which precision, and whole or not at all."""
+
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+
+from clampdown.errors import ClampdownError
+from clampdown.models import gguf, residual
+from clampdown.models.source import Source, failure, need, weights_place
+
+QUANTIZATIONS = ("8bit", "4bit")
+
+
+class Placing(NamedTuple):
+    """Where the weights go and what they become there, as `load_chat_model` takes it."""
+
+    dtype: str = "auto"
+    device: str | None = None
+    device_map: str | Mapping[str, Any] | None = None
+    quantization: str | None = None
+
+    def check(self, source: Source) -> None:
+        """Raises ClampdownError for what does not go together, and for packages that are missing."""
+        if self.device and self.device_map:
+            raise ClampdownError("give either a device or a device map, not both")
+        if self.quantization is not None:
+            if self.quantization not in QUANTIZATIONS:
+                raise ClampdownError(f"unknown quantization {self.quantization!r}; use {' or '.join(QUANTIZATIONS)}")
+            if source.gguf:
+                raise ClampdownError(f"model {source} is GGUF, so packed already; leave the quantization out")
+            need("bitsandbytes", f"{self.quantization} quantization")
+        if self.quantization or self.device_map:
+            need("accelerate", "a device map" if self.device_map else f"{self.quantization} quantization")
+        if source.gguf:
+            need("accelerate", "reading GGUF")
+
+    @property
+    def target(self) -> str:
+        return self.device or ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def load(source: Source, placing: Placing) -> tuple[Any, Any]:
+    """The model, in evaluation mode and without gradients of its weights, and its tokenizer.
+
+    What is cheap to find wrong is looked at before the weights are read.
+
+    Raises:
+        ClampdownError: whatever `load_chat_model` says.
+    """
+    from huggingface_hub.utils import logging as hub_logging
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    hub_logging.set_verbosity_error()  # it would tell of every one of its many tries
+    logging.disable_progress_bar()
+    placing.check(source)
+    precision = _dtype(placing)
+    header = gguf.read_header(weights_place(source, None)) if source.gguf else None
+    try:
+        config = _config(source)
+        tokenizer = _tokenizer(source)
+        if header:
+            header.mend_config(config)
+        model = _weights(source, placing, config, precision)
+        residual.blocks(model)  # says so where there are none
+    except ClampdownError:
+        raise
+    except Exception as error:  # Transformers, safetensors and the hub each raise their own kinds
+        raise failure(source, error) from error
+    if header:
+        header.mend_model(residual.decoder(model))
+    return model, tokenizer
+
+
+def _config(source: Source) -> Any:
+    """The configuration of a decoder-only language model."""
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig
+
+    config = AutoConfig.from_pretrained(source.path, **source.options())
+    if getattr(config, "is_encoder_decoder", False):
+        raise ClampdownError(
+            f"model {source} is an encoder-decoder ({config.model_type}); name a decoder-only chat model"
+        )
+    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+        raise ClampdownError(
+            f"model {source} is no language model ({config.model_type}); name a decoder-only chat model"
+        )
+    return config
+
+
+def _tokenizer(source: Source) -> Any:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(source.path, padding_side="left", **source.options())
+    if not tokenizer.chat_template:
+        raise ClampdownError(f"model {source} has no chat template; Clampdown steers chat models only")
+    return tokenizer
+
+
+def _weights(source: Source, placing: Placing, config: Any, precision: Any) -> Any:
+    from transformers import AutoModelForCausalLM
+
+    packing = _packing(source, placing, config)
+    spread: Any = placing.device_map
+    if spread is None and (placing.quantization or getattr(config, "quantization_config", None)):
+        need("accelerate", "a model of packed weights")
+        spread = {"": placing.target}  # packed weights can't be moved afterwards
+    model, told = AutoModelForCausalLM.from_pretrained(
+        source.path,
+        config=config,
+        dtype=precision,
+        device_map=spread,
+        output_loading_info=True,
+        **({"quantization_config": packing} if packing is not None else {}),
+        **source.options(),
+    )
+    if lacking := sorted(told["missing_keys"]):  # Transformers would fill them with random numbers
+        raise ClampdownError(f"model {source} is not whole: its weights lack {lacking[0]} ({len(lacking)} missing)")
+    if spread is None:
+        model = model.to(placing.target)
+    return model.eval().requires_grad_(False)
+
+
+def _packing(source: Source, placing: Placing, config: Any) -> Any:
+    """How Transformers should pack weights, or for GGUF unpack them: dense ones are exact and let gradients pass."""
+    import transformers
+
+    if source.gguf:
+        unpacking = getattr(transformers, "GgufConfig", None)  # older versions always unpack
+        return unpacking(dequantize=True) if unpacking else None
+    if placing.quantization is None:
+        return None
+    if getattr(config, "quantization_config", None):
+        raise ClampdownError(f"model {source} is stored packed already; leave the quantization out")
+    if placing.quantization == "8bit":
+        return transformers.BitsAndBytesConfig(load_in_8bit=True)
+    return transformers.BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_compute_dtype=torch.bfloat16)
+
+
+def _dtype(placing: Placing) -> Any:
+    name = placing.dtype
+    if name != "auto":
+        found = getattr(torch, name, None)
+        if not isinstance(found, torch.dtype) or not found.is_floating_point:
+            raise ClampdownError(f"unknown dtype {name!r}; use auto, float32, bfloat16 or float16")
+        return found
+    if placing.target != "cpu" or placing.device_map or placing.quantization:
+        return "auto"
+    return torch.bfloat16 if _seconds(torch.float32) > 1.5 * _seconds(torch.bfloat16) else torch.float32
+
+
+def _seconds(dtype: torch.dtype) -> float:
+    """Fastest of a few products of the size a small model's blocks do."""
+    a, b = torch.ones(256, 576, dtype=dtype), torch.ones(576, 1536, dtype=dtype)
+    times = []
+    for _ in range(4):
+        start = time.perf_counter()
+        a @ b
+        times.append(time.perf_counter() - start)
+    return min(times)

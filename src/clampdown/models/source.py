@@ -1,0 +1,129 @@
+"""Where a model comes from: its name taken apart, the files that hold its weights, and why it could not be had."""
+
+import importlib.util
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from clampdown.errors import ClampdownError
+from clampdown.models import bundled
+
+
+class Source(NamedTuple):
+    """A folder or hub id as Transformers takes it, a revision of the hub's, and for a GGUF file its name in there."""
+
+    path: str
+    revision: str | None = None
+    gguf: str | None = None
+
+    def options(self) -> dict[str, Any]:
+        """Arguments for `from_pretrained`. A repository's own code is never run."""
+        given = {"revision": self.revision, "gguf_file": self.gguf}
+        return {"trust_remote_code": False, **{key: value for key, value in given.items() if value}}
+
+    def __str__(self) -> str:
+        if self.gguf:
+            return str(Path(self.path) / self.gguf)
+        return f"{self.path}@{self.revision}" if self.revision else self.path
+
+
+def find_source(name: str, revision: str | None = None) -> Source:
+    """The bundled model, a local folder, a .gguf file, or a hub id with or without @revision.
+
+    Raises:
+        ClampdownError: a file or folder that is not there, or a revision of what has none.
+    """
+    if name == bundled.NAME:
+        source = Source(str(bundled.bundled_folder()))
+    elif (path := Path(name).expanduser()).is_dir() and name:
+        source = Source(str(path))
+    elif path.is_file():
+        if path.suffix != ".gguf":
+            raise ClampdownError(f"could not load model {name}: name its folder, or a .gguf file")
+        source = Source(str(path.parent), gguf=path.name)
+    elif path.suffix == ".gguf" or name.startswith(("/", "./", "../", "~")):
+        raise ClampdownError(f"could not load model {name}: there is no such file or folder")
+    else:
+        repository, _, inside = name.partition("@")
+        if inside and revision and inside != revision:
+            raise ClampdownError(f"model {name} names a revision of its own; leave out {revision}")
+        return Source(repository, revision or inside or None)
+    if revision:
+        raise ClampdownError(f"model {name} lies here and has no revisions; leave out {revision}")
+    return source
+
+
+def weights_place(source: Source, model: Any) -> Path:
+    """The GGUF file, or the folder with the weight files: the one named, or the hub's local snapshot."""
+    if source.gguf or Path(source.path).is_dir():
+        return Path(source.path) / (source.gguf or "")
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(source.path, "config.json", revision=getattr(model.config, "_commit_hash", None))
+    return Path(found).parent if isinstance(found, str) else Path(source.path)
+
+
+def weight_files(place: Path) -> list[Path]:
+    """The files that hold the weights, in the order of their names; safetensors go before .bin, as in Transformers."""
+    if place.is_file():
+        return [place]
+    return sorted(place.glob("*.safetensors")) or sorted(place.glob("pytorch_model*.bin"))
+
+
+def need(package: str, what: str) -> None:
+    """Raises ClampdownError unless a package that `what` asks for is installed."""
+    if importlib.util.find_spec(package) is None:
+        raise ClampdownError(f"{what} needs {package}, which is not installed: pip install {package}")
+
+
+def failure(source: Source, error: Exception) -> ClampdownError:
+    """What went wrong with loading, in one line with a remedy."""
+    reason, remedy = _told(source, list(_chain(error)))
+    return ClampdownError(f"could not load model {source}: {reason}; {remedy}")
+
+
+def _chain(error: BaseException | None) -> Any:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _told(source: Source, errors: list[BaseException]) -> tuple[str, str]:
+    from huggingface_hub import errors as hub
+
+    def among(*kinds: type[BaseException]) -> bool:
+        return any(isinstance(error, kinds) for error in errors)
+
+    page = f"https://huggingface.co/{source.path}"
+    if among(hub.GatedRepoError):
+        return "it is gated", f"accept its licence at {page}, then log in with `hf auth login`"
+    if among(hub.RevisionNotFoundError):
+        return f"it has no revision {source.revision or 'main'}", f"see {page} for those it has"
+    if among(hub.RepositoryNotFoundError, hub.HFValidationError):
+        return (
+            "it is neither a folder here nor a repository on the hub that you may read",
+            "check the name; for a private one log in with `hf auth login`",
+        )
+    if among(hub.LocalEntryNotFoundError, hub.OfflineModeIsEnabled) or any(map(_is_network, errors)):
+        return "the hub can't be reached, and it is not in the cache", "check the network, or name a folder"
+    lines = str(errors[0]).strip().splitlines()
+    reason = (lines[0] if lines else type(errors[0]).__name__).rstrip(".:")
+    if isinstance(errors[0], KeyError):
+        reason = f"it lacks {reason}"
+    if "ignore_mismatched_sizes" in reason:
+        reason = "its tensors are not of the sizes that its configuration tells"
+    if "does not recognize this architecture" in reason:
+        return "Transformers does not know its architecture", "a newer one may: pip install --upgrade transformers"
+    if "trust_remote_code" in str(errors[0]):
+        return "it brings code of its own, which is not run here", "choose a model that Transformers knows by itself"
+    if Path(source.path).name == bundled.folder_name():
+        return reason, "delete that folder to fetch it again"
+    if not source.gguf and (files := sorted(Path(source.path).glob("*.gguf"))):
+        return "the folder holds GGUF", f"name the file itself, such as {files[0]}"
+    if source.gguf:
+        return reason, "check the file"
+    return reason, "check the folder" if Path(source.path).is_dir() else "check the name, and the network"
+
+
+def _is_network(error: BaseException) -> bool:
+    """Connection errors of httpx, requests and Python, by their names: which library the hub uses has changed."""
+    return type(error).__name__ in ("ConnectError", "ConnectTimeout", "ReadTimeout", "ConnectionError", "ProxyError")

@@ -1,0 +1,138 @@
+"""The front door to SAEs: one name, whichever format and place it stands for."""
+
+import os
+import re
+from functools import lru_cache
+from pathlib import Path
+
+from clampdown.errors import ClampdownError
+from clampdown.saes import directory
+from clampdown.saes.directory import BUNDLED
+from clampdown.saes.files import FORMAT, read_sae
+from clampdown.saes.formats import llama_scope, matching, read_any, sae_lens
+from clampdown.saes.hashes import LARGE
+from clampdown.saes.locate import fetch
+from clampdown.saes.sae import SAE
+
+_REMOTE = re.compile(r"(?P<place>[A-Za-z0-9][\w.-]*/[^@]+?)/?(?:@(?P<revision>[\w./-]+))?")
+_WAYS = f"name a file or folder, a hub id (owner/repo/folder@revision), SAELens' release/sae_id, or {BUNDLED!r}"
+
+
+def load_sae(name: str) -> SAE:
+    """Load an SAE by name; weights stay in the dtype they are stored in, mapped from their file where it allows.
+
+    A name is, in this order: the bundled one's (`smollm2-135m-instruct/layer-12`), a file or folder, SAELens'
+    `release/sae_id` where its directory is installed, or a hub id `owner/repo`, with a folder or file of it behind.
+    The last two may end in `@revision`; without one the current commit is taken, and `about` says so.
+
+    Raises:
+        ClampdownError: nothing of that name, an unknown format, no SAE of a residual stream, a damaged file, a
+            gated repository, or no network.
+    """
+    if name == BUNDLED:
+        return read_sae(directory.BUNDLED_FILE, name)
+    path = Path(os.path.expanduser(name))
+    if path.exists():
+        return read_local(path, name)
+    return _remote(name)
+
+
+def names_a_place(name: str) -> bool:
+    """Whether `name` could be a release's SAE or a hub repository, where no file has that name."""
+    return _REMOTE.fullmatch(name) is not None
+
+
+def read_local(path: Path, name: str) -> SAE:
+    """Read the SAE in a file or folder, in our own format or another's."""
+    ours = _the_file(path)
+    if ours is not None and (_is_ours(ours) or matching(path) is None):
+        return read_sae(ours, name)  # what is no SAE at all is refused by our own reader
+    return _read(str(path.absolute()), name, _version(path))
+
+
+@lru_cache(maxsize=4)
+def _read(path: str, name: str, _version: tuple[object, ...]) -> SAE:
+    return _looked_at(read_any(Path(path), name))
+
+
+@lru_cache(maxsize=4)  # so a process stays with the commit that it resolved first
+def _remote(name: str) -> SAE:
+    asked = _REMOTE.fullmatch(name)
+    if asked is None:
+        raise ClampdownError(f"no SAE at {name!r}; {_WAYS}")
+    place, revision = asked["place"], asked["revision"]
+    entry = directory.find(place)
+    if entry is not None:
+        if entry.refused:
+            raise ClampdownError(f"{place} is {entry.refused}, which can't be used here; name an SAE of the residual")
+        repo, inside = entry.repo, entry.inside
+    else:
+        owner, repository, *rest = place.split("/")
+        repo, inside = f"{owner}/{repository}", "/".join(rest)
+    try:
+        located = fetch(repo, inside, revision)
+    except ClampdownError as error:
+        if entry is not None:
+            raise
+        hint = "" if directory.directory_file() else f"; {directory.HOW_TO_GET}"
+        raise ClampdownError(f"no SAE at {name!r} here, and {error} ({_WAYS}{hint})") from error
+    sae = _looked_at(_read_fetched(located.path, name, entry))
+    pinned = revision is not None and located.commit.startswith(revision)
+    sae.about["repository"] = repo
+    sae.about["revision"] = located.commit if pinned else f"{located.commit} (not pinned)"
+    sae.about["verified"] = _verified(sae, entry)
+    return sae
+
+
+def _read_fetched(path: Path, name: str, entry: directory.Entry | None) -> SAE:
+    """Read what was fetched; two formats leave to the directory what their files don't say."""
+    if path.suffix == ".safetensors" and _is_ours(path):
+        return read_sae(path, name)
+    if entry is not None and sae_lens.matches(path):
+        return sae_lens.read(path, name, entry.overrides, entry.input_scale)
+    if entry is not None and llama_scope.matches(path):
+        return llama_scope.read(path, name, entry.input_scale)
+    return read_any(path, name)
+
+
+def _looked_at(sae: SAE) -> SAE:
+    """A small SAE's values are checked at once, a large one's when they are used."""
+    if 2 * sae.w_enc.numel() * sae.w_enc.element_size() <= LARGE:
+        sae.check_finite()
+    return sae
+
+
+def _verified(sae: SAE, entry: directory.Entry | None) -> str:
+    if entry is None or not entry.sha256:
+        return "no"
+    if sae.sha256 != entry.sha256:
+        raise ClampdownError(
+            f"{sae.name} has hash {sae.sha256[:12]}, but its directory says {entry.sha256[:12]}; do not use it"
+        )
+    return "yes, by the directory's hash"
+
+
+def _the_file(path: Path) -> Path | None:
+    """The file that would be an SAE in our own format: itself, or the one safetensors file of a folder."""
+    if path.is_dir():
+        files = sorted(path.glob("*.safetensors"))
+        if len(files) != 1 and matching(path) is None:
+            raise ClampdownError(f"folder {path} holds {len(files)} safetensors files; name the SAE's file itself")
+        return files[0] if len(files) == 1 else None
+    return path
+
+
+def _is_ours(path: Path) -> bool:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            return (file.metadata() or {}).get("format") == FORMAT
+    except (SafetensorError, OSError):
+        return False
+
+
+def _version(path: Path) -> tuple[object, ...]:
+    """What changes when a file of the SAE does, so that one written anew is read anew."""
+    files = [path] if path.is_file() else sorted(f for p in ("*", "*/*") for f in path.glob(p) if f.is_file())
+    return tuple((str(f), s.st_mtime_ns, s.st_size) for f in files for s in [f.stat()])

@@ -1,0 +1,87 @@
+"""`clampdown sae check`: its screen, its JSON and its exit codes."""
+
+import json
+
+import pytest
+import torch
+
+from clampdown import library
+from clampdown.cli import sae_check
+from clampdown.saes.files import save_sae
+from clampdown.saes.sae import SAE
+
+
+@pytest.fixture
+def check(clampdown, monkeypatch, tiny, tmp_path):
+    """Run the command on the tiny model and an SAE written to a file."""
+    monkeypatch.setattr(sae_check, "load_model", lambda name, dtype, progress: library.Model(tiny))
+
+    def run(sae, *options):
+        path = tmp_path / "sae.safetensors"
+        save_sae(sae, path)
+        return clampdown("sae", "check", "tiny", path, *options)
+
+    return run
+
+
+def perfect(width):
+    rows = torch.cat([torch.eye(width), -torch.eye(width), torch.zeros(4 * width, width)])
+    bias = torch.cat([torch.zeros(2 * width), -torch.ones(4 * width)])
+    return SAE("perfect", "relu", 1, rows, bias, rows.clone(), torch.zeros(width))
+
+
+@pytest.fixture
+def page(tmp_path):
+    path = tmp_path / "page.jsonl"
+    path.write_text(json.dumps({"prompt": "What is salt?", "completion": "A mineral. " * 20}) + "\n")
+    return path
+
+
+def errors(err):
+    """What the command said itself; on a slow machine its progress is there too."""
+    return [line for line in err.splitlines() if line.startswith("clampdown:")]
+
+
+def test_one_that_fits(check, tiny, page):
+    status, out, err = check(perfect(tiny.d_model), "--text", page)
+    assert (status, errors(err)) == (0, [])
+    assert out.splitlines()[-1] == "fits"
+    assert "variance unexplained" in out and "at layer 2" in out
+    assert len(out.splitlines()) <= 24 and max(map(len, out.splitlines())) <= 120
+
+
+def test_one_that_fits_poorly_says_why(check, make_sae, page):
+    status, out, _ = check(make_sae(), "--text", page)
+    assert status == 1
+    assert "\nfits poorly:\n- " in out
+    assert "topk, k 8" in out
+
+
+def test_one_of_another_width_is_one_line(check, make_sae):
+    status, out, err = check(make_sae(d=48))
+    assert (status, out) == (2, "")
+    [line] = errors(err)
+    assert "does not fit" in line and "width 48" in line and "32" in line
+
+
+def test_a_layer_that_is_not_there_is_one_line(check, make_sae):
+    status, _, err = check(make_sae(), "--layer", "9")
+    assert status == 2
+    [line] = errors(err)
+    assert "layer 9 does not exist" in line
+
+
+def test_for_machines(check, make_sae, page):
+    status, out, _ = check(make_sae(), "--json", "--text", page)
+    body = json.loads(out)
+    assert (status, body["schema"], body["verdict"]) == (1, "clampdown-sae-check/1", "fits poorly")
+    assert 0 < body["facts"]["tokens"] < 200
+    status, out, err = check(make_sae(d=48), "--json")
+    body = json.loads(out)
+    assert (status, errors(err), body["verdict"], body["facts"]) == (2, [], "does not fit", None)
+
+
+def test_help_tells_the_exit_codes(clampdown):
+    status, out, _ = clampdown("sae", "check", "--help")
+    assert status == 0
+    assert "0 it fits, 1 it fits poorly, 2 it does not fit" in out

@@ -1,0 +1,180 @@
+"""Where models come from and where they go: the hub's real client, device maps, packed weights, and what is refused."""
+
+import importlib.util
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+import transformers
+from hub import COMMIT, Hub
+
+from clampdown.errors import ClampdownError
+from clampdown.measuring.generation import Sampling, generate
+from clampdown.models import residual
+from clampdown.models.chat_model import load_chat_model
+from clampdown.models.source import weight_files
+from clampdown.recipe import Clamp, Direction, Recipe
+from clampdown.steering.attach import Steering
+from clampdown.steering.self_test import self_test
+
+
+@pytest.fixture
+def hub(tiny, tmp_path, monkeypatch):
+    """A hub on this machine, with an empty cache before it."""
+    from huggingface_hub import constants
+
+    served = Hub({"org/tiny": tiny.folder})
+    monkeypatch.setattr(constants, "ENDPOINT", served.url)
+    monkeypatch.setattr(
+        constants, "HUGGINGFACE_CO_URL_TEMPLATE", served.url + "/{repo_id}/resolve/{revision}/{filename}"
+    )
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(transformers.utils.hub, "_hf_api", None, raising=False)  # it remembers where the hub was
+    yield served
+    served.close()
+
+
+def refused(one_line, *words, name, **how):
+    with pytest.raises(ClampdownError) as caught:
+        load_chat_model(name, **{"dtype": "float32", **how})
+    one_line(caught, *words)
+
+
+def test_a_hub_id_is_loaded_with_or_without_a_revision(hub, tiny):
+    plain, pinned = load_chat_model("org/tiny", dtype="float32"), load_chat_model("org/tiny@v1", dtype="float32")
+    assert plain.name == "org/tiny" and pinned.name == "org/tiny@v1"
+    assert plain.sha256 == pinned.sha256 == tiny.sha256 and plain.folder.name == COMMIT
+    assert load_chat_model("org/tiny", dtype="float32", revision=COMMIT).name == f"org/tiny@{COMMIT}"
+
+
+def test_what_the_hub_refuses_is_told_in_one_line(hub, one_line):
+    refused(one_line, "gated", "licence", "hf auth login", name="org/gated")
+    refused(one_line, "neither a folder", "check the name", name="org/none")
+    refused(one_line, "no revision v9", name="org/tiny@v9")
+    refused(one_line, "leave out main", name="org/tiny@v1", revision="main")
+
+
+def test_without_a_network_the_cache_serves(hub, tiny, monkeypatch, one_line):
+    load_chat_model("org/tiny", dtype="float32")
+    from huggingface_hub import constants
+
+    hub.close()
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)  # as HF_HUB_OFFLINE=1 does: no waiting for many tries
+    assert load_chat_model("org/tiny", dtype="float32").sha256 == tiny.sha256
+    refused(one_line, "can't be reached", "not in the cache", name="org/other")
+
+
+def test_what_is_here_has_no_revision(tiny, one_line, tmp_path):
+    refused(one_line, "no revisions", name=str(tiny.folder), revision="main")
+    refused(one_line, "no such file or folder", name="./none")
+    (tmp_path / "weights.bin").write_bytes(b"")
+    refused(one_line, "name its folder", name=str(tmp_path / "weights.bin"))
+
+
+@pytest.fixture
+def copy(tiny, tmp_path):
+    shutil.copytree(tiny.folder, tmp_path / "m")
+
+    def change(**settings):
+        path = tmp_path / "m" / "config.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), **settings}))
+        return str(tmp_path / "m")
+
+    return change
+
+
+def test_what_is_no_decoder_only_language_model_is_refused(copy, one_line):
+    refused(one_line, "encoder-decoder (t5)", name=copy(model_type="t5", is_encoder_decoder=True))
+    refused(one_line, "no language model (vit)", name=copy(model_type="vit", is_encoder_decoder=False))
+    refused(one_line, "does not know its architecture", name=copy(model_type="abacus"))
+    refused(one_line, "code of its own", name=copy(model_type="abacus", auto_map={"AutoConfig": "code.Config"}))
+
+
+def test_a_model_without_decoder_blocks_is_refused(tiny, tmp_path, one_line):
+    from transformers import BertConfig, BertLMHeadModel
+
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    BertLMHeadModel(BertConfig(vocab_size=99, **sizes)).save_pretrained(tmp_path)
+    tiny.tokenizer.save_pretrained(tmp_path)
+    refused(one_line, "decoder", name=str(tmp_path))
+
+
+def test_bin_files_are_loaded_and_hashed(tiny, copy):
+    folder = Path(copy())
+    (folder / "model.safetensors").unlink()
+    state = tiny.hf.state_dict()
+    torch.save({name: tensor for name, tensor in state.items() if "lm_head" not in name}, folder / "pytorch_model.bin")
+    torch.save({"a": torch.ones(1)}, folder / "training_args.bin")
+    model = load_chat_model(str(folder), dtype="float32")
+    assert [path.name for path in weight_files(folder)] == ["pytorch_model.bin"]
+    assert len(model.sha256) == 64 and model.sha256 != tiny.sha256
+
+
+# Blocks 1 and 2 are read from disk whenever they run, so that their weights are nowhere in between.
+SPREAD = {"model.embed_tokens": "cpu", "lm_head": "cpu", "model.norm": "cpu", "model.rotary_emb": "cpu"}
+SPREAD |= {f"model.layers.{n}": "disk" if n in (1, 2) else "cpu" for n in range(4)}
+
+
+@pytest.mark.parametrize("where", ["cpu", SPREAD], ids=["one place", "spread"])
+def test_a_device_map_changes_nothing_but_the_place(where, tiny, make_sae):
+    pytest.importorskip("accelerate")
+    model = load_chat_model(str(tiny.folder), dtype="float32", device_map=where)
+    assert model.device.type == "cpu" and [model.device_at(n).type for n in range(4)] == ["cpu"] * 4
+    recipe = Recipe("r", "tiny", tiny.sha256, (Clamp("tiny", "", 1, {3: 4.0}), Direction(2, 5.0, seed=1)))
+    rows = [tiny.prompt_ids("Hi"), tiny.prompt_ids("What is it?")]
+    batch = tiny.pad(rows)
+    told = []
+    for each in (tiny, model):
+        with torch.no_grad(), Steering(each, [recipe, None], saes=[make_sae()]):
+            told.append(each.hf(**batch.as_inputs()).logits)
+    torch.testing.assert_close(told[0], told[1])
+    steer = Recipe("r", "tiny", "", (Direction(1, 5.0, seed=1),))
+    self_test(model, steer)
+    own, plain = (generate(each, rows, [steer, None], Sampling(4)) for each in (model, tiny))
+    assert [a.ids for a in own] == [a.ids for a in plain]
+
+
+def test_blocks_run_alone_where_accelerate_placed_them(tiny):
+    pytest.importorskip("accelerate")
+    model = load_chat_model(str(tiny.folder), dtype="float32", device_map=SPREAD)
+    batch = tiny.pad([[5, 6, 7, 8]])
+    with torch.no_grad():
+        whole = tiny.hf(**batch.as_inputs()).logits
+        x = model.residual(batch, [1])[0]
+        for _ in range(2):  # the blocks passed over must keep what accelerate gave them
+            with residual.starting_after(model.hf, 1) as begin:
+                begin(x)
+                torch.testing.assert_close(model.hf(**batch.as_inputs()).logits, whole)
+            torch.testing.assert_close(model.hf(**batch.as_inputs()).logits, whole)
+
+
+def test_what_does_not_go_together_is_refused(tiny, one_line):
+    name = str(tiny.folder)
+    refused(one_line, "not both", name=name, device="cpu", device_map="auto")
+    refused(one_line, "unknown quantization '3bit'", "8bit", name=name, quantization="3bit")
+    refused(one_line, "could not load model", name=name, device_map="abacus")
+
+
+def test_packages_that_are_missing_are_named(tiny, monkeypatch, one_line):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name in gone else find(name, *a))
+    gone = {"bitsandbytes"}
+    refused(one_line, "4bit quantization needs bitsandbytes", "pip install", name=str(tiny.folder), quantization="4bit")
+    gone = {"accelerate"}
+    refused(one_line, "a device map needs accelerate", "pip install", name=str(tiny.folder), device_map="auto")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("bitsandbytes") is None, reason="bitsandbytes is not installed")
+@pytest.mark.parametrize("bits", ["8bit", "4bit"])
+def test_packed_weights_are_steered(bits, tiny):
+    model = load_chat_model(str(tiny.folder), quantization=bits, dtype="float32")
+    assert model.sha256 == tiny.sha256 and model.quantization == bits
+    packed = sum(type(part).__module__.startswith("bitsandbytes") for part in model.hf.modules())
+    assert packed >= 28, "seven products in each of the four blocks"
+    recipe = Recipe("r", "tiny", tiny.sha256, (Direction(1, 20.0, seed=1),))
+    self_test(model, recipe)
+    [answer] = generate(model, [model.prompt_ids("Hi")], [recipe], Sampling(3))
+    assert answer.receipt.tokens_edited > 3
