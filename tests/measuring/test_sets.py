@@ -81,6 +81,43 @@ def test_every_layout_is_read(tmp_path):
     assert load_set("unsafe", tmp_path / "a.jsonl").items[0].category == "c"
 
 
+def test_lists_and_tables_of_other_makers_are_read(tmp_path):
+    expected = ["How?", "Why,\tthen?"]
+    (tmp_path / "a.json").write_text(json.dumps([{"prompt": p} for p in expected], indent=1))
+    (tmp_path / "b.json").write_text(json.dumps(expected))
+    (tmp_path / "c.tsv").write_text('id\tprompt\n1\tHow?\n2\t"Why,\tthen?"\n')
+    for path in tmp_path.iterdir():
+        assert prompts(load_set("safe", path)) == expected
+
+
+def test_parquet_is_read_where_pyarrow_is(tmp_path, one_line):
+    path = tmp_path / "a.parquet"
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        path.write_bytes(b"PAR1")
+        with pytest.raises(ClampdownError) as caught:
+            load_set("safe", path)
+        one_line(caught, "pip install pyarrow")
+        return
+    parquet.write_table(pyarrow.Table.from_pylist([{"prompt": "How?"}, {"prompt": "Why?"}]), path)
+    assert prompts(load_set("safe", path)) == ["How?", "Why?"]
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(ClampdownError) as caught:
+        load_set("safe", path)
+    one_line(caught, "not readable Parquet")
+
+
+def test_rows_of_one_text_are_one_cluster_in_every_set(tmp_path):
+    rows = [{"prompt": "Say  it"}, {"prompt": "say it\n"}, {"prompt": "say that"}, {"prompt": "x", "cluster": "c"}]
+    a, b, c, d = (item.cluster for item in load_set("unsafe", jsonl(tmp_path / "a.jsonl", rows)).items)
+    assert a == b != c and d == "c"
+    assert load_set("safe", jsonl(tmp_path / "b.jsonl", rows[1:])).items[0].cluster == a
+    # Pinned, as the halves follow from it.
+    assert a == "text:a7d99b4ca0e6d75c"
+
+
 def test_line_ends_inside_a_prompt_do_not_cut_it(tmp_path):
     odd = ["a\u2028b", "c\x85d", "e\nf", "g\x0ch"]
     path = jsonl(tmp_path / "a.jsonl", [{"prompt": p} for p in odd], ensure_ascii=False)
@@ -110,6 +147,8 @@ def test_questions_and_passages(tmp_path):
         (("3", "4"), 1, "sums"),
         (("6", "7", "8"), 0, ""),
     ]
+    worded = load_set("capability", jsonl(tmp_path / "w.jsonl", [{"question": "2+2?", "target": " 4 "}]))
+    assert (worded.items[0].choices, worded.items[0].target) == ((), "4")
     (tmp_path / "t.txt").write_text("x" * 1500 + " " * 2000 + "end")
     passages = prompts(load_set("text", tmp_path / "t.txt"))
     assert [p.strip() for p in passages] == ["x" * 1000, "x" * 500, "end"]
@@ -130,6 +169,10 @@ BAD = {
     "a list": ("safe", "a.jsonl", b'["x"]', "line 1"),
     "deep": ("safe", "a.jsonl", b"[" * 100_000, "line 1"),
     "half a pair": ("safe", "a.jsonl", rb'{"prompt": "\ud800"}', "line 1"),
+    "half a list": ("safe", "a.json", b'["x", ', "a.json"),
+    "a list of numbers": ("safe", "a.json", b"[1]", "row 1"),
+    "a list of blanks": ("safe", "a.json", b'[" "]', "row 1"),
+    "no answer in words either": ("capability", "a.jsonl", b'{"question": "q", "target": " "}', "choices"),
     "not UTF-8": ("safe", "a.txt", b"caf\xe9", "a.txt"),
     "not gzip": ("safe", "a.jsonl.gz", b"plain", "a.jsonl.gz"),
     "cut gzip": ("safe", "a.jsonl.gz", gzip.compress(b'{"prompt": "x"}' * 100)[:-12], "a.jsonl.gz"),

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clampdown.measuring.clustered import clustered_rate, effective_n, mcnemar_clustered
 from clampdown.measuring.statistics import (
-    Interval,
     cluster_bootstrap_mean,
     holm,
+    items_needed,
     mcnemar_exact,
     minimum_detectable_difference,
-    non_inferiority,
     paired_bootstrap,
     wilson,
 )
@@ -159,11 +159,105 @@ def test_detectable_difference_is_detected_as_often_as_promised():
     assert found.mean() == pytest.approx(0.8, abs=0.015)
 
 
-def test_non_inferiority_needs_the_lower_bound():
-    assert non_inferiority(Interval(-0.005, -0.019, 0.01), 0.02)
-    assert not non_inferiority(Interval(0.0, -0.02, 0.02), 0.02)  # touching the margin is not ruling it out
-    assert not non_inferiority(Interval(0.1, -0.3, 0.5), 0.02)
-    assert not non_inferiority(Interval(math.nan, math.nan, math.nan), 0.02)
+@given(st.integers(1, 5000), st.floats(0.0, 1.0))
+def test_items_needed_is_the_first_number_that_shows_the_difference(n, base):
+    difference = minimum_detectable_difference(n, base)
+    if not math.isnan(difference):
+        needed = items_needed(min(1.0, difference * (1 + 1e-9)), base)
+        assert needed <= n
+        if needed > 1:
+            assert not minimum_detectable_difference(needed - 1, base) <= difference
+
+
+def test_items_needed_gives_tabulated_sample_sizes():
+    assert [items_needed(0.1, base) for base in (0.1, 0.3, 0.5)] == [199, 356, 388]
+
+
+# ---- clusters
+
+YES_NO = st.lists(st.integers(0, 1), min_size=1, max_size=40)
+
+
+@given(YES_NO, st.floats(0.5, 0.99))
+def test_without_clusters_the_clustered_rate_is_wilsons(hits, confidence):
+    assert clustered_rate(hits, range(len(hits)), confidence) == wilson(sum(hits), len(hits), confidence)
+
+
+@given(YES_NO, st.integers(2, 5))
+def test_copies_of_an_answer_make_no_rate_surer(hits, copies):
+    labels = [i for i in range(len(hits)) for _ in range(copies)]
+    got = clustered_rate([hit for hit in hits for _ in range(copies)], labels)
+    once = wilson(sum(hits), len(hits))
+    if len(hits) == 1:
+        assert got == (hits[0], 0, 1)
+        return
+    assert got.value == pytest.approx(once.value)
+    # The sample variance has k - 1 below the line, so copies make it a little wider than once.
+    assert got.low <= once.low + 1e-12 and got.high >= once.high - 1e-12
+    assert got.high - got.low < (once.high - once.low) * math.sqrt(len(hits) / (len(hits) - 1)) + 1e-9
+
+
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 6)), min_size=2, max_size=60))
+def test_clusters_never_make_a_rate_surer_than_independent_items(rows):
+    hits, clusters = zip(*rows, strict=True)
+    got, apart = clustered_rate(hits, clusters), wilson(sum(hits), len(hits))
+    assert got.high - got.low >= apart.high - apart.low - 1e-12
+    assert 0 <= got.low <= got.value <= got.high <= 1
+
+
+def test_nothing_seen_in_ten_clusters_is_no_surer_than_ten_items():
+    labels = [i // 8 for i in range(80)]
+    assert clustered_rate([0] * 80, labels) == pytest.approx(wilson(0, 10), abs=1e-12)
+    assert cluster_bootstrap_mean([0.0] * 80, labels, seed=0) == (0, 0, 0)  # which is why a rate does not use it
+
+
+def test_a_clustered_rate_covers_about_as_often_as_it_says():
+    rng = np.random.default_rng(1)
+    labels = np.repeat(range(40), 5)
+    covered = naive = 0
+    for _ in range(400):
+        hits = rng.random(200) < np.repeat(rng.beta(0.6, 1.4, 40), 5)  # clusters differ much around 0.3
+        got, apart = clustered_rate(hits, labels), wilson(int(hits.sum()), 200)
+        covered += got.low <= 0.3 <= got.high
+        naive += apart.low <= 0.3 <= apart.high
+    assert 0.92 <= covered / 400 <= 0.98
+    assert naive / 400 < 0.88
+
+
+def test_effective_n():
+    assert effective_n("abcd") == 4
+    assert effective_n("aabb") == 2
+    assert effective_n("aaab") == pytest.approx(16 / 10)
+    assert effective_n("") == 0
+
+
+@given(st.lists(st.integers(-1, 1), max_size=40))
+def test_without_clusters_the_paired_test_is_mcnemars(changes):
+    expected = mcnemar_exact(changes.count(1), changes.count(-1))
+    assert mcnemar_clustered(changes, range(len(changes))) == pytest.approx(expected, rel=1e-12)
+
+
+@given(st.lists(st.tuples(st.integers(-1, 1), st.integers(0, 5)), min_size=1, max_size=30))
+def test_the_clustered_paired_test_by_flipping_every_sign(rows):
+    changes, clusters = zip(*rows, strict=True)
+    net = [sum(c for c, k in rows if k == cluster) for cluster in set(clusters)]
+    flips = [
+        sum(s * t for s, t in zip(signs, net, strict=True)) for signs in itertools.product((1, -1), repeat=len(net))
+    ]
+    share = sum(abs(flip) >= abs(sum(changes)) for flip in flips) / len(flips)
+    assert mcnemar_clustered(changes, clusters) == pytest.approx(share, rel=1e-9)
+
+
+def test_ten_copies_of_one_change_prove_nothing():
+    assert mcnemar_exact(10, 0) < 0.01
+    assert mcnemar_clustered([1] * 10, ["goal"] * 10) == 1
+    assert mcnemar_clustered([], []) == 1
+
+
+def test_a_large_clustered_test_stays_a_chance():
+    rng = np.random.default_rng(0)
+    p = mcnemar_clustered(rng.integers(-1, 2, 6000), np.repeat(range(2000), 3).tolist())
+    assert 0 <= p <= 1
 
 
 @pytest.mark.parametrize(
@@ -184,7 +278,9 @@ def test_non_inferiority_needs_the_lower_bound():
         lambda: minimum_detectable_difference(0, 0.5),
         lambda: minimum_detectable_difference(10, 1.5),
         lambda: minimum_detectable_difference(10, 0.5, power=1.0),
-        lambda: non_inferiority(Interval(0, -1, 1), 0.0),
+        lambda: items_needed(0.0, 0.5),
+        lambda: clustered_rate([1.0, 0.0], ["a"]),
+        lambda: mcnemar_clustered([2, 1], "ab"),
     ],
 )
 def test_bad_input_is_told_in_one_line(call):

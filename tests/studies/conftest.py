@@ -7,7 +7,8 @@ from clampdown.measuring.sets import Item, ItemSet
 from clampdown.models.bundled import bundled_folder
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Clamp, Recipe
-from clampdown.saes.files import load_sae, save_sae
+from clampdown.saes.files import save_sae
+from clampdown.saes.load import load_sae
 from clampdown.saes.sae import SAE
 
 LAYER = 1

@@ -55,6 +55,14 @@ def test_scaling_rules_and_zero(arms, model, recipe):
     ]  # fmt: skip
 
 
+def test_values_are_swept_in_the_saes_own_units(model, recipe):
+    plan = replace(PLAN, values=(4.0, 12.0), rules=("reconstruct",), arms=("none", "clamp"))
+    swept = {arm.name: arm for arm in build_arms(model, recipe, plan)}
+    assert swept["clamp-at-12"].recipes[0].edits[0] == replace(recipe.edits[0], values={3: 12.0, 40: 12.0, 77: 12.0})
+    assert swept["clamp-at-4-reconstruct"].recipes[0].edits[0].rule == "reconstruct"
+    assert len({arm.recipes[0].sha256 for arm in swept.values() if arm.recipes[0]}) == len(swept) - 1
+
+
 def test_arms_survive_plain_data(arms):
     for arm in arms.values():
         again = Arm.from_dict(arm.to_dict())

@@ -2,11 +2,10 @@
 
 import json
 import os
+import random
 import signal
-import sqlite3
-import subprocess
-import sys
 import time
+import traceback
 from dataclasses import replace
 from pathlib import Path
 
@@ -117,53 +116,40 @@ def test_sets_are_checked(model, recipe, sets, tmp_path):
         study(model, recipe, sets[1:], PLAN, tmp_path)
 
 
-_CHILD = """
-import sys
-from pathlib import Path
-import torch
-torch.set_num_threads(1)
-sys.path.insert(0, sys.argv[1])
-from clampdown.models.chat_model import load_chat_model
-from clampdown.studies.plan import Plan
-from clampdown.studies.run import study
-from conftest import make_recipe, make_sets
-model = load_chat_model(sys.argv[2], dtype="float32", device="cpu")
-plan = Plan(name="tiny", max_new_tokens=3, batch=4, factors=(1.0, 2.0), strengths=(0.5, 1.0))
-study(model, make_recipe(model, sys.argv[3]), make_sets(), plan, Path(sys.argv[4]))
-"""
-
-
 @pytest.mark.long
-def test_killed_again_and_again_it_ends_the_same(model, recipe, tmp_path):
-    model.tokenizer.save_pretrained(model.folder)
-    base = [sys.executable, "-c", _CHILD, str(Path(__file__).parent), str(model.folder), recipe.edits[0].sae]
-
-    def start(folder: str) -> subprocess.Popen:
-        return subprocess.Popen([*base, str(tmp_path / folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    assert start("whole").wait(300) == 0
-    kills = 0
-    for _ in range(40):
-        child = start("killed")
-        begun = time.monotonic()
-        while child.poll() is None and not _grown(tmp_path / "killed", kills) and time.monotonic() - begun < 120:
-            time.sleep(0.01)
-        if child.poll() is not None:
-            break
-        os.kill(child.pid, signal.SIGKILL)
-        child.wait()
-        kills += 1
-        if kills == 4:
-            break
-    assert kills > 1
-    assert start("killed").wait(300) == 0
-    assert export(tmp_path / "killed" / "study.sqlite") == export(tmp_path / "whole" / "study.sqlite")
+def test_killed_at_fifty_random_moments_it_ends_the_same(model, recipe, sets, tmp_path):
+    """Each start is a fork of this process, killed after a random part of the time that a whole study takes."""
+    begun = time.monotonic()
+    _forked(lambda: study(model, recipe, sets, PLAN, tmp_path / "whole"), None)
+    whole_time, whole = time.monotonic() - begun, export(tmp_path / "whole" / "study.sqlite")
+    rng, kills, ended = random.Random(0), 0, 0
+    while kills < 50:
+        folder = tmp_path / f"killed-{ended}"
+        if _forked(lambda folder=folder: study(model, recipe, sets, PLAN, folder), rng.uniform(0, whole_time)):
+            kills += 1
+            continue
+        assert export(folder / "study.sqlite") == whole
+        assert (folder / "report.html").is_file()
+        ended += 1
+    _forked(lambda: study(model, recipe, sets, PLAN, tmp_path / "last"), whole_time / 2)
+    study(model, recipe, sets, PLAN, tmp_path / "last")
+    assert export(tmp_path / "last" / "study.sqlite") == whole
+    assert ended > 3, "the kills came too early to test anything"
 
 
-def _grown(folder: Path, kills: int) -> bool:
-    """Whether so many batches are done that it is time for the next kill."""
-    try:
-        with sqlite3.connect(f"file:{folder / 'study.sqlite'}?mode=ro", uri=True) as db:
-            return db.execute("SELECT count(*) FROM batch").fetchone()[0] > 7 * kills
-    except sqlite3.Error:
-        return False
+def _forked(do, seconds: float | None) -> bool:
+    """Run `do` in a fork, and kill it after `seconds`. Whether it was killed; raises if it failed by itself."""
+    child = os.fork()
+    if not child:
+        try:
+            do()
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+    if seconds is not None:
+        time.sleep(seconds)
+        os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
+    return os.WIFSIGNALED(status)

@@ -1,6 +1,7 @@
 """`clampdown study`: measure what a recipe gains and what it costs, beside its controls."""
 
 import argparse
+import sys
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,7 +14,8 @@ from clampdown.cli.progress import ProgressBar
 from clampdown.errors import ClampdownError
 
 if TYPE_CHECKING:
-    from clampdown.studies.plan import StudyFile
+    from clampdown.recipe import Recipe
+    from clampdown.studies.plan import Plan, StudyFile
 
 KINDS = ("unsafe", "safe", "lookalike", "capability", "text")
 _EXAMPLE = """  clampdown study                              the recipe that comes along, under five minutes
@@ -36,31 +38,49 @@ def add_parser(subparsers: Any) -> None:
     add_sets(parser, KINDS)
     parser.add_argument("--seed", metavar="S", type=whole, help="(default: the plan's, 0)")
     parser.add_argument("--out", metavar="FOLDER", type=Path, help="(default: one below clampdown-studies)")
+    parser.add_argument("--dry-run", action="store_true", help="print arms, sets and what n can tell, and stop")
     add_json(parser, "the report's and database's paths and the arms")
     parser.set_defaults(run=run, when_stopped="; the same command goes on where it was")
 
 
 def run(args: argparse.Namespace) -> int:
-    with ProgressBar() as progress:
-        progress("starting", 0, 0)
-        from clampdown import library
-        from clampdown.recipe import Recipe
-        from clampdown.studies.material import study_sets
+    from clampdown import library
+    from clampdown.recipe import Recipe
+    from clampdown.studies.power import power_lines
 
-        file = _file(args)
-        path = args.recipe or file.recipe or library.DEFAULT_RECIPE
-        recipe = library.default_recipe() if path == library.DEFAULT_RECIPE else Recipe.load(path)
-        plan = _with_options(file, args)
-        sets = {**file.sets, **{kind: files for kind in KINDS if (files := getattr(args, kind))}}
-        check_writable(args.out or Path("clampdown-studies"), "folder")
-        study_sets(plan, sets)  # a bad file shows before the model is loaded
-        model = load_model(args.model or file.model or recipe.model, args.dtype, progress)
+    file = _file(args)
+    path = args.recipe or file.recipe or library.DEFAULT_RECIPE
+    recipe = library.default_recipe() if path == library.DEFAULT_RECIPE else Recipe.load(path)
+    plan = _with_options(file, args)
+    sets = {**file.sets, **{kind: files for kind in KINDS if (files := getattr(args, kind))}}
+    told = _planned(recipe, plan, sets)
+    if args.dry_run:
+        if args.json:
+            print_json(told)
+        else:
+            print(*power_lines(told), sep="\n")
+        return 0
+    check_writable(args.out or Path("clampdown-studies"), "folder")
+    if not args.json:
+        print(*power_lines(told), sep="\n", file=sys.stderr)
+    with ProgressBar() as progress:
+        model = load_model(args.model or file.model or recipe.model, args, progress)
         results = library.study(path, model=model, plan=plan, sets=sets, folder=args.out, progress=progress)
     if args.json:
         print_json(_short(results))
     else:
         _print(results)
     return 0
+
+
+def _planned(recipe: "Recipe", plan: "Plan", sets: Mapping[str, Sequence[Path]]) -> dict[str, Any]:
+    """What the study will ask and can tell; a bad file shows here, before the model is loaded."""
+    with ProgressBar() as progress:
+        progress("starting", 0, 0)
+        from clampdown.studies.material import study_sets
+        from clampdown.studies.power import dry_run
+
+        return dry_run(recipe, plan, study_sets(plan, sets))
 
 
 def _file(args: argparse.Namespace) -> "StudyFile":

@@ -29,7 +29,12 @@ _PASSAGE = 1000
 
 @dataclass(frozen=True)
 class Item:
-    """One row: a prompt, or a question with its choices, or a passage. Items that share a goal share a cluster."""
+    """One row: a prompt, or a question with its choices, or a passage. Items that share a goal share a cluster.
+
+    Attributes:
+        choices, answer: a question's choices, and the place of the right one.
+        target: the right answer in words, where a question has no choices.
+    """
 
     id: str
     text: str
@@ -37,6 +42,7 @@ class Item:
     cluster: str
     choices: tuple[str, ...] = ()
     answer: int = -1
+    target: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,37 +85,51 @@ def builtin_set(kind: str) -> ItemSet:
 
 
 def load_set(kind: str, path: Path) -> ItemSet:
-    """A set of `kind` from a JSONL or CSV file (also .gz), or a text file: a prompt a line, or one long text.
+    """A set of `kind` from a table (JSONL, JSON, CSV, TSV, Parquet; also .gz), or a text: a prompt a line, or one long.
 
-    Prompts come from a `prompt` column, questions from `question`, `choices` and `answer` (an index), passages from
-    `text`. Where rows have a `label` of safe or unsafe, only those that fit the kind are taken.
+    Prompts come from a `prompt` column, questions from `question` with `choices` and `answer` (an index) or with a
+    `target` in words, passages from `text`. Where rows have a `label` of safe or unsafe, only those that fit the kind
+    are taken. Rows without a `cluster` are one cluster where their text is the same.
 
     Raises:
         ClampdownError: no such file, no usable row, or a row without what its kind needs.
     """
     path = Path(os.path.expanduser(path))
-    try:
-        data = path.read_bytes()
-        text = (gzip.decompress(data) if path.suffix.lower() == ".gz" else data).decode("utf-8-sig")
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:  # a cut or damaged .gz has errors of its own
-        raise ClampdownError(f"can't read set {path}: {getattr(error, 'strerror', None) or error}") from error
-    rows = enumerate(_rows(text, path, kind), 1)
-    items = tuple(_item(row, kind, path, number) for number, row in rows if _fits(row, kind))
+    rows, sha256 = read_rows(path, kind)
+    items = tuple(make_item(row, kind, path, number) for number, row in enumerate(rows, 1) if _fits(row, kind))
     if not items:
         raise ClampdownError(f"set {path} holds no {kind} item; a file needs at least one")
     name = path.name.removesuffix(".gz").rsplit(".", 1)[0]
-    return ItemSet(name, kind, str(path), hashlib.sha256(data).hexdigest(), items)
+    return ItemSet(name, kind, str(path), sha256, items)
 
 
-def _rows(text: str, path: Path, kind: str) -> list[dict[str, Any]]:
+def read_rows(path: Path, kind: str, inside: str = "") -> tuple[list[dict[str, Any]], str]:
+    """A file's rows as they are, and the file's SHA-256. `inside` names the list in a JSON file that is an object.
+
+    Raises:
+        ClampdownError: the file can't be read, or is not what its name says.
+    """
+    try:
+        data = path.read_bytes()
+        raw = gzip.decompress(data) if path.suffix.lower() == ".gz" else data
+        packed = path.name.lower().removesuffix(".gz").endswith(".parquet")
+        rows = _parquet(raw, path) if packed else _rows(raw.decode("utf-8-sig"), path, kind, inside)
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:  # a cut or damaged .gz has errors of its own
+        raise ClampdownError(f"can't read set {path}: {getattr(error, 'strerror', None) or error}") from error
+    return rows, hashlib.sha256(data).hexdigest()
+
+
+def _rows(text: str, path: Path, kind: str, inside: str) -> list[dict[str, Any]]:
     name = path.name.lower().removesuffix(".gz")
     # Lines end at \n only: JSON may hold U+2028 and its like as they are, which splitlines would cut at.
     lines = text.split("\n")
+    if name.endswith(".json") and (inside or text.lstrip().startswith("[")):
+        return _json(text, path, inside)
     if name.endswith((".jsonl", ".json")):
         return [json_row(line, f"set {path}", n) for n, line in enumerate(lines, 1) if line.strip()]
-    if name.endswith(".csv"):
+    if name.endswith((".csv", ".tsv")):
         try:
-            return list(csv.DictReader(io.StringIO(text, newline="")))
+            return list(csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if name.endswith("tsv") else ","))
         except csv.Error as error:
             raise ClampdownError(f"set {path} is not readable CSV ({error})") from error
     if kind == "capability":
@@ -118,6 +138,34 @@ def _rows(text: str, path: Path, kind: str) -> list[dict[str, Any]]:
         passages = (text[i : i + _PASSAGE] for i in range(0, len(text), _PASSAGE))
         return [{"text": passage} for passage in passages if passage.strip()]
     return [{"prompt": line.strip()} for line in lines if line.strip()]
+
+
+def _json(text: str, path: Path, inside: str) -> list[dict[str, Any]]:
+    """The rows of a JSON file that is one list; a row that is a mere text is its prompt."""
+    try:
+        body = json.loads(text)
+        rows = body[inside] if inside else body
+        if not isinstance(rows, list):
+            raise ValueError(f"found {type(rows).__name__}")
+    except (ValueError, RecursionError, LookupError, TypeError) as error:
+        raise ClampdownError(f"set {path} is not a JSON list of rows ({error})") from error
+    rows = [{"prompt": row} if isinstance(row, str) else row for row in rows]
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, dict):
+            raise ClampdownError(f"set {path}, row {number} is not a JSON object")
+    return rows
+
+
+def _parquet(data: bytes, path: Path) -> list[dict[str, Any]]:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise ClampdownError(f"set {path} is a Parquet file; to read it: pip install pyarrow") from error
+    try:
+        return list(parquet.read_table(pyarrow.BufferReader(data)).to_pylist())
+    except (pyarrow.ArrowException, OSError) as error:
+        raise ClampdownError(f"set {path} is not readable Parquet ({str(error).partition(chr(10))[0]})") from error
 
 
 def json_row(line: str, where: str, number: int) -> dict[str, Any]:
@@ -140,22 +188,30 @@ def _fits(row: dict[str, Any], kind: str) -> bool:
     )
 
 
-def _item(row: dict[str, Any], kind: str, path: Path, number: int) -> Item:
+def make_item(row: dict[str, Any], kind: str, path: Path, number: int) -> Item:
+    """The item of a row whose columns are called as `load_set` has them; `path` and `number` name it in an error."""
     column = {"capability": "question", "text": "text"}.get(kind, "prompt")
     text = row.get(column)
     if not isinstance(text, str) or not text.strip():
         raise ClampdownError(f"set {path}, row {number} has no {column!r}; {kind} sets need that column")
-    choices, answer = _question(row, path, number) if kind == "capability" else ((), -1)
+    choices, answer, target = _question(row, path, number) if kind == "capability" else ((), -1, "")
     name = str(row.get("id") or f"{path.name}-{number}")
     category = str(row.get("category") or row.get("subject") or row.get("type") or "")
-    return Item(name, text, category, str(row.get("cluster") or name), choices, answer)
+    return Item(name, text, category, str(row.get("cluster") or _same_text(text)), choices, answer, target)
 
 
-def _question(row: dict[str, Any], path: Path, number: int) -> tuple[tuple[str, ...], int]:
-    choices, answer = row.get("choices"), row.get("answer")
+def _same_text(text: str) -> str:
+    """A cluster for all that say the same, in whatever set: so none of it is selected on and reported on."""
+    return "text:" + hashlib.sha256(" ".join(text.casefold().split()).encode("utf-8", "replace")).hexdigest()[:16]
+
+
+def _question(row: dict[str, Any], path: Path, number: int) -> tuple[tuple[str, ...], int, str]:
+    choices, answer, target = row.get("choices"), row.get("answer"), row.get("target")
+    if choices is None and isinstance(target, str) and target.strip():
+        return (), -1, target.strip()
     if isinstance(answer, str) and len(answer) == 1 and answer.upper() in "ABCDEFGH":
         answer = "ABCDEFGH".index(answer.upper())
     good = isinstance(choices, list) and len(choices) > 1 and all(str(choice).strip() for choice in choices)
     if not good or type(answer) is not int or not 0 <= answer < len(choices or ()):
         raise ClampdownError(f"set {path}, row {number} needs choices (a list) and answer (the index of the right one)")
-    return tuple(map(str, choices or ())), answer
+    return tuple(map(str, choices or ())), answer, ""

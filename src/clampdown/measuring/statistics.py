@@ -32,16 +32,19 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
     """
     if n < 0 or not 0 <= successes <= n:
         raise ValueError(f"successes must lie between 0 and n, got {successes} of {n}")
+    _two_sided_z(confidence)
+    return Interval(math.nan, 0.0, 1.0) if n == 0 else score_interval(successes / n, n, confidence)
+
+
+def score_interval(p: float, n: float, confidence: float = 0.95) -> Interval:
+    """Wilson's interval around a rate p that is worth n > 0 independent items, which need not be a whole number."""
     z = _two_sided_z(confidence)
-    if n == 0:
-        return Interval(math.nan, 0.0, 1.0)
-    p = successes / n
     shrink = 1 + z * z / n
     centre = (p + z * z / (2 * n)) / shrink
     half = z / shrink * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     # The ends are exact in algebra; rounding would otherwise leave 1e-17 where 0 belongs.
-    low = 0.0 if successes == 0 else max(0.0, centre - half)
-    high = 1.0 if successes == n else min(1.0, centre + half)
+    low = 0.0 if p == 0 else max(0.0, centre - half)
+    high = 1.0 if p == 1 else min(1.0, centre + half)
     return Interval(p, low, high)
 
 
@@ -145,15 +148,21 @@ def minimum_detectable_difference(n: int, base_rate: float, *, power: float = 0.
     return high
 
 
-def non_inferiority(interval: Interval, margin: float) -> bool:
-    """True when the interval of a difference (new minus old, more is better) rules out a loss of margin or
-    more.
+def items_needed(difference: float, base_rate: float, *, power: float = 0.8, alpha: float = 0.05) -> int:
+    """The number of items an arm from which on `minimum_detectable_difference` is `difference` or less."""
+    if not 0 < difference <= 1:
+        raise ValueError(f"difference must lie above 0, up to 1, got {difference}")
+    few, enough = 0, 1
 
-    The confidence is the interval's: a 95% two-sided interval makes this a one-sided test at 2.5%.
-    """
-    if not margin > 0:
-        raise ValueError(f"margin must be positive, got {margin}")
-    return interval.low > -margin
+    def shown(n: int) -> bool:
+        return minimum_detectable_difference(n, base_rate, power=power, alpha=alpha) <= difference  # nan: no
+
+    while not shown(enough):
+        few, enough = enough, 2 * enough
+    while enough - few > 1:
+        middle = (few + enough) // 2
+        few, enough = (few, middle) if shown(middle) else (middle, enough)
+    return enough
 
 
 def _bootstrap(
@@ -162,7 +171,7 @@ def _bootstrap(
     if draws < 1:
         raise ValueError(f"draws must be at least 1, got {draws}")
     _two_sided_z(confidence)
-    sums, sizes = _totals(values, clusters)
+    sums, sizes = cluster_totals(values, clusters)
     value, k = float(values.mean()), len(sums)
     if k < 2:
         # One cluster can only be drawn as itself: a zero-width interval would claim what nobody knows.
@@ -177,7 +186,7 @@ def _bootstrap(
     return Interval(value, float(low), float(high))
 
 
-def _totals(values: Floats, clusters: Sequence[Hashable] | None) -> tuple[Floats, Floats]:
+def cluster_totals(values: Floats, clusters: Sequence[Hashable] | None) -> tuple[Floats, Floats]:
     """Sum and size of each cluster, in order of first appearance (so a seed means the same everywhere)."""
     if clusters is None:
         return values, np.ones_like(values)

@@ -11,7 +11,7 @@ from clampdown.studies import controls
 from clampdown.studies.controls import Parts
 from clampdown.studies.matching import Calibration
 from clampdown.studies.plan import Plan
-from clampdown.studies.scaling import clamps, scaled
+from clampdown.studies.scaling import clamps, scaled, set_to
 
 SAFETY_PROMPT = (
     "You are a careful assistant. If a request could help someone hurt people, break the law or invade another "
@@ -93,20 +93,21 @@ def _clamps(recipe: Recipe, plan: Plan) -> Iterator[Parts]:
     stem, what = _stem(recipe), _what(recipe)
     own = {clamp.rule for clamp in clamps(recipe)}
     # A recipe's own rules come under the plain names; the others say theirs.
-    others = [rule for rule in plan.rules if clamps(recipe) and own != {rule}]
-    for factor in plan.factors:
-        name, label = f"{stem}-{factor:g}", f"{stem.capitalize()} ×{factor:g}"
-        if factor == 1:
-            yield name, label, "clamp", f"The recipe as it is: {what}.", (recipe,)
-        else:
-            text = f"The recipe with its values times {factor:g}: {what}."
-            yield name, label, "clamp", text, (replace(recipe, name=name, edits=scaled(recipe, factor)),)
-    for rule in others:
+    rules = [None, *(rule for rule in plan.rules if clamps(recipe) and own != {rule})]
+    for rule in rules:
+        name_end, label_end = (f"-{rule}", f", {rule}") if rule else ("", "")
+        under = f", under the rule {rule}" if rule else f": {what}"
         for factor in plan.factors:
-            name = f"{stem}-{factor:g}-{rule}"
-            changed = replace(recipe, name=name, edits=scaled(recipe, factor, rule))
-            text = f"The recipe with its values times {factor:g}, under the rule {rule}."
-            yield name, f"{stem.capitalize()} ×{factor:g}, {rule}", "clamp", text, (changed,)
+            name, label = f"{stem}-{factor:g}{name_end}", f"{stem.capitalize()} ×{factor:g}{label_end}"
+            if factor == 1 and not rule:
+                yield name, label, "clamp", f"The recipe as it is: {what}.", (recipe,)
+                continue
+            text = f"The recipe with its values times {factor:g}{under}."
+            yield name, label, "clamp", text, (replace(recipe, name=name, edits=scaled(recipe, factor, rule)),)
+        for value in plan.values if clamps(recipe) else ():
+            name, label = f"{stem}-at-{value:g}{name_end}", f"{stem.capitalize()} at {value:g}{label_end}"
+            text = f"Every latent of the recipe clamped to {value:g}{under}."
+            yield name, label, "clamp", text, (replace(recipe, name=name, edits=set_to(recipe, value, rule)),)
 
 
 def _sae_pass(recipe: Recipe) -> Iterator[Parts]:

@@ -4,44 +4,50 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from clampdown.measuring.clustered import clustered_rate, effective_n, mcnemar_clustered
 from clampdown.measuring.sets import ItemSet
-from clampdown.measuring.statistics import (
-    Interval,
-    holm,
-    mcnemar_exact,
-    minimum_detectable_difference,
-    non_inferiority,
-    paired_bootstrap,
-)
+from clampdown.measuring.statistics import holm, minimum_detectable_difference, paired_bootstrap
 from clampdown.studies.arms import Arm
 from clampdown.studies.measures import HEADLINE, Rows, Values, bounds, headline
 
 MARGIN = 0.05
-"""A loss smaller than this (5 points) counts as none, where the interval excludes anything larger."""
+"""A loss smaller than this (5 points) counts as none, where the data exclude anything larger."""
 ALPHA = 0.05
+FEW = 20
+"""With fewer changed clusters than this, a bootstrap of a difference is too narrow to rule anything out."""
+_DRAWS = 10_000
+"""Draws for an interval whose confidence is corrected: its tails are thin."""
+
+Pair = tuple[str, ItemSet, Values, Values]
+"""An arm's name, a set, and the values of the base and of the arm on it."""
 
 
 def comparisons(arms: Sequence[Arm], sets: Sequence[ItemSet], rows: Rows, seed: int) -> list[dict[str, Any]]:
-    """Every arm's headline metric minus that of `none`, set by set.
-
-    {"arm", "set", "kind", "metric", "n", "difference", "low", "high", "p", "p_adjusted", "reading"} each: the
-    interval is a
-    paired bootstrap over clusters, p McNemar's exact test, adjusted by Holm over the arms on that set. Bits per byte
-    are no yes or no: there p is None, and the interval decides.
-    """
+    """Every arm's headline metric minus that of `none`, set by set; the arms on a set are one family. See `compare`."""
     found = []
     for item_set in sets:
         base = headline(item_set, rows["none", item_set.name])
         others = [arm for arm in arms if arm.name != "none" and (arm.name, item_set.name) in rows]
-        of_set = [
-            _compare(arm, item_set, base, headline(item_set, rows[arm.name, item_set.name]), seed) for arm in others
-        ]
-        tested = [row for row in of_set if row["p"] is not None]
-        for row, adjusted in zip(tested, holm([row["p"] for row in tested]), strict=True):
-            row["p_adjusted"] = adjusted
-        for row in of_set:
-            row["reading"] = _reading(row)
-        found += of_set
+        pairs = [(a.name, item_set, base, headline(item_set, rows[a.name, item_set.name])) for a in others]
+        found += compare(pairs, seed)
+    return found
+
+
+def compare(pairs: Sequence[Pair], seed: int) -> list[dict[str, Any]]:
+    """A family of paired comparisons, the second values minus the first, each over the answers scored in both.
+
+    {"arm", "set", "kind", "metric", "n", "difference", "low", "high", "p", "p_adjusted", "bound", "reading"} each. The
+    interval is a paired 95% bootstrap over clusters; p is McNemar's exact test, in its clustered form where items share
+    a cluster, adjusted by Holm over the family. Bits per byte are no yes or no: there p is None, and a difference is
+    read off the interval at a confidence that Bonferroni corrects for the family. `bound` is the loss (of accuracy) or
+    rise (of refusals of harmless requests) that is excluded at 97.5%; None where no such claim is made.
+    """
+    found = [_compare(*pair, seed, ALPHA / len(pairs)) for pair in pairs]
+    tested = [row for row in found if row["p"] is not None]
+    for row, adjusted in zip(tested, holm([row["p"] for row in tested]), strict=True):
+        row["p_adjusted"] = adjusted
+    for row in found:
+        row["reading"] = _reading(row, row.pop("shown"))
     return found
 
 
@@ -53,44 +59,54 @@ def detectable(sets: Sequence[ItemSet], rows: Rows) -> list[dict[str, Any]]:
         n = len(values.by_place)
         if not values.binary or not n:
             continue
-        least = minimum_detectable_difference(n, sum(values.by_place.values()) / n)
+        worth = max(1, int(effective_n(values.clusters(item_set))))
+        least = minimum_detectable_difference(worth, sum(values.by_place.values()) / n)
         where = {"set": item_set.name, "kind": item_set.kind, "metric": HEADLINE[item_set.kind], "n": n}
         found.append(where | {"difference": least if math.isfinite(least) else None})
     return found
 
 
-def _compare(arm: Arm, item_set: ItemSet, base: Values, other: Values, seed: int) -> dict[str, Any]:
-    """One row, its adjusted p and reading still to come. Items unscored under either are left out."""
-    places = [place for place in base.by_place if place in other.by_place]
-    a, b = ([values.by_place[place] for place in places] for values in (base, other))
-    row: dict[str, Any] = {"arm": arm.name, "set": item_set.name, "kind": item_set.kind}
-    row |= {"metric": HEADLINE[item_set.kind], "n": len(places), "p": None, "p_adjusted": None}
-    if not places:
-        return row | {"difference": None, "low": None, "high": None}
-    clusters = [item_set.items[place].cluster for place in places]
+def _compare(name: str, item_set: ItemSet, base: Values, other: Values, seed: int, alpha: float) -> dict[str, Any]:
+    """One row, its adjusted p and reading still to come; `shown` says what an interval alone shows."""
+    keys = [key for key in base.by_place if key in other.by_place]
+    a, b = ([values.by_place[key] for key in keys] for values in (base, other))
+    row: dict[str, Any] = {"arm": name, "set": item_set.name, "kind": item_set.kind}
+    row |= {"metric": HEADLINE[item_set.kind], "n": len(keys), "p": None, "p_adjusted": None, "bound": None}
+    if not keys:
+        return row | {"difference": None, "low": None, "high": None, "shown": False}
+    clusters = [item_set.items[place].cluster for place, _ in keys]
     interval = bounds(paired_bootstrap(a, b, clusters, seed=seed))
-    row |= {"difference": interval["value"], "low": interval["low"], "high": interval["high"]}
-    if base.binary:
-        more = sum(y > x for x, y in zip(a, b, strict=True))
-        less = sum(y < x for x, y in zip(a, b, strict=True))
-        row["p"] = mcnemar_exact(more, less)
+    row |= {"difference": interval["value"], "low": interval["low"], "high": interval["high"], "shown": False}
+    if not base.binary:
+        sure = paired_bootstrap(a, b, clusters, seed=seed, draws=_DRAWS, confidence=1 - alpha)
+        return row | {"shown": not sure.low <= 0 <= sure.high}
+    changes = [y - x for x, y in zip(a, b, strict=True)]
+    row["p"] = mcnemar_clustered(changes, clusters)
+    if item_set.kind != "unsafe":
+        row["bound"] = _bound(row, changes, clusters)
     return row
 
 
-def _reading(row: dict[str, Any]) -> str:
+def _bound(row: dict[str, Any], changes: Sequence[float], clusters: Sequence[str]) -> float | None:
+    """The largest loss, or rise of refusals, that the data leave possible: at most 2.5% of the time it is larger.
+
+    The bootstrap's end of the difference; but where few clusters changed, Wilson's for the share of items that changed
+    for the worse, as if none changed for the better. That end is honest where nothing changed at all.
+    """
+    worse = -1.0 if row["metric"] == "accuracy" else 1.0
+    changed = {cluster for cluster, change in zip(clusters, changes, strict=True) if change}
+    if len(changed) < FEW:
+        return clustered_rate([change == worse for change in changes], clusters).high
+    end = row["low"] if worse < 0 else row["high"]
+    return None if end is None else max(0.0, worse * end)
+
+
+def _reading(row: dict[str, Any], shown: bool) -> str:
     """What may be said of a difference."""
-    difference, low, high = row["difference"], row["low"], row["high"]
-    if difference is None or low is None or high is None:
-        return "no difference this n can tell"
-    shown = row["p_adjusted"] <= ALPHA if row["p_adjusted"] is not None else low > 0 or high < 0
-    if shown and difference:
+    difference, bound = row["difference"], row["bound"]
+    if difference and (shown or (row["p_adjusted"] is not None and row["p_adjusted"] <= ALPHA)):
         return "higher" if difference > 0 else "lower"
-    if row["metric"] == "bits_per_byte" or row["kind"] == "unsafe":
-        return "no difference this n can tell"
-    # More is better for accuracy, less for refusals of harmless requests. An interval of no width rests on no change
-    # in any item, which at a small n proves little.
-    good = Interval(difference, low, high) if row["metric"] == "accuracy" else Interval(-difference, -high, -low)
-    if high > low and non_inferiority(good, MARGIN):
+    if bound is not None and bound < MARGIN:
         what = "loss" if row["metric"] == "accuracy" else "rise"
         return f"no {what} of {100 * MARGIN:g} points or more"
     return "no difference this n can tell"

@@ -11,7 +11,7 @@ from clampdown.discovery.evidence import COMPLIANCE, REFUSAL
 from clampdown.errors import ClampdownError
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Clamp, Direction, Edit, Recipe
-from clampdown.saes.files import load_sae
+from clampdown.saes.load import load_sae
 from clampdown.studies.matching import Calibration, scale_to
 from clampdown.studies.material import selecting_prompts
 from clampdown.studies.plan import Plan
@@ -182,7 +182,7 @@ def _by_angle(clamp: Clamp, pool: list[int], seed: int) -> list[int]:
     sae = load_sae(clamp.sae)
     rng = random.Random(f"{seed} unrelated latent")
     some = sorted(rng.sample(pool, min(_UNRELATED, len(pool))))
-    push = torch.tensor(_pushes(clamp)) @ sae.w_dec[list(clamp.values)].cpu()
-    rows = sae.w_dec[some].cpu()
+    push = torch.tensor(_pushes(clamp)) @ sae.only(list(clamp.values)).w_dec
+    rows = sae.only(some).w_dec
     cosine = (rows @ push).abs() / (rows.norm(dim=-1) * push.norm()).clamp_min(1e-12)
     return [some[i] for i in cosine.argsort(stable=True).tolist()]

@@ -25,7 +25,7 @@ def examples(arms: Sequence[Arm], sets: Sequence[ItemSet], rows: Rows, seed: int
         for place in sorted(some):
             answers = []
             for arm in arms:
-                row = rows[arm.name, item_set.name][place]
+                row = next(row for row in rows[arm.name, item_set.name] if row.place == place)
                 cut = "" if row.finished else "…"
                 answers.append({"arm": arm.name, "text": (row.text or "") + cut, "label": row.label})
             prompt = item_set.items[place].text

@@ -8,7 +8,7 @@ from clampdown.discovery.evidence import COMPLIANCE
 from clampdown.errors import ClampdownError
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Edit, Recipe
-from clampdown.saes.files import load_sae
+from clampdown.saes.load import load_sae
 from clampdown.steering.edits import CompiledEdit, compile_edit
 from clampdown.steering.positions import PlaceTracker
 from clampdown.studies.material import selecting_prompts
@@ -57,8 +57,8 @@ class Calibration:
 
     def alive(self, layer: int, sae_name: str) -> list[int]:
         """Latents of an SAE that are known to fire: on its reference text, or else on this batch."""
-        sae = load_sae(sae_name).to(self.model.device)
-        peak = sae.maximum if sae.maximum is not None else sae.encode(self.x[layer]).amax(0)
+        sae = load_sae(sae_name)
+        peak = sae.maximum if sae.maximum is not None else sae.to(self.x[layer].device).largest(self.x[layer])
         return (peak > 0).nonzero().squeeze(-1).tolist()
 
     def _compiled(self, edit: Edit) -> CompiledEdit:

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from clampdown.errors import ClampdownError
+from clampdown.measuring.clustered import clustered_rate
 from clampdown.measuring.likelihood import bits_per_byte
 from clampdown.measuring.sets import ItemSet
-from clampdown.measuring.statistics import Interval, cluster_bootstrap_mean, wilson
+from clampdown.measuring.statistics import Interval, cluster_bootstrap_mean
 from clampdown.studies.arms import Arm
 from clampdown.studies.store import Row
 
@@ -22,33 +23,38 @@ Rows = Mapping[tuple[str, str], Sequence[Row]]
 
 
 class Values(NamedTuple):
-    """One number for each scored item of a set under an arm, by the item's place."""
+    """One number for each scored answer of a set under an arm, by the item's place and the sample's number."""
 
-    by_place: dict[int, float]
+    by_place: dict[tuple[int, int], float]
     binary: bool
+
+    def clusters(self, item_set: ItemSet) -> list[str]:
+        """Each answer's cluster, its item's: so samples of one item are one cluster too."""
+        return [item_set.items[place].cluster for place, _ in self.by_place]
 
 
 def measures(arm: Arm, sets: Sequence[ItemSet], rows: Rows, seed: int) -> list[dict[str, Any]]:
-    """All measures of an arm: {"set", "kind", "metric", "n", "value", "low", "high"} each.
+    """All measures of an arm: {"set", "kind", "metric", "n", "clusters", "value", "low", "high"} each.
 
-    Rates of answers are over the answers that could be scored; `unscored` is over all. Values and bounds that n can't
-    give are None.
+    Rates of answers are over the answers that could be scored; `unscored` is over all. `n` counts answers, `clusters`
+    what is independent among them: intervals rest on those. Values and bounds that n can't give are None.
     """
     found = []
     for item_set in sets:
         if mine := rows.get((arm.name, item_set.name)):
-            for metric, n, interval in _of_set(item_set, mine, seed):
-                found.append({"set": item_set.name, "kind": item_set.kind, "metric": metric, "n": n} | bounds(interval))
+            for metric, n, clusters, interval in _of_set(item_set, mine, seed):
+                where = {"set": item_set.name, "kind": item_set.kind, "metric": metric, "n": n, "clusters": clusters}
+                found.append(where | bounds(interval))
     return found
 
 
 def headline(item_set: ItemSet, rows: Sequence[Row]) -> Values:
-    """The kind's headline metric for each item: refused or not, right or not, or bits per byte."""
+    """The kind's headline metric for each answer: refused or not, right or not, or bits per byte."""
     if item_set.kind == "capability":
-        return Values({row.place: float(_right(item_set, row)) for row in rows}, True)
+        return Values({key: float(_right(item_set, row)) for key, row in _keyed(rows)}, True)
     if item_set.kind == "text":
-        return Values({row.place: bits for row in rows if (bits := _bits(row)) is not None}, False)
-    return Values({row.place: float(row.label in REFUSING) for row in rows if row.label != "unscored"}, True)
+        return Values({key: bits for key, row in _keyed(rows) if (bits := _bits(row)) is not None}, False)
+    return Values({key: float(row.label in REFUSING) for key, row in _keyed(rows) if row.label != "unscored"}, True)
 
 
 def receipt(arm: Arm, sets: Sequence[ItemSet], rows: Rows) -> dict[str, Any] | None:
@@ -90,9 +96,10 @@ def categories(arms: Sequence[Arm], sets: Sequence[ItemSet], rows: Rows) -> list
         for category in names:
             for arm in (a for a in arms if a.group != "control"):
                 values = headline(item_set, rows[arm.name, item_set.name]).by_place
-                hits = [v for place, v in values.items() if item_set.items[place].category == category]
-                where = {"arm": arm.name, "set": item_set.name, "category": category, "n": len(hits)}
-                found.append(where | bounds(wilson(int(sum(hits)), len(hits))))
+                mine = {key: v for key, v in values.items() if item_set.items[key[0]].category == category}
+                where = {"arm": arm.name, "set": item_set.name, "category": category, "n": len(mine)}
+                clusters = Values(mine, True).clusters(item_set)
+                found.append(where | bounds(clustered_rate(list(mine.values()), clusters)))
     return found
 
 
@@ -101,24 +108,33 @@ def bounds(interval: Interval) -> dict[str, float | None]:
     return {name: value if math.isfinite(value) else None for name, value in interval._asdict().items()}
 
 
-def _of_set(item_set: ItemSet, rows: Sequence[Row], seed: int) -> Iterator[tuple[str, int, Interval]]:
+def _of_set(item_set: ItemSet, rows: Sequence[Row], seed: int) -> Iterator[tuple[str, int, int, Interval]]:
     values = headline(item_set, rows)
-    numbers = list(values.by_place.values())
+    numbers, clusters = list(values.by_place.values()), values.clusters(item_set)
+    count = len(set(clusters))
     if not values.binary:
         if numbers:
-            clusters = [item_set.items[place].cluster for place in values.by_place]
-            yield "bits_per_byte", len(numbers), cluster_bootstrap_mean(numbers, clusters, seed=seed)
+            yield "bits_per_byte", len(numbers), count, cluster_bootstrap_mean(numbers, clusters, seed=seed)
         return
-    yield HEADLINE[item_set.kind], len(numbers), wilson(int(sum(numbers)), len(numbers))
+    yield HEADLINE[item_set.kind], len(numbers), count, clustered_rate(numbers, clusters)
     if item_set.kind == "capability":
         return
-    counts, scored = Counter(row.label for row in rows), len(numbers)
+    labels = [row.label for row in rows if row.label != "unscored"]
     for metric, label in (
         ("full_refusal", "refusal"),
         *((name, name) for name in ("partial", "moralising", "incoherent")),
     ):
-        yield metric, scored, wilson(counts[label], scored)
-    yield "unscored", len(rows), wilson(counts["unscored"], len(rows))
+        yield metric, len(labels), count, clustered_rate([found == label for found in labels], clusters)
+    every = [item_set.items[row.place].cluster for row in rows]
+    yield "unscored", len(rows), len(set(every)), clustered_rate([row.label == "unscored" for row in rows], every)
+
+
+def _keyed(rows: Sequence[Row]) -> Iterator[tuple[tuple[int, int], Row]]:
+    """Each row with its item's place and the number of its sample: how many rows of the place came before it."""
+    seen: Counter[int] = Counter()
+    for row in rows:
+        yield (row.place, seen[row.place]), row
+        seen[row.place] += 1
 
 
 def _right(item_set: ItemSet, row: Row) -> bool:

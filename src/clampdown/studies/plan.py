@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from clampdown.errors import ClampdownError
+from clampdown.measuring.named import NAMED
 from clampdown.recipe import RULES
 
 KINDS = ("unsafe", "safe", "lookalike", "capability", "text")
@@ -34,8 +35,11 @@ class Plan:
             measured.
         batch: rows answered together. Fixed here because in low precision a row's answer depends on the batch's shape.
         factors: multiples of the recipe's values; must hold 1, the recipe as it is.
+        values: clamp values to sweep besides, each given to every latent of the recipe, in the SAE's own units.
         rules: clamp rules to sweep; empty means the recipe's own.
         strengths: multiples of the difference in means.
+        temperature: 0 answers greedily; above it, answers are sampled.
+        samples: answers to each prompt, each with a seed of its own; more than one needs a temperature.
         draws: recipes drawn for each random control, at least five; item i is answered under draw i modulo their
         number.
         arms: which arms to run, by the names in `ARMS`; `none` is always among them.
@@ -49,13 +53,16 @@ class Plan:
         default_factory=lambda: {"unsafe": 40, "safe": 24, "lookalike": 24, "capability": 40, "text": 8}
     )
     factors: tuple[float, ...] = (0.75, 1.0, 1.25)
+    values: tuple[float, ...] = ()
     rules: tuple[str, ...] = ()
     strengths: tuple[float, ...] = (0.5, 0.75, 1.0)
+    temperature: float = 0.0
+    samples: int = 1
     draws: int = 5
     arms: tuple[str, ...] = ARMS
 
     def __post_init__(self) -> None:
-        for key, least in (("seed", 0), ("max_new_tokens", 1), ("batch", 1), ("draws", 5)):
+        for key, least in (("seed", 0), ("max_new_tokens", 1), ("batch", 1), ("draws", 5), ("samples", 1)):
             value = getattr(self, key)
             _require(
                 _whole(value) and least <= value < _MOST, f"{key} must be a whole number from {least}, got {value!r}"
@@ -64,6 +71,16 @@ class Plan:
             values = getattr(self, key)
             good = len(values) > 0 and all(_number(v) and v > 0 for v in values) and len(set(values)) == len(values)
             _require(good, f"{key} must be different positive numbers, got {list(values)}")
+        _require(
+            _number(self.temperature) and self.temperature >= 0,
+            f"temperature must be a number from 0, got {self.temperature!r}",
+        )
+        _require(
+            self.samples == 1 or self.temperature > 0,
+            f"samples = {self.samples} needs a temperature above 0: greedy answers are all the same",
+        )
+        good = all(_number(v) for v in self.values) and len(set(self.values)) == len(self.values)
+        _require(good, f"values must be different numbers, got {list(self.values)}")
         _require(1 in self.factors, f"factors must hold 1, the recipe as it is; got {list(self.factors)}")
         _among("rules", self.rules, RULES)
         _among("arms", self.arms, ARMS)
@@ -85,6 +102,12 @@ class Plan:
         body = {f.name: getattr(self, f.name) for f in fields(self)}
         body = {key: list(value) if isinstance(value, tuple) else value for key, value in body.items()}
         return body | {"items": dict(self.items)}
+
+    @classmethod
+    def from_dict(cls, body: Mapping[str, Any]) -> "Plan":
+        """The plan that `to_dict` told of."""
+        plain: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in body.items()}
+        return cls(**plain)
 
 
 @dataclass(frozen=True)
@@ -108,7 +131,8 @@ def read_study_file(path: Path) -> StudyFile:
     """Read a study file.
 
     Its keys are `plan` (the named plan it starts from, `quick` where it is missing), any key of `Plan`, `model`,
-    `recipe`, and a table `sets` with a path or a list of paths for each kind. Paths are relative to the file.
+    `recipe`, and a table `sets` with a path or a name of a public set, or a list of these, for each kind. Paths are
+    relative to the file.
 
     Raises:
         ClampdownError: the file can't be read, is not TOML, or has an unknown key or a wrong value.
@@ -142,9 +166,11 @@ def _study(body: Mapping[str, Any], path: Path) -> StudyFile:
 
 def _frozen(key: str, value: Any) -> Any:
     """TOML's lists as the plan's tuples."""
-    if key in ("factors", "strengths", "rules", "arms"):
+    if key in ("factors", "values", "strengths", "rules", "arms"):
         _require(isinstance(value, list), f"{key} must be a list, got {value!r}")
         return tuple(float(v) if _number(v) else v for v in value)
+    if key == "temperature" and _number(value):
+        return float(value)
     if key == "items":
         _require(isinstance(value, dict), "items must be a table of counts, such as [items] unsafe = 40")
     return value
@@ -169,8 +195,16 @@ def _sets(body: Mapping[str, Any], folder: Path) -> dict[str, tuple[Path, ...]]:
         names = value if isinstance(value, list) else [value]
         good = bool(names) and all(isinstance(name, str) and name for name in names)
         _require(good, f"sets.{kind} must be a path or a list of paths, got {value!r}")
-        found[kind] = tuple(folder / Path(name).expanduser() for name in names)
+        found[kind] = tuple(_set_path(name, folder) for name in names)
     return found
+
+
+def _set_path(name: str, folder: Path) -> Path:
+    """Where a set's file is; a set's name stays as it is, unless the study file's folder holds a file of that name."""
+    path, (known, _, copy) = folder / Path(name).expanduser(), name.partition("=")
+    if path.is_file() or known not in NAMED:
+        return path
+    return Path(f"{known}={folder / Path(copy).expanduser()}" if copy else known)
 
 
 def _among(key: str, values: tuple[Any, ...], known: tuple[str, ...]) -> None:

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from clampdown.errors import ClampdownError
 from clampdown.measuring.judge import JUDGE_VERSION, judge_card
 from clampdown.measuring.sets import ItemSet
-from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Recipe
-from clampdown.saes.files import load_sae
+from clampdown.saes.load import load_sae
 from clampdown.studies.arms import Arm, recommended_name
 from clampdown.studies.comparisons import comparisons, detectable
 from clampdown.studies.examples import examples
@@ -15,35 +15,28 @@ from clampdown.studies.matched import matched
 from clampdown.studies.measures import Rows, categories, measures, receipt
 from clampdown.studies.methods import methods
 from clampdown.studies.plan import Plan
+from clampdown.studies.record import Record
 from clampdown.studies.report import SCHEMA
 from clampdown.studies.scaling import clamps, resolved
+from clampdown.studies.work import measured
 
 
-def results(
-    model: ChatModel,
-    recipe: Recipe,
-    sets: Sequence[ItemSet],
-    plan: Plan,
-    arms: Sequence[Arm],
-    rows: Rows,
-    paths: Mapping[str, Sequence[str]],
-    facts: Mapping[str, Any],
-    latents: Sequence[Mapping[str, Any]],
-) -> dict[str, Any]:
-    """Everything a report says. `paths` are the arms' recipe files; `facts` hold created, seconds and environment.
+def results(record: Record, paths: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Everything a report says of a finished study. `paths` are the arms' recipe files.
 
     Raises:
-        ClampdownError: an arm that should be steered was not.
+        ClampdownError: the study is not finished, or an arm that should be steered was not.
     """
+    arms, sets, rows, about = record.arms, record.sets, record.rows, record.about
+    _check_finished(record)
+    plan, recipe = Plan.from_dict(about["plan"]), Recipe.from_dict(about["recipe"])
     told = [_arm(arm, sets, rows, paths[arm.name], plan.seed) for arm in arms]
     asked = [{"name": s.name, "kind": s.kind, "n": len(s.items), "source": s.source, "split": s.split} for s in sets]
     chosen = recommended_name(recipe)
     return {
         "schema": SCHEMA,
-        "title": f"{recipe.name} on {model.name}: what its refusals cost",
-        **facts,
-        "plan": plan.to_dict(),
-        "model": {"name": model.name, "sha256": model.sha256},
+        "title": f"{recipe.name} on {about['model']['name']}: what its refusals cost",
+        **{key: about[key] for key in ("created", "seconds", "environment", "plan", "model")},
         "sae": _sae(recipe),
         "recipe": paths[chosen][0],
         "recommended": {
@@ -58,12 +51,21 @@ def results(
         "comparisons": comparisons(arms, sets, rows, plan.seed),
         "matched": matched(told, chosen, asked),
         "detectable": detectable(sets, rows),
-        "latents": [dict(latent) for latent in latents] or _latents(recipe),
+        "latents": about["latents"] or _latents(recipe),
         "categories": categories(arms, sets, rows),
         "examples": examples(arms, sets, rows, plan.seed),
         "judge": _judge(),
         "methods": methods(arms, sets, plan),
     }
+
+
+def _check_finished(record: Record) -> None:
+    for arm in record.arms:
+        for item_set in record.sets:
+            if measured(arm, item_set) and not record.done(arm, item_set):
+                raise ClampdownError(
+                    f"study {record.name} is not finished ({arm.label}: {item_set.name}); start it again to go on"
+                )
 
 
 def _judge() -> dict[str, Any]:

@@ -7,7 +7,6 @@ import re
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +21,12 @@ from clampdown.studies.arms import Arm, build_arms
 from clampdown.studies.environment import environment
 from clampdown.studies.measures import receipt
 from clampdown.studies.plan import Plan
+from clampdown.studies.record import DATABASE, Record, facts, read_record
 from clampdown.studies.report import write_report
 from clampdown.studies.results import results
 from clampdown.studies.store import Row, Store
 
-DATABASE, REPORT, RESULTS, RECIPES = "study.sqlite", "report.html", "results.json", "recipes"
+REPORT, RESULTS, RECIPES = "report.html", "results.json", "recipes"
 
 
 def study(
@@ -59,15 +59,21 @@ def study(
     identity = identify(model, recipe, sets, plan)
     folder = Path(folder) if folder is not None else default_folder(recipe, plan, identity)
     with Store(folder / DATABASE) as store:
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        store.claim(identity, {"created": now, "environment": environment(model), "plan": plan.to_dict()})
+        store.claim(identity, facts(model, recipe, sets, plan, latents))
         arms = _arms(store, model, recipe, plan, progress)
         _work(store, model, arms, sets, plan, progress)
-        store.relabel()
-        rows = {(a.name, s.name): some for a in arms for s in sets if (some := store.rows(a.name, s.name))}
-        facts = {"created": store.meta("created"), "seconds": store.seconds(), "environment": store.meta("environment")}
-    paths = _save_recipes(arms, folder)
-    found = results(model, recipe, sets, plan, arms, rows, paths, facts, latents)
+    return conclude(read_record(folder))
+
+
+def conclude(record: Record) -> dict[str, Any]:
+    """Write a study's recipes, results.json and report.html beside its database, and return the results.
+
+    Raises:
+        ClampdownError: the study is not finished, an arm that should be steered was not, or a file can't be written.
+    """
+    folder = record.path.parent
+    paths = _save_recipes(record.arms, folder)
+    found = results(record, paths)
     found |= {"report": str(folder / REPORT), "database": str(folder / DATABASE)}
     _write(folder / RESULTS, json.dumps(found, indent=1) + "\n")
     try:
@@ -87,7 +93,8 @@ def identify(model: ChatModel, recipe: Recipe, sets: Sequence[ItemSet], plan: Pl
         "recipe": recipe.sha256,
         "sets": hashlib.sha256(json.dumps(asked).encode()).hexdigest(),
         "plan": plan.to_dict(),
-        "libraries and precision": {key: made[key] for key in ("torch", "transformers", "dtype", "device")},
+        "libraries and precision": {key: made[key] for key in ("torch", "transformers", "dtype", "device")}
+        | {"quantization": model.quantization, "template options": dict(model.template_options or {})},
     }
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from clampdown.errors import ClampdownError
 from clampdown.recipe import Clamp, Edit, Recipe
-from clampdown.saes.files import load_sae
+from clampdown.saes.load import load_sae
 
 
 def clamps(recipe: Recipe) -> list[Clamp]:
@@ -33,3 +33,13 @@ def scaled(recipe: Recipe, factor: float, rule: str | None = None) -> tuple[Edit
         return edit if clamps(recipe) else replace(edit, strength=edit.strength * factor)
 
     return tuple(one(edit) for edit in recipe.edits)
+
+
+def set_to(recipe: Recipe, value: float, rule: str | None = None) -> tuple[Edit, ...]:
+    """The recipe's edits with every clamped latent at `value`, in the SAE's own activation units."""
+    return tuple(
+        replace(edit, values=dict.fromkeys(edit.values, value), rule=rule or edit.rule)
+        if isinstance(edit, Clamp)
+        else edit
+        for edit in recipe.edits
+    )

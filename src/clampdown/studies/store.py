@@ -91,7 +91,7 @@ class Store:
         self._db.close()
 
     def claim(self, identity: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
-        """Take the database for one study, or go on with it; `facts` are kept from the first time.
+        """Take the database for one study, or go on with it; each of `facts` is kept from its first time.
 
         Raises:
             ClampdownError: it holds a study whose identity differs.
@@ -101,8 +101,9 @@ class Store:
             held = self.meta("identity")
             if held is None:
                 self._put("identity", text)
-                for key, value in facts.items():
-                    self._put(key, json.dumps(value))
+            if held in (None, identity):
+                for key in facts.keys() - {key for (key,) in self._db.execute("SELECT key FROM meta")}:
+                    self._put(key, json.dumps(facts[key]))
         if held is not None and held != identity:
             differ = [key for key in identity if held.get(key) != identity[key]]
             raise ClampdownError(
@@ -137,10 +138,10 @@ class Store:
             self._db.executemany(f"INSERT OR REPLACE INTO row (batch, {', '.join(_COLUMNS)}) VALUES ({marks})", values)
 
     def rows(self, arm: str, item_set: str) -> list[Row]:
-        """The finished rows of an arm on a set, in the set's order."""
+        """The finished rows of an arm on a set, in the set's order; the samples of an item follow each other."""
         query = f"SELECT {', '.join('row.' + c for c in _COLUMNS)} FROM row JOIN batch ON row.batch = batch.key"
         with self._told():
-            found = self._db.execute(f"{query} WHERE arm = ? AND item_set = ? ORDER BY place", (arm, item_set))
+            found = self._db.execute(f"{query} WHERE arm = ? AND item_set = ? ORDER BY place, number", (arm, item_set))
             return [_unpacked(row) for row in found]
 
     def seconds(self) -> float:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from clampdown.measuring.generation import Sampling, generate
@@ -26,7 +26,10 @@ _SHARE = 4
 
 @dataclass(frozen=True)
 class Batch:
-    """Some items of one set under one arm. `key` hashes everything that decides their rows; `cost` is in tokens."""
+    """Some items of one set under one arm, answered with one sampling seed.
+
+    `key` hashes everything that decides their rows; `cost` is in tokens.
+    """
 
     key: str
     arm: Arm
@@ -34,6 +37,7 @@ class Batch:
     number: int
     places: tuple[int, ...]
     cost: int
+    sample: int = 0
 
     @property
     def items(self) -> list[Item]:
@@ -58,10 +62,18 @@ def cut(model: ChatModel, arms: Sequence[Arm], sets: Sequence[ItemSet], plan: Pl
                     _length(model, item, item_set.kind, system, plan) for item in item_set.items
                 ]
             of = lengths[system, item_set.name]
-            for number, places in enumerate(_chunks(arm, item_set, of, plan)):
-                cost = sum(_cost(item_set, place, of, plan) for place in places)
-                found.append(_batch(model, arm, item_set, number, places, plan, cost))
+            chunks = list(_chunks(arm, item_set, of, plan))
+            for sample in range(samples(item_set, plan)):
+                for number, places in enumerate(chunks, sample * len(chunks)):
+                    cost = sum(_cost(item_set, place, of, plan) for place in places)
+                    batch = Batch("", arm, item_set, number, places, cost, sample)
+                    found.append(replace(batch, key=_key(model, batch, plan)))
     return found
+
+
+def samples(item_set: ItemSet, plan: Plan) -> int:
+    """How often each item of a set is answered: what is scored by likelihood has nothing to sample."""
+    return 1 if item_set.kind in ("capability", "text") else plan.samples
 
 
 def measured(arm: Arm, item_set: ItemSet) -> bool:
@@ -84,7 +96,7 @@ def run(model: ChatModel, batch: Batch, plan: Plan) -> list[Row]:
 def _answers(model: ChatModel, batch: Batch, plan: Plan) -> list[Row]:
     system = system_of(batch.arm) or None
     prompts = [model.prompt_ids(item.text, system=system, room=plan.max_new_tokens) for item in batch.items]
-    answers = generate(model, prompts, batch.recipes, _sampling(plan))
+    answers = generate(model, prompts, batch.recipes, _sampling(plan, batch.sample))
     rows = []
     for head, item, answer in zip(_heads(batch), batch.items, answers, strict=True):
         label = str(judge(item.text, answer.text, truncated=not answer.finished))
@@ -109,8 +121,8 @@ def _heads(batch: Batch) -> Iterator[tuple[int, str, int, str]]:
         yield place, item.id, place % draws, item.text
 
 
-def _sampling(plan: Plan) -> Sampling:
-    return Sampling(plan.max_new_tokens, 0.0, plan.seed)
+def _sampling(plan: Plan, sample: int) -> Sampling:
+    return Sampling(plan.max_new_tokens, plan.temperature, plan.seed + sample)
 
 
 def _chunks(arm: Arm, item_set: ItemSet, lengths: Sequence[int], plan: Plan) -> Iterator[tuple[int, ...]]:
@@ -146,13 +158,11 @@ def _cost(item_set: ItemSet, place: int, lengths: Sequence[int], plan: Plan) -> 
     return round(new + _PREFILL * (lengths[place] + choices))
 
 
-def _batch(
-    model: ChatModel, arm: Arm, item_set: ItemSet, number: int, places: tuple[int, ...], plan: Plan, cost: int
-) -> Batch:
-    batch = Batch("", arm, item_set, number, places, cost)
+def _key(model: ChatModel, batch: Batch, plan: Plan) -> str:
+    arm, item_set = batch.arm, batch.item_set
     recipes = [recipe.sha256 if recipe else "" for recipe in arm.recipes]
-    rows = [[place, item.id, item.text, *item.choices] for place, item in zip(places, batch.items, strict=True)]
+    rows = [[place, item.id, item.text, *item.choices] for place, item in zip(batch.places, batch.items, strict=True)]
     made_by: list[Any] = [CODE, model.sha256, str(model.dtype), model.device.type, arm.name, recipes]
-    made_by += [item_set.name, item_set.kind, number, rows, vars(_sampling(plan))]
-    key = hashlib.sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()
-    return Batch(key, arm, item_set, number, places, cost)
+    made_by += [model.quantization, dict(model.template_options or {})]
+    made_by += [item_set.name, item_set.kind, batch.number, rows, vars(_sampling(plan, batch.sample))]
+    return hashlib.sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()

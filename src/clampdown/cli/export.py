@@ -1,0 +1,53 @@
+"""`clampdown export`: hand a study's answers on, as a table or as logs of another program."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from clampdown.cli.options import check_writable, command, print_json
+
+FORMATS = ("parquet", "inspect", "json")
+_EXAMPLE = """  clampdown export clampdown-studies/refusal-quick-0123456789
+  clampdown export results --format inspect && inspect view --log-dir results/inspect"""
+
+
+def add_parser(subparsers: Any) -> None:
+    said = (
+        "Write every answer of a study with its item, arm, prompt, label, judge, receipt, versions, seed and hashes: "
+        "one Parquet table, one Inspect log an arm, or JSON."
+    )
+    parser = command(subparsers, "export", "write a study's answers as Parquet, Inspect logs or JSON", said, _EXAMPLE)
+    parser.add_argument("study", metavar="STUDY", type=Path, help="a study's folder or database")
+    parser.add_argument("--format", choices=FORMATS, default=FORMATS[0], help=f"(default: {FORMATS[0]})")
+    parser.add_argument(
+        "--out", metavar="PATH", type=Path, help="file, or folder for inspect (default: in the study's)"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    from clampdown.studies.record import ROWS_SCHEMA, flat_rows, read_record
+
+    if args.format == "json" and args.out is None:
+        print_json({"schema": ROWS_SCHEMA, "rows": flat_rows(read_record(args.study))})
+        return 0
+    record = read_record(args.study)
+    beside = {"parquet": "answers.parquet", "inspect": "inspect", "json": ""}[args.format]
+    out = (args.out or record.path.parent / beside).expanduser()
+    check_writable(out, "folder" if args.format == "inspect" else "file")
+    if args.format == "inspect":
+        from clampdown.studies.inspect_log import write_inspect_logs
+
+        paths = write_inspect_logs(record, out)
+        print(f"{len(paths)} logs in {out}\nnext: inspect view --log-dir {out}")
+        return 0
+    if args.format == "parquet":
+        from clampdown.studies.parquet import write_parquet
+
+        count = write_parquet(record, out)
+    else:
+        from clampdown.studies.record import write_json
+
+        count = write_json(record, out)
+    print(f"{count} answers in {out}")
+    return 0

@@ -1,0 +1,90 @@
+"""`clampdown report`: write a finished study's report again, or compare two studies on the items they share."""
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from clampdown.cli.options import add_json, command, print_json
+from clampdown.errors import ClampdownError
+
+_EXAMPLE = """  clampdown report clampdown-studies/refusal-quick-0123456789     write its report again
+  clampdown report before after                                   their recipes' arms, item by item
+  clampdown report before after --arms none clamp-1               an arm of the first against one of the second"""
+
+
+def add_parser(subparsers: Any) -> None:
+    said = (
+        "With one study: judge its answers with today's judge, and write its report and results again. With two: "
+        "compare an arm of the first with one of the second, paired by item. Studies whose items, judges or lengths of "
+        "answers differ are not compared."
+    )
+    parser = command(subparsers, "report", "write a study's report again, or compare two studies", said, _EXAMPLE)
+    parser.add_argument("studies", metavar="STUDY", type=Path, nargs="+", help="one or two folders of studies")
+    parser.add_argument(
+        "--arms", metavar="ARM", nargs=2, help="arm of the first and of the second (default: their recipes as they are)"
+    )
+    add_json(parser, "the comparison, or the report's paths,")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    from clampdown.studies.record import read_record
+
+    if len(args.studies) > 2:
+        raise ClampdownError(f"{len(args.studies)} studies were named; compare two at a time")
+    if len(args.studies) == 1:
+        if args.arms:
+            raise ClampdownError("--arms names an arm of each of two studies; name a second study, or leave it out")
+        return _again(read_record(args.studies[0]), args.json)
+    from clampdown.recipe import Recipe
+    from clampdown.studies.against import against
+    from clampdown.studies.arms import recommended_name
+
+    a, b = (read_record(path) for path in args.studies)
+    arms = args.arms or [recommended_name(Recipe.from_dict(record.about["recipe"])) for record in (a, b)]
+    found = against(a, b, *arms)
+    if args.json:
+        print_json(found)
+    else:
+        _print(found)
+    return 0
+
+
+def _again(record: Any, as_json: bool) -> int:
+    from clampdown.studies.run import conclude
+
+    found = conclude(record)
+    if as_json:
+        print_json({key: found[key] for key in ("schema", "report", "database")})
+    else:
+        print(f"report: {found['report']}")
+    return 0
+
+
+def _print(found: Mapping[str, Any]) -> None:
+    from clampdown.cli.tables import console, plain_table
+
+    names = [f"{found[side]['label']} ({found[side]['study']})" for side in ("a", "b")]
+    screen = console()
+    screen.print(f"A: {names[0]}\nB: {names[1]}", markup=False)
+    table = plain_table("set", "measure", "A", "B", "B − A, 95%", "n", "p", right=("A", "B", "B − A, 95%", "n", "p"))
+    for row in found["sets"]:
+        show = _bits if row["metric"] == "bits_per_byte" else _percent
+        between = f"{show(row['difference'], '+')} [{show(row['low'], '+')}, {show(row['high'], '+')}]"
+        p = "" if row["p_adjusted"] is None else f"{row['p_adjusted']:.2g}"
+        cells = (show(row["a"]["value"]), show(row["b"]["value"]), between, str(row["n"]), p)
+        table.add_row(row["set"], row["metric"].replace("_", " "), *cells)
+    screen.print(table)
+    for row in found["sets"]:
+        screen.print(f"{row['set']}: {row['reading']}", markup=False)
+    for line in [*found["left_out"], *found["notes"]]:
+        screen.print(f"note: {line}", markup=False)
+
+
+def _percent(value: float | None, sign: str = "") -> str:
+    return "–" if value is None else f"{100 * value:{sign}.0f}%".replace("-", "−")
+
+
+def _bits(value: float | None, sign: str = "") -> str:
+    return "–" if value is None else f"{value:{sign}.3f}".replace("-", "−")

@@ -1,0 +1,73 @@
+"""Every set that has a name, with what is known of it and whether it is at hand."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from clampdown.errors import ClampdownError
+from clampdown.measuring.named import NAMED
+from clampdown.measuring.named.copies import at_hand
+from clampdown.measuring.named.finding import load_named
+from clampdown.measuring.named.page import NamedSet
+from clampdown.measuring.sets import BUILTIN, builtin_set
+
+_BUILTIN = {
+    "unsafe": "short harmful requests, written for Clampdown",
+    "safe": "ordinary requests",
+    "lookalike": "harmless requests in words that sound dangerous",
+    "capability": "general-knowledge questions with choices",
+    "text": "plain passages, for bits per byte",
+}
+
+
+def listing(names: Iterable[str] | None = None) -> list[dict[str, Any]]:
+    """The built-in sets and the named ones, or those of `names` alone; nothing is fetched.
+
+    {"name", "kinds", "about", "items", "published", "at_hand", "source", "gated", "revision", "verified", "licence",
+    "paper", "problem"} each: `items` are counted where the set is at hand ("built-in", "local" or "cached"), else None;
+    `problem` says why a copy can't be read.
+    """
+    told = [_builtin(kind) for kind in BUILTIN] if names is None else []
+    return told + [_named(named) for named in NAMED.values() if names is None or named.name in names]
+
+
+def _builtin(kind: str) -> dict[str, Any]:
+    count = len(builtin_set(kind).items)
+    return {
+        "name": f"built-in {kind}",
+        "kinds": [kind],
+        "about": _BUILTIN[kind],
+        "items": count,
+        "published": count,
+        "at_hand": "built-in",
+        "source": f"clampdown:{BUILTIN[kind]}",
+        "gated": False,
+        "revision": None,
+        "verified": True,
+        "licence": "Apache-2.0",
+        "paper": None,
+        "problem": None,
+    }
+
+
+def _named(named: NamedSet) -> dict[str, Any]:
+    copy, count, problem = at_hand(named), None, None
+    if copy:
+        try:
+            count = len(load_named(named, copy).items)
+        except ClampdownError as error:
+            problem = str(error)
+    return {
+        "name": named.name,
+        "kinds": list(named.kinds),
+        "about": named.about,
+        "items": count,
+        "published": named.size,
+        "at_hand": copy and copy.where,
+        "source": copy.source if copy else named.origin.page,
+        "gated": named.origin.gated,
+        "revision": named.origin.revision,
+        "verified": named.origin.revision is not None,
+        "licence": named.licence,
+        "paper": named.paper,
+        "problem": problem,
+    }

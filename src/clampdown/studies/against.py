@@ -1,0 +1,125 @@
+"""Two studies side by side: what one arm did against another on the same items, or why that can't be said."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from clampdown.errors import ClampdownError
+from clampdown.measuring.sets import ItemSet
+from clampdown.studies.arms import Arm
+from clampdown.studies.comparisons import compare
+from clampdown.studies.measures import HEADLINE, PROMPT_KINDS, headline, measures
+from clampdown.studies.record import Record
+
+SCHEMA = "clampdown-against/1"
+_SAME = ("max_new_tokens", "temperature", "samples")
+"""What of the plans must be equal for answers to be comparable; seeds and batches need not be."""
+
+
+def against(a: Record, b: Record, arm_a: str, arm_b: str) -> dict[str, Any]:
+    """Arm `arm_b` of study `b` minus arm `arm_a` of study `a`, set by set, paired by item.
+
+    Returns {"schema", "a", "b", "sets", "left_out", "notes"}: `sets` holds, for each set that both measured on the same
+    items, {"set", "kind", "metric", "n", "a", "b", "difference", "low", "high", "p", "p_adjusted", "reading"}, where
+    `a` and `b` are {"n", "value", "low", "high"}.
+
+    Raises:
+        ClampdownError: judges, lengths of answers or all sets differ: the figures would not be comparable.
+    """
+    first, second = a.arm(arm_a), b.arm(arm_b)
+    _check_plans(a, b)
+    shared, left_out = _shared(a, b, first, second)
+    if not shared:
+        raise ClampdownError(f"{a.name} and {b.name} can't be compared: {'; '.join(left_out) or 'they share no set'}")
+    _check_judges(a, b, first, second, shared)
+    rows = compare(
+        [
+            (
+                second.name,
+                item_set,
+                headline(item_set, a.rows[first.name, item_set.name]),
+                headline(item_set, b.rows[second.name, item_set.name]),
+            )
+            for item_set in shared
+        ],
+        a.about["plan"]["seed"],
+    )
+    told = [
+        row | {"a": _own(a, first, item_set), "b": _own(b, second, item_set)}
+        for row, item_set in zip(rows, shared, strict=True)
+    ]
+    return {
+        "schema": SCHEMA,
+        "a": _who(a, first),
+        "b": _who(b, second),
+        "sets": told,
+        "left_out": left_out,
+        "notes": _notes(a, b),
+    }
+
+
+def _check_plans(a: Record, b: Record) -> None:
+    for key in _SAME:
+        one, other = a.about["plan"].get(key), b.about["plan"].get(key)
+        if one != other:
+            raise ClampdownError(
+                f"{a.name} and {b.name} can't be compared: {key} is {one} in one and {other} in the other; "
+                "run one of them again"
+            )
+
+
+def _shared(a: Record, b: Record, first: Arm, second: Arm) -> tuple[list[ItemSet], list[str]]:
+    """The sets with the very same items in both studies, and for each of the others why it is left out."""
+    found, left_out = [], []
+    theirs = {item_set.name: item_set for item_set in b.sets}
+    for mine in a.sets:
+        other = theirs.get(mine.name)
+        if other is None:
+            left_out.append(f"{mine.name} is in {a.name} alone")
+        elif [(i.id, i.text, i.choices) for i in mine.items] != [(i.id, i.text, i.choices) for i in other.items]:
+            left_out.append(f"{mine.name} holds other items ({len(mine.items)} and {len(other.items)})")
+        elif not a.rows.get((first.name, mine.name)) and not b.rows.get((second.name, mine.name)):
+            continue
+        elif not (a.done(first, mine) and b.done(second, mine)):
+            left_out.append(f"{mine.name} is not finished in both")
+        else:
+            found.append(mine)
+    left_out += [f"{name} is in {b.name} alone" for name in theirs if name not in {s.name for s in a.sets}]
+    return found, left_out
+
+
+def _check_judges(a: Record, b: Record, first: Arm, second: Arm, shared: list[ItemSet]) -> None:
+    judges = {
+        row.judge
+        for record, arm in ((a, first), (b, second))
+        for item_set in shared
+        if item_set.kind in PROMPT_KINDS
+        for row in record.rows[arm.name, item_set.name]
+    }
+    if len(judges) > 1:
+        raise ClampdownError(
+            f"{a.name} and {b.name} can't be compared: their judges differ ({', '.join(sorted(map(str, judges)))})"
+        )
+
+
+def _own(record: Record, arm: Arm, item_set: ItemSet) -> Mapping[str, Any]:
+    metric = HEADLINE[item_set.kind]
+    found = measures(arm, [item_set], record.rows, record.about["plan"]["seed"])
+    mine = next((m for m in found if m["metric"] == metric), None)
+    return {key: mine[key] if mine else None for key in ("n", "value", "low", "high")}
+
+
+def _who(record: Record, arm: Arm) -> dict[str, Any]:
+    return {"study": record.name, "arm": arm.name, "label": arm.label, "model": record.about["model"]["name"]}
+
+
+def _notes(a: Record, b: Record) -> list[str]:
+    """What differs and does not forbid a comparison, yet a reader must know."""
+    said = []
+    one, other = a.about["model"], b.about["model"]
+    if one["sha256"] != other["sha256"]:
+        said.append(f"the models differ: {one['name']} and {other['name']}")
+    for key in ("dtype", "device", "torch", "transformers", "clampdown"):
+        x, y = a.about["environment"].get(key), b.about["environment"].get(key)
+        if x != y:
+            said.append(f"{key} differs: {x} and {y}")
+    return said

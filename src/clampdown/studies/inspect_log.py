@@ -1,0 +1,136 @@
+"""A study's answers as logs of Inspect, one an arm, for `inspect view` and for those who analyse with it."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from clampdown.errors import ClampdownError
+from clampdown.measuring.sets import ItemSet
+from clampdown.studies.arms import Arm
+from clampdown.studies.measures import headline, measures
+from clampdown.studies.record import Record
+from clampdown.studies.store import Row
+
+
+def write_inspect_logs(record: Record, folder: Path) -> list[Path]:
+    """Write one `.eval` file for each arm into `folder`; each sample is one item under that arm.
+
+    A sample's scores are its judge's label, or whether the choice was right, or a passage's bits per byte; its metadata
+    hold the receipt, the recipe's hash, set, kind, category and cluster.
+
+    Raises:
+        ClampdownError: inspect-ai is missing, or the folder can't be written to.
+    """
+    try:
+        from inspect_ai.log import write_eval_log
+    except ImportError as error:
+        raise ClampdownError(
+            "Inspect's logs need inspect-ai; install it with: pip install 'clampdown[inspect]'"
+        ) from error
+    paths = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for arm in record.arms:
+            path = folder / f"{record.name}_{arm.name}.eval"
+            temporary = folder / f".{path.stem}.{os.getpid()}.eval"
+            write_eval_log(_log(record, arm), str(temporary), format="eval")
+            os.replace(temporary, path)
+            paths.append(path)
+    except OSError as error:
+        raise ClampdownError(f"could not write to {folder}: {error.strerror or error}") from error
+    return paths
+
+
+def _log(record: Record, arm: Arm) -> Any:
+    from inspect_ai.log import EvalConfig, EvalDataset, EvalLog, EvalResults, EvalSpec, EvalStats
+
+    made = record.about["environment"]
+    samples = [
+        _sample(record, arm, item_set, row)
+        for item_set in record.sets
+        for row in record.rows.get((arm.name, item_set.name), ())
+    ]
+    spec = EvalSpec(
+        created=record.about["created"],
+        run_id=record.sha256[:22],
+        task_id=f"{record.sha256[:12]}-{arm.name}",
+        task=f"clampdown/{arm.name}",
+        task_args={"arm": arm.name, "plan": dict(record.about["plan"])},
+        dataset=EvalDataset(
+            name=", ".join(item_set.name for item_set in record.sets),
+            samples=len(samples),
+            sample_ids=[sample.id for sample in samples],
+        ),
+        model=f"clampdown/{record.about['model']['name']}",
+        model_args={"sha256": record.about["model"]["sha256"], "dtype": made["dtype"], "device": made["device"]},
+        config=EvalConfig(),
+        packages={key: made[key] for key in ("clampdown", "torch", "transformers")},
+        metadata={"identity": dict(record.identity), "environment": dict(made), "arm": arm.to_dict()},
+    )
+    created = record.about["created"]
+    results = EvalResults(total_samples=len(samples), completed_samples=len(samples), scores=_scores(record, arm))
+    return EvalLog(
+        status="success",
+        eval=spec,
+        results=results,
+        stats=EvalStats(started_at=created, completed_at=created),
+        samples=samples,
+    )
+
+
+def _scores(record: Record, arm: Arm) -> list[Any]:
+    """The arm's measures with their intervals, one score a set."""
+    from inspect_ai.log import EvalMetric, EvalScore
+
+    found: dict[str, Any] = {}
+    for measure in measures(arm, record.sets, record.rows, record.about["plan"]["seed"]):
+        if measure["value"] is None:
+            continue
+        name = measure["set"]
+        score = found.setdefault(name, EvalScore(name=name, scorer="clampdown"))
+        bounds = {key: measure[key] for key in ("n", "low", "high")}
+        score.metrics[measure["metric"]] = EvalMetric(name=measure["metric"], value=measure["value"], metadata=bounds)
+    return list(found.values())
+
+
+def _sample(record: Record, arm: Arm, item_set: ItemSet, row: Row) -> Any:
+    from inspect_ai.log import EvalSample
+    from inspect_ai.model import ChatMessageUser, ModelOutput
+    from inspect_ai.scorer import Score
+
+    item, recipe = item_set.items[row.place], arm.recipes[row.draw]
+    text = row.text or ""
+    output = ModelOutput.from_content(
+        model=record.about["model"]["name"], content=text, stop_reason="stop" if row.finished else "max_tokens"
+    )
+    asked = [ChatMessageUser(content=row.prompt)]
+    return EvalSample(
+        id=f"{item_set.name}/{row.item}",
+        epoch=1,
+        input=row.prompt,
+        choices=list(item.choices) or None,
+        target=chr(ord("A") + item.answer) if item.choices else "",
+        messages=[*asked, output.choices[0].message] if row.text is not None else asked,
+        output=output,
+        scores={"clampdown": Score(value=_value(item_set, row), answer=row.text, explanation=row.judge)},
+        metadata={
+            "set": item_set.name,
+            "kind": item_set.kind,
+            "category": item.category,
+            "cluster": item.cluster,
+            "draw": row.draw,
+            "recipe_sha256": recipe.sha256 if recipe else "",
+            "receipt": row.receipt,
+            "scores": row.scores,
+            "nats": row.nats,
+            "bytes": row.bytes,
+        },
+    )
+
+
+def _value(item_set: ItemSet, row: Row) -> str | float:
+    if row.label is not None:
+        return row.label
+    values: Sequence[float] = list(headline(item_set, [row]).by_place.values())
+    return values[0] if values else "unscored"

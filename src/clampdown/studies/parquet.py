@@ -1,0 +1,43 @@
+"""A study's answers as one Parquet table, for notebooks and data frames."""
+
+import json
+import os
+from pathlib import Path
+
+from clampdown.errors import ClampdownError
+from clampdown.studies.record import ROWS_SCHEMA, Record, flat_rows
+
+
+def write_parquet(record: Record, path: Path) -> int:
+    """Write one row an answer to `path`, whole or not at all, and say how many.
+
+    The file's metadata hold, under the key "clampdown", what all rows share: identity, plan, environment and the arms
+    with their recipes.
+
+    Raises:
+        ClampdownError: pyarrow is missing, the study has no answers, or the file can't be written.
+    """
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise ClampdownError("Parquet needs pyarrow; install it with: pip install 'clampdown[export]'") from error
+    rows = flat_rows(record)
+    if not rows:
+        raise ClampdownError(f"study {record.name} has no answers yet; start it again")
+    shared = {
+        "schema": ROWS_SCHEMA,
+        "identity": record.identity,
+        **record.about,
+        "arms": [arm.to_dict() for arm in record.arms],
+    }
+    table = pyarrow.Table.from_pylist(rows).replace_schema_metadata({"clampdown": json.dumps(shared)})
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pyarrow.parquet.write_table(table, temporary)
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise ClampdownError(f"could not write {path}: {error.strerror or error}") from error
+    return len(rows)

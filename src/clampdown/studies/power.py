@@ -1,0 +1,124 @@
+"""What a study will ask, cost and be able to tell: before it runs, and without a model."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from clampdown.measuring.clustered import effective_n
+from clampdown.measuring.sets import ItemSet
+from clampdown.measuring.statistics import items_needed, minimum_detectable_difference
+from clampdown.recipe import Clamp, Recipe
+from clampdown.studies.plan import Plan
+
+BASE = {"unsafe": 0.5, "safe": 0.05, "lookalike": 0.1, "capability": 0.5}
+"""The rates that arms are taken to start from: 0.5 is the hardest; models refuse few harmless requests."""
+POWER, ALPHA = 0.8, 0.05
+WANTED = 0.10
+"""A set that can't tell a difference of 10 points is too small for most purposes."""
+ASSUMED = (
+    "80% power at 5%, two-sided. The two arms' answers to an item are taken as unrelated: paired answers mostly agree, "
+    "and then smaller differences show. Items of a cluster are taken as copies of one another."
+)
+
+
+def dry_run(recipe: Recipe, plan: Plan, sets: Sequence[ItemSet]) -> dict[str, Any]:
+    """A study's arms, sets, power and work, as plain data: {"arms", "sets", "assumed", "work", "warnings"}.
+
+    `arms` are {"name", "draws"}; an unrelated latent or an SAE pass may still turn out not to exist. Each of `sets` is
+    {"set", "kind", "n", "clusters", "base", "difference", "corrected", "needed"}: the smallest change from the rate
+    `base` that n can tell between two arms, and among all arms at Holm's strictest step; None where even the largest
+    change would not show, and for plain text. `needed` items would tell 10 points. `work` counts answers, questions and
+    passages over all arms, the tokens generated at most, and about how many are read (four characters a token).
+    """
+    arms = planned_arms(recipe, plan)
+    told = [_set(item_set, len(arms) - 1) for item_set in sets]
+    warnings = [_warning(row) for row in told if row["kind"] in BASE and not (row["difference"] or 1) <= WANTED]
+    return {"arms": arms, "sets": told, "assumed": ASSUMED, "work": _work(arms, sets, plan), "warnings": warnings}
+
+
+def power_lines(told: Mapping[str, Any]) -> list[str]:
+    """The table of a dry run's sets as lines of text, with what it assumes, the work and the warnings."""
+    arms, work = told["arms"], told["work"]
+    wide = max([3, *(len(row["set"]) for row in told["sets"])])
+    lines = [f"{'set':{wide}}  {'n':>6}  {'clusters':>8}  {'from':>5}  {'two arms':>10}  {len(arms)} arms"]
+    for row in told["sets"]:
+        start = "–" if row["base"] is None else f"{row['base']:.0%}"
+        cells = (_points(row["difference"]), _points(row["corrected"]))
+        lines.append(
+            f"{row['set']:{wide}}  {row['n']:>6}  {row['clusters']:>8}  {start:>5}  {cells[0]:>10}  {cells[1]}"
+        )
+    lines.append(f"smallest difference each set can tell; {told['assumed']}")
+    lines.append(
+        f"{len(arms)} arms: {work['answers']} answers (at most {work['tokens_generated']} tokens), {work['questions']} "
+        f"questions, {work['passages']} passages, about {work['tokens_read']} tokens read"
+    )
+    return lines + [f"warning: {line}" for line in told["warnings"]]
+
+
+def planned_arms(recipe: Recipe, plan: Plan) -> list[dict[str, Any]]:
+    """{"name", "draws"} of the arms that a plan asks for, in their order; no model is needed to name them."""
+    stem = "clamp" if any(isinstance(edit, Clamp) for edit in recipe.edits) else "direction"
+    names = {
+        "none": ["none"],
+        "clamp": _clamps(recipe, plan, stem),
+        "difference-in-means": [f"difference-in-means-{strength:g}" for strength in plan.strengths],
+        "system-prompt": ["system-prompt"],
+    }
+    if stem == "clamp":
+        names |= {name: [name] for name in ("sae-pass", "zeroed", "unrelated-latent", "random-latents")}
+    names["random-directions"] = ["random-directions"]
+    return [
+        {"name": name, "draws": plan.draws if name.startswith("random-") else 1}
+        for kind, some in names.items()
+        if kind in plan.arms
+        for name in some
+    ]
+
+
+def _clamps(recipe: Recipe, plan: Plan, stem: str) -> list[str]:
+    own = {edit.rule for edit in recipe.edits if isinstance(edit, Clamp)}
+    others = [rule for rule in plan.rules if own and own != {rule}]
+    plain = [f"{stem}-{factor:g}" for factor in plan.factors]
+    plain += [f"{stem}-at-{value:g}" for value in plan.values if own]
+    return plain + [f"{name}-{rule}" for rule in others for name in plain]
+
+
+def _set(item_set: ItemSet, compared: int) -> dict[str, Any]:
+    clusters = [item.cluster for item in item_set.items]
+    row: dict[str, Any] = {"set": item_set.name, "kind": item_set.kind, "n": len(clusters)}
+    row |= {"clusters": len(set(clusters)), "base": BASE.get(item_set.kind)}
+    if row["base"] is None:
+        return row | {"difference": None, "corrected": None, "needed": None}
+    worth = max(1, int(effective_n(clusters)))
+    alphas = (ALPHA, ALPHA / max(1, compared))
+    least = [minimum_detectable_difference(worth, row["base"], power=POWER, alpha=alpha) for alpha in alphas]
+    plain, corrected = (value if math.isfinite(value) else None for value in least)
+    needed = items_needed(WANTED, row["base"], power=POWER, alpha=ALPHA)
+    return row | {"difference": plain, "corrected": corrected, "needed": needed}
+
+
+def _work(arms: Sequence[Mapping[str, Any]], sets: Sequence[ItemSet], plan: Plan) -> dict[str, int]:
+    work = dict.fromkeys(("answers", "tokens_generated", "questions", "passages", "tokens_read"), 0)
+    for item_set in sets:
+        n, kind = len(item_set.items), item_set.kind
+        read = sum(len(item.text) + sum(map(len, item.choices)) for item in item_set.items) // 4
+        # A system prompt can't change plain text, which has no chat template.
+        times = len(arms) - (kind == "text" and any(arm["name"] == "system-prompt" for arm in arms))
+        if kind in ("capability", "text"):
+            work["questions" if kind == "capability" else "passages"] += times * n
+        else:
+            times *= plan.samples
+            work["answers"] += times * n
+            work["tokens_generated"] += times * n * plan.max_new_tokens
+        work["tokens_read"] += times * read
+    return work
+
+
+def _warning(row: Mapping[str, Any]) -> str:
+    least = "no difference at all" if row["difference"] is None else f"none below {_points(row['difference'])}"
+    worth = f"{row['n']} items" if row["n"] == row["clusters"] else f"{row['n']} items in {row['clusters']} clusters"
+    return f"{row['set']} ({worth}) can tell {least}; 10 points need about {row['needed']} independent ones"
+
+
+def _points(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.0f} points"

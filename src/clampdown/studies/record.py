@@ -1,0 +1,171 @@
+"""A study as it was kept: its database read back, with all that another person needs to check it."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from clampdown.errors import ClampdownError
+from clampdown.measuring.sets import Item, ItemSet
+from clampdown.models.chat_model import ChatModel
+from clampdown.recipe import Recipe
+from clampdown.studies.arms import Arm
+from clampdown.studies.environment import environment
+from clampdown.studies.measures import Rows
+from clampdown.studies.plan import Plan
+from clampdown.studies.store import Row, Store
+from clampdown.studies.work import samples
+
+DATABASE = "study.sqlite"
+ROWS_SCHEMA = "clampdown-rows/1"
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a study asked, under which arms, and what it got.
+
+    Attributes:
+        identity: everything that decided the answers; studies with equal ones are the same study.
+        about: {"created", "seconds", "environment", "plan", "model", "recipe", "latents"}, as plain data.
+        rows: by the names of arm and set; an arm that has not finished a set has fewer rows than items.
+    """
+
+    path: Path
+    identity: Mapping[str, Any]
+    about: Mapping[str, Any]
+    arms: tuple[Arm, ...]
+    sets: tuple[ItemSet, ...]
+    rows: Rows
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the identity."""
+        return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def name(self) -> str:
+        return self.path.resolve().parent.name
+
+    def arm(self, name: str) -> Arm:
+        """The arm of that name. Raises ClampdownError, naming those there are."""
+        for arm in self.arms:
+            if arm.name == name:
+                return arm
+        raise ClampdownError(f"study {self.name} has no arm {name!r}; it has {', '.join(a.name for a in self.arms)}")
+
+    def done(self, arm: Arm, item_set: ItemSet) -> bool:
+        """Whether every item of a set is answered under an arm, as often as the plan says."""
+        wanted = len(item_set.items) * samples(item_set, Plan.from_dict(self.about["plan"]))
+        return len(self.rows.get((arm.name, item_set.name), ())) == wanted
+
+
+def facts(
+    model: ChatModel, recipe: Recipe, sets: Sequence[ItemSet], plan: Plan, latents: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """What a store keeps besides arms and rows, so that `read_record` can give a study back without its inputs."""
+    return {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "environment": environment(model),
+        "plan": plan.to_dict(),
+        "model": {"name": model.name, "sha256": model.sha256},
+        "recipe": recipe.to_dict(),
+        "sets": [asdict(item_set) for item_set in sets],
+        "latents": [dict(latent) for latent in latents],
+    }
+
+
+def read_record(path: Path) -> Record:
+    """Read a study from its folder or its database.
+
+    Answers that an older version of the default judge labelled are judged again first.
+
+    Raises:
+        ClampdownError: there is no study, it never started, or an older Clampdown kept too little of it.
+    """
+    path = Path(path).expanduser()
+    path = path / DATABASE if path.is_dir() else path
+    if not path.is_file():
+        raise ClampdownError(f"no study at {path}; name a study's folder, or the {DATABASE} in it")
+    with Store(path) as store:
+        identity, kept_arms, kept_sets = (store.meta(key) for key in ("identity", "arms", "sets"))
+        if identity is None or kept_arms is None:
+            raise ClampdownError(f"{path} holds no answers yet; start the study again")
+        if kept_sets is None:
+            raise ClampdownError(f"{path} was made by an older Clampdown, which kept no items; start its study again")
+        store.relabel()
+        arms = tuple(Arm.from_dict(arm) for arm in kept_arms)
+        sets = tuple(_set(body) for body in kept_sets)
+        rows = {(a.name, s.name): some for a in arms for s in sets if (some := store.rows(a.name, s.name))}
+        about = {key: store.meta(key) for key in ("created", "environment", "plan", "model", "recipe", "latents")}
+        about["seconds"] = store.seconds()
+    return Record(path, identity, about, arms, sets, rows)
+
+
+def flat_rows(record: Record) -> list[dict[str, Any]]:
+    """One plain row for each answer: arm, item, prompt, text, label, judge, receipt, versions, seed and hashes."""
+    made = record.about["environment"]
+    same = {
+        "study": record.sha256,
+        "model": record.about["model"]["name"],
+        "model_sha256": record.about["model"]["sha256"],
+        "seed": record.about["plan"]["seed"],
+        **{key: made[key] for key in ("clampdown", "torch", "transformers", "dtype", "device")},
+    }
+    found = []
+    for arm in record.arms:
+        for item_set in record.sets:
+            for row in record.rows.get((arm.name, item_set.name), ()):
+                found.append(_flat(arm, item_set, row) | same)
+    return found
+
+
+def write_json(record: Record, path: Path) -> int:
+    """Write `flat_rows` as one JSON object to `path`, whole or not at all, and say how many rows there are."""
+    rows = flat_rows(record)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps({"schema": ROWS_SCHEMA, "rows": rows}, ensure_ascii=False), encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise ClampdownError(f"could not write {path}: {error.strerror or error}") from error
+    return len(rows)
+
+
+def _flat(arm: Arm, item_set: ItemSet, row: Row) -> dict[str, Any]:
+    item, recipe = item_set.items[row.place], arm.recipes[row.draw]
+    receipt = row.receipt or {}
+    return {
+        "arm": arm.name,
+        "set": item_set.name,
+        "kind": item_set.kind,
+        "item": row.item,
+        "category": item.category,
+        "cluster": item.cluster,
+        "draw": row.draw,
+        "recipe_sha256": recipe.sha256 if recipe else "",
+        "prompt": row.prompt,
+        "choices": list(item.choices),
+        "answer": item.answer if item.choices else None,
+        "text": row.text,
+        "finished": row.finished,
+        "label": row.label,
+        "judge": row.judge,
+        "scores": row.scores,
+        "nats": row.nats,
+        "bytes": row.bytes,
+        "tokens_seen": receipt.get("tokens_seen"),
+        "tokens_edited": receipt.get("tokens_edited"),
+        "relative_norm": receipt.get("relative_norm"),
+        "path": receipt.get("path"),
+    }
+
+
+def _set(body: Mapping[str, Any]) -> ItemSet:
+    items = tuple(Item(**{**item, "choices": tuple(item["choices"])}) for item in body["items"])
+    return replace(ItemSet(**{**body, "items": ()}), items=items)

@@ -1,0 +1,70 @@
+"""What is told of a study before it runs: the very arms, the work, and what n can tell."""
+
+from dataclasses import replace
+
+import pytest
+
+from clampdown.measuring.sets import Item, ItemSet
+from clampdown.measuring.statistics import minimum_detectable_difference
+from clampdown.recipe import Direction, Recipe
+from clampdown.studies.arms import build_arms
+from clampdown.studies.plan import Plan
+from clampdown.studies.power import dry_run, planned_arms, power_lines
+
+PLAN = Plan(factors=(0.5, 1.0), rules=("delta", "reconstruct"), strengths=(0.5, 1.0), max_new_tokens=10)
+
+
+def a_set(name, kind, n, cluster=lambda i: i):
+    return ItemSet(name, kind, "", "", tuple(Item(f"{i}", "x" * 40, "", f"{cluster(i)}") for i in range(n)))
+
+
+@pytest.mark.parametrize("plan", [PLAN, replace(PLAN, rules=(), arms=("none", "clamp", "random-latents"))])
+def test_the_arms_are_those_that_a_study_builds(model, recipe, plan):
+    for asked in (recipe, Recipe("one way", model.name, model.sha256, (Direction(1, 2.0, seed=1),))):
+        built = [{"name": arm.name, "draws": len(arm.recipes)} for arm in build_arms(model, asked, plan)]
+        assert planned_arms(asked, plan) == built
+
+
+def test_power_is_told_for_two_arms_and_for_all(recipe):
+    told = dry_run(recipe, PLAN, [a_set("big", "unsafe", 400), a_set("small", "safe", 30), a_set("t", "text", 5)])
+    big, small, text = told["sets"]
+    assert big["difference"] == minimum_detectable_difference(400, 0.5) < 0.10
+    compared = len(told["arms"]) - 1
+    assert big["corrected"] == minimum_detectable_difference(400, 0.5, alpha=0.05 / compared) > big["difference"]
+    assert small["difference"] > 0.10 and small["needed"] == 141
+    assert (text["n"], text["base"], text["difference"]) == (5, None, None)
+    assert len(told["warnings"]) == 1 and "small (30 items)" in told["warnings"][0]
+
+
+def test_items_that_share_a_goal_count_once(recipe):
+    told = dry_run(recipe, PLAN, [a_set("s", "unsafe", 400, lambda i: i // 10)])["sets"][0]
+    assert (told["n"], told["clusters"]) == (400, 40)
+    assert told["difference"] == minimum_detectable_difference(40, 0.5)
+
+
+def test_one_goal_can_tell_nothing(recipe):
+    told = dry_run(recipe, PLAN, [a_set("s", "unsafe", 9, lambda _: 0)])
+    assert told["sets"][0]["difference"] is None and "no difference at all" in told["warnings"][0]
+    assert "–" in power_lines(told)[1]
+
+
+def test_work_is_counted_over_all_arms(recipe):
+    plan = replace(PLAN, arms=("none", "clamp", "system-prompt"), rules=(), temperature=1.0, samples=3)
+    sets = [a_set("u", "unsafe", 7), a_set("q", "capability", 5), a_set("t", "text", 2)]
+    told = dry_run(recipe, plan, sets)
+    assert len(told["arms"]) == 4
+    assert told["work"] == {
+        "answers": 4 * 7 * 3,
+        "tokens_generated": 4 * 7 * 3 * 10,
+        "questions": 4 * 5,
+        "passages": 3 * 2,  # a system prompt is not measured on plain text
+        "tokens_read": 4 * 7 * 3 * 10 + 4 * 5 * 10 + 3 * 2 * 10,
+    }
+
+
+def test_lines_say_what_is_assumed_and_warn(recipe):
+    lines = power_lines(dry_run(recipe, PLAN, [a_set("a rather long name", "unsafe", 40)]))
+    assert "two arms" in lines[0] and "40" in lines[1] and "29 points" in lines[1]
+    assert any("unrelated" in line and "80% power" in line for line in lines)
+    assert lines[-1].startswith("warning: a rather long name (40 items)") and "388" in lines[-1]
+    assert all("\n" not in line for line in lines)

@@ -1,0 +1,197 @@
+"""Studies read back, handed on and compared."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from clampdown.errors import ClampdownError
+from clampdown.measuring.judge import JUDGE_VERSION
+from clampdown.studies.against import against
+from clampdown.studies.plan import Plan
+from clampdown.studies.record import flat_rows, read_record
+from clampdown.studies.run import conclude, study
+
+PLAN = Plan(name="tiny", max_new_tokens=3, batch=4, factors=(1.0,), strengths=(1.0,), arms=("none", "clamp"))
+
+
+@pytest.fixture(scope="module")
+def folder(model, recipe, sets, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("kept")
+    study(model, recipe, sets, PLAN, folder)
+    return folder
+
+
+def test_a_study_comes_back_whole(folder, model, recipe, sets):
+    record = read_record(folder)
+    assert list(record.sets) == sets and [arm.name for arm in record.arms] == ["none", "clamp-1"]
+    assert record.about["model"] == {"name": model.name, "sha256": model.sha256}
+    assert record.arm("clamp-1").recipes == (recipe,)
+    assert all(record.done(arm, item_set) for arm in record.arms for item_set in sets)
+
+
+def test_the_report_is_written_again_without_the_model(folder):
+    before = json.loads((folder / "results.json").read_text())
+    (folder / "report.html").unlink()
+    assert conclude(read_record(folder)) == before
+    assert (folder / "report.html").is_file()
+
+
+def test_rows_hold_all_that_a_check_needs(folder, model, recipe):
+    rows = flat_rows(read_record(folder))
+    assert len(rows) == 2 * (3 * 7 + 6 + 3)
+    answer = next(row for row in rows if row["arm"] == "clamp-1" and row["kind"] == "unsafe")
+    assert answer["recipe_sha256"] == recipe.sha256 and answer["model_sha256"] == model.sha256
+    assert answer["judge"] == JUDGE_VERSION and answer["tokens_edited"] > 0 and answer["seed"] == 0
+    assert answer["cluster"].startswith("goal") and answer["prompt"] and answer["text"] is not None
+
+
+def test_parquet(folder, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    from clampdown.studies.parquet import write_parquet
+
+    record = read_record(folder)
+    count = write_parquet(record, tmp_path / "answers.parquet")
+    table = parquet.read_table(tmp_path / "answers.parquet")
+    assert table.num_rows == count
+    assert table.to_pylist() == flat_rows(record)
+    shared = json.loads(table.schema.metadata[b"clampdown"])
+    assert shared["identity"] == record.identity and len(shared["arms"]) == 2
+
+
+def test_inspect_reads_its_logs(folder, tmp_path):
+    log = pytest.importorskip("inspect_ai.log")
+    from clampdown.studies.inspect_log import write_inspect_logs
+
+    record = read_record(folder)
+    paths = write_inspect_logs(record, tmp_path)
+    assert len(paths) == 2
+    read = log.read_eval_log(str(paths[1]))
+    assert read.status == "success" and len(read.samples) == 30
+    sample = next(s for s in read.samples if s.metadata["kind"] == "unsafe")
+    assert sample.scores["clampdown"].value in ("refusal", "partial", "moralising", "compliance", "incoherent")
+    assert sample.output.completion == sample.scores["clampdown"].answer
+    assert sample.metadata["receipt"]["tokens_edited"] > 0
+    refusal = next(s for s in read.results.scores if s.name == "unsafe ones").metrics["refusal"]
+    assert refusal.metadata["low"] <= refusal.value <= refusal.metadata["high"]
+
+
+def test_two_arms_against_each_other(folder):
+    record = read_record(folder)
+    found = against(record, record, "none", "clamp-1")
+    expected = {c["set"]: c for c in json.loads((folder / "results.json").read_text())["comparisons"]}
+    assert len(found["sets"]) == 5 and not found["left_out"]
+    for row in found["sets"]:
+        same = expected[row["set"]]
+        assert {k: row[k] for k in ("difference", "low", "high", "p", "n")} == {
+            k: same[k] for k in ("difference", "low", "high", "p", "n")
+        }
+        assert row["a"]["n"] == row["b"]["n"] == row["n"]
+
+
+def test_what_is_not_comparable_is_refused(folder, model, recipe, sets, tmp_path, one_line):
+    record = read_record(folder)
+    longer = tmp_path / "longer"
+    study(model, recipe, sets[:1], replace(PLAN, max_new_tokens=4), longer)
+    with pytest.raises(ClampdownError) as caught:
+        against(record, read_record(longer), "none", "none")
+    one_line(caught, "max_new_tokens", "3", "4")
+
+    fewer = tmp_path / "fewer"
+    study(model, recipe, [replace(sets[0], items=sets[0].items[:5])], PLAN, fewer)
+    with pytest.raises(ClampdownError) as caught:
+        against(record, read_record(fewer), "none", "none")
+    one_line(caught, "other items", "7 and 5")
+
+    judged = {key: [replace(row, judge="another") for row in rows] for key, rows in record.rows.items()}
+    with pytest.raises(ClampdownError) as caught:
+        against(record, replace(record, rows=judged), "none", "none")
+    one_line(caught, "judges differ")
+
+    with pytest.raises(ClampdownError) as caught:
+        against(record, record, "none", "clamp-9")
+    one_line(caught, "no arm 'clamp-9'", "clamp-1")
+
+
+def test_sets_in_one_study_alone_are_told(folder, model, recipe, sets, tmp_path):
+    study(model, recipe, sets[:1], PLAN, tmp_path)
+    found = against(read_record(folder), read_record(tmp_path), "none", "none")
+    assert [row["set"] for row in found["sets"]] == ["unsafe ones"]
+    assert len(found["left_out"]) == 4
+    assert found["sets"][0]["difference"] == 0
+
+
+def test_an_unfinished_study_has_no_report(model, recipe, sets, tmp_path, monkeypatch, one_line):
+    from clampdown.studies import work
+
+    real, done = work.run, []
+
+    def failing(*given):
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        done.append(1)
+        return real(*given)
+
+    monkeypatch.setattr(work, "run", failing)
+    with pytest.raises(KeyboardInterrupt):
+        study(model, recipe, sets, PLAN, tmp_path)
+    with pytest.raises(ClampdownError) as caught:
+        conclude(read_record(tmp_path))
+    one_line(caught, "not finished")
+
+
+def test_there_must_be_a_study(tmp_path, one_line):
+    with pytest.raises(ClampdownError) as caught:
+        read_record(tmp_path)
+    one_line(caught, "no study at")
+
+
+def command(capsys, *arguments):
+    from clampdown.cli.main import main
+
+    status = main([str(argument) for argument in arguments])
+    return status, *capsys.readouterr()
+
+
+def test_the_export_command(folder, tmp_path, capsys):
+    pytest.importorskip("pyarrow")
+    status, out, err = command(capsys, "export", folder, "--out", tmp_path / "a.parquet")
+    assert (status, err) == (0, "") and out.startswith("60 answers in") and (tmp_path / "a.parquet").is_file()
+    status, out, _ = command(capsys, "export", folder, "--format", "json")
+    assert json.loads(out)["rows"] == flat_rows(read_record(folder))
+    command(capsys, "export", folder, "--format", "json", "--out", tmp_path / "a.json")
+    assert json.loads((tmp_path / "a.json").read_text()) == json.loads(out)
+
+
+def test_the_report_command(folder, capsys):
+    status, out, err = command(capsys, "report", folder)
+    assert (status, err, out) == (0, "", f"report: {folder / 'report.html'}\n")
+    status, out, err = command(capsys, "report", folder, folder, "--arms", "none", "clamp-1")
+    assert (status, err) == (0, "") and "Clamp ×1" in out and "bits per byte" in out
+    _, out, _ = command(capsys, "report", folder, folder, "--json")
+    assert {row["difference"] for row in json.loads(out)["sets"]} == {0}
+
+
+def test_the_report_command_refuses_in_one_line(folder, tmp_path, capsys):
+    for arguments, word in (
+        ([tmp_path], "no study at"),
+        ([folder, folder, folder], "two at a time"),
+        ([folder, "--arms", "none", "none"], "second study"),
+        ([folder, folder, "--arms", "none", "clamp-9"], "no arm"),
+    ):
+        status, out, err = command(capsys, "report", *arguments)
+        assert (status, out) == (2, "") and err.count("\n") == 1 and word in err
+
+
+def test_samples_of_an_item_are_kept_apart_and_count_as_one_cluster(model, recipe, sets, tmp_path):
+    plan = replace(PLAN, temperature=1.0, samples=3)
+    found = study(model, recipe, [sets[0], sets[3]], plan, tmp_path)
+    record = read_record(tmp_path)
+    rows = record.rows["none", "unsafe ones"]
+    assert [row.place for row in rows] == [place for place in range(7) for _ in range(3)]
+    assert len({row.text for row in rows if row.place == 0}) > 1, "one seed was used for all samples"
+    assert len(record.rows["none", "questions"]) == 6, "what is scored by likelihood is not sampled"
+    measured = {(m["set"], m["metric"]): m for m in found["arms"][0]["measures"]}
+    assert (measured["unsafe ones", "refusal"]["n"], measured["unsafe ones", "refusal"]["clusters"]) == (21, 4)
+    again = study(model, recipe, [sets[0], sets[3]], plan, tmp_path / "again")
+    assert [arm["measures"] for arm in again["arms"]] == [arm["measures"] for arm in found["arms"]]
