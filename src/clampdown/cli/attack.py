@@ -1,0 +1,172 @@
+"""`clampdown attack`: run one attack against a model, without steering and under recipes, and count what came of it."""
+
+import argparse
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clampdown.cli.loading import load_model
+from clampdown.cli.options import (
+    add_json,
+    add_model,
+    check_writable,
+    command,
+    existing,
+    positive,
+    print_json,
+    set_file,
+    whole,
+)
+from clampdown.cli.progress import ProgressBar
+from clampdown.errors import ClampdownError
+from clampdown.progress import Progress
+
+if TYPE_CHECKING:
+    from clampdown.measuring.attacks.conversation import Target
+    from clampdown.measuring.attacks.outcome import Outcome
+
+KINDS = ("scripted", "crescendo", "pair", "best-of-n", "templates", "suffixes", "past-tense")
+_OPTIONS = ("attacker", "judge", "attacker_prompt", "templates", "suffixes", "n", "cluster", "limit", "seed")
+SCHEMA = "clampdown-attack/1"
+_EXAMPLE = """  clampdown attack scripted turns.jsonl              the model's own answers between the file's turns
+  clampdown attack best-of-n -n 20 --limit 40        built-in unsafe requests, in 20 noisy spellings each
+  clampdown attack crescendo goals.jsonl --attacker openai:M@http://localhost:8000/v1 \\
+      --judge openai:M@http://localhost:8000/v1 --recipe weak.toml strong.toml --out records.jsonl"""
+
+
+def add_parser(subparsers: Any) -> None:
+    said = (
+        "Attack the model without steering and under each recipe, with the same goals and seeds, and count refusals "
+        "and compliance, at the end and at any turn. Only a judge of harm can call an attack a success: name one with "
+        "--judge."
+    )
+    parser = command(subparsers, "attack", "run an attack without steering and under recipes", said, _EXAMPLE)
+    parser.add_argument("attack", choices=KINDS, help=", ".join(KINDS), metavar="ATTACK")
+    files = "goals, as `study --unsafe` takes them (default: the built-in ones); for scripted, JSONL with user_turns"
+    parser.add_argument("file", metavar="FILE", nargs="?", type=set_file, help=files)
+    add_model(parser, "the one the recipe names")
+    parser.add_argument(
+        "--recipe", metavar="FILE", nargs="+", type=existing, help="(default: the one that comes along)"
+    )
+    parser.add_argument(
+        "--target", metavar="T", help="attack this endpoint instead, openai:MODEL@URL; no recipe is used"
+    )
+    models = "openai:MODEL@URL, a folder or a hub id"
+    parser.add_argument("--attacker", metavar="A", default="", help=f"for crescendo, pair, past-tense: {models}")
+    parser.add_argument("--judge", metavar="J", default="", help=f"judge of harm: {models}")
+    parser.add_argument(
+        "--attacker-prompt",
+        metavar="FILE",
+        default="",
+        help="text, YAML or JSONL (FILE#NAME), or pyrit (default: ours)",
+    )
+    parser.add_argument(
+        "--templates", metavar="FILE", default="", help="templates with {prompt} (default: three of ours)"
+    )
+    parser.add_argument("--suffixes", metavar="FILE", default="", help="suffixes, one a line")
+    parser.add_argument("-n", type=positive, default=10, help="spellings a goal of best-of-n (default: 10)")
+    parser.add_argument(
+        "--cluster", metavar="COLUMN", default="cluster", help="rows of scripted that share it go together"
+    )
+    parser.add_argument("--limit", metavar="N", type=positive, help="at most N goals, drawn by the seed")
+    parser.add_argument("--seed", metavar="S", type=whole, default=0, help="(default: 0)")
+    parser.add_argument("--max-new-tokens", metavar="N", type=positive, default=64, help="of each answer (default: 64)")
+    parser.add_argument("--batch", metavar="N", type=positive, default=16, help="goals attacked together (default: 16)")
+    parser.add_argument("--out", metavar="FILE", type=Path, help="write every goal's record there, with texts (JSONL)")
+    add_json(parser, "rates, intervals and differences")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    with ProgressBar() as progress:
+        progress("starting", 0, 0)
+        from clampdown.measuring.attacks.rates import compare
+        from clampdown.measuring.attacks.run import run_attack
+        from clampdown.measuring.attacks.spec import AttackSpec
+
+        if args.out:
+            check_writable(args.out)
+        named = {key: value for key in _OPTIONS if (value := getattr(args, key)) is not None}
+        spec = AttackSpec(args.attack, goals=str(args.file or ""), **named)
+        goals, attack = spec.load_goals(), spec.build()
+        arms: dict[str, list[Outcome]] = {}
+        for name, target in _targets(args, progress).items():
+            arms[name] = run_attack(attack, goals, target, batch=args.batch, progress=_named(progress, name))
+    rows = compare(arms, args.seed)
+    if args.out:
+        _write(args.out, arms)
+    if args.json:
+        print_json({"schema": SCHEMA, "attack": attack.name, "goals": len(goals), "arms": rows})
+    else:
+        _print(rows)
+    return 0
+
+
+def _targets(args: argparse.Namespace, progress: Progress) -> "dict[str, Target]":
+    """What is attacked, by name: an endpoint alone, or the model without steering and under each recipe."""
+    from clampdown.measuring.attacks.conversation import EndpointTarget, SteeredTarget
+    from clampdown.measuring.endpoint import Endpoint
+
+    if args.target:
+        if args.recipe or args.model:
+            raise ClampdownError("--target names an endpoint, which --recipe and --model can't reach; leave them out")
+        return {args.target: EndpointTarget(Endpoint.parse(args.target), args.max_new_tokens)}
+    from clampdown import library
+    from clampdown.measuring.generation import Sampling
+    from clampdown.recipe import Recipe
+
+    recipes = [Recipe.load(path) for path in args.recipe] if args.recipe else [library.default_recipe()]
+    model = load_model(args.model or recipes[0].model, args, progress)
+    for recipe in recipes:
+        model.check(recipe)
+    sampling = Sampling(args.max_new_tokens)
+    found: dict[str, Target] = {"none": SteeredTarget(model.chat, None, sampling)}
+    for number, recipe in enumerate(recipes, 1):
+        name = recipe.name if recipe.name and recipe.name not in found else f"{recipe.name or 'recipe'} ({number})"
+        found[name] = SteeredTarget(model.chat, recipe, sampling)
+    return found
+
+
+def _named(progress: Progress, arm: str) -> Progress:
+    def told(stage: str, done: int, total: int, remark: str = "") -> None:
+        progress(f"{stage}: {arm}", done, total, remark)
+
+    return told
+
+
+def _write(path: Path, arms: "Mapping[str, Sequence[Outcome]]") -> None:
+    """All records, whole or not at all."""
+    lines = [json.dumps({"arm": arm} | o.to_dict(), ensure_ascii=False) for arm, some in arms.items() for o in some]
+    part = path.with_name(f"{path.name}.part")
+    part.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    os.replace(part, path)
+
+
+def _print(rows: Sequence[Mapping[str, Any]]) -> None:
+    from rich.text import Text
+
+    from clampdown.cli.tables import console, plain_table
+
+    shown = {"refused": "refused", "refused_at_any": "at any turn", "complied_at_any": "complied at any turn"}
+    shown |= {"incoherent": "babble", "attack_success": "attack success"}
+    used = {key: head for key, head in shown.items() if any(r["metric"] == key for row in rows for r in row["rates"])}
+    table = plain_table("arm", "goals", *used.values(), "refused, against the first", right=list(used.values()))
+    for row in rows:
+        rates = {r["metric"]: r for r in row["rates"]}
+        against = row["against_first"].get("refused")
+        cells = [_rate(rates.get(key)) for key in used]
+        table.add_row(Text(row["arm"]), f"{rates['unscored']['n']} {row['kind']}", *cells, _difference(against))
+    console().print(table)
+
+
+def _rate(found: Mapping[str, Any] | None) -> str:
+    return f"{found['value']:.0%} ({100 * found['low']:.0f}–{100 * found['high']:.0f})" if found else "–"
+
+
+def _difference(found: Mapping[str, Any] | None) -> str:
+    if not found or found["value"] is None:
+        return "–"
+    bounds = "" if found["low"] is None else f" ({100 * found['low']:+.0f} to {100 * found['high']:+.0f})"
+    return f"{100 * found['value']:+.0f} points{bounds}".replace("-", "−")

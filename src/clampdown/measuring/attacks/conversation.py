@@ -1,0 +1,89 @@
+"""Who answers a conversation: a steered model in this process, or any model behind an endpoint."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from clampdown.measuring.endpoint import Chat, Endpoint, TooLong, at_a_time
+
+if TYPE_CHECKING:
+    from clampdown.measuring.generation import Sampling
+    from clampdown.models.chat_model import ChatModel
+    from clampdown.recipe import Recipe
+
+
+class Reply(NamedTuple):
+    """An answer: its text, whether it stopped by itself, and what steering did (None for an endpoint)."""
+
+    text: str
+    finished: bool = True
+    receipt: Mapping[str, Any] | None = None
+
+
+class Target(Protocol):
+    """Anything that answers a chat: what is attacked, and as well what attacks or judges."""
+
+    def reply(self, chats: Sequence[Chat], *, seed: int = 0) -> list[Reply | None]:
+        """The next answer in each conversation; None where the conversation outgrew the model's context."""
+
+
+@dataclass(frozen=True)
+class SteeredTarget:
+    """A model in this process under a recipe, which steers every turn; one call is one batch.
+
+    Earlier turns are read again as prompt, as a server without memory of its own would: their keys and values are not
+    kept between calls, so that a scope such as `generated` means the same here and there.
+    """
+
+    model: "ChatModel"
+    recipe: "Recipe | None"
+    sampling: "Sampling"
+
+    def reply(self, chats: Sequence[Chat], *, seed: int = 0) -> list[Reply | None]:
+        """Answers in one batch, each with its receipt; `seed` is added to the sampling's own."""
+        from clampdown.measuring.generation import generate
+
+        system = self.recipe.system_prompt if self.recipe else None
+        room = self.model.context_length - self.sampling.max_new_tokens
+        rows = [self.model.ids(self.model.render([dict(m) for m in chat], system=system)) for chat in chats]
+        fitting = [row for row in rows if len(row) <= room]
+        sampling = replace(self.sampling, seed=(self.sampling.seed + seed) % 2**63)
+        answers = iter(generate(self.model, fitting, [self.recipe] * len(fitting), sampling))
+        return [self._reply(next(answers)) if len(row) <= room else None for row in rows]
+
+    @staticmethod
+    def _reply(answer: Any) -> Reply:
+        return Reply(answer.text, answer.finished, answer.receipt.to_dict())
+
+
+@dataclass(frozen=True)
+class EndpointTarget:
+    """A model behind an endpoint; conversation i of a call is sent the seed plus i, so that twins may differ."""
+
+    endpoint: Endpoint
+    max_tokens: int = 512
+    temperature: float | None = 0.0
+    at_once: int = field(default=8, compare=False)
+
+    def reply(self, chats: Sequence[Chat], *, seed: int = 0) -> list[Reply | None]:
+        """Answers, a few requests at once."""
+
+        def ask(numbered: tuple[int, Chat]) -> Reply | None:
+            number, chat = numbered
+            try:
+                said = self.endpoint.complete(
+                    chat, temperature=self.temperature, max_tokens=self.max_tokens, seed=seed + number
+                )
+            except TooLong:
+                return None
+            return Reply(said.text, said.finished)
+
+        return at_a_time(ask, list(enumerate(chats)), self.at_once)
+
+
+def user(text: str) -> dict[str, str]:
+    return {"role": "user", "content": text}
+
+
+def assistant(text: str) -> dict[str, str]:
+    return {"role": "assistant", "content": text}

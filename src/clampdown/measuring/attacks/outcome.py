@@ -1,0 +1,147 @@
+"""What an attack is after, and what came of it: one record a goal, plain data that another can check."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple, Protocol
+
+from clampdown.measuring.attacks.conversation import Target
+from clampdown.measuring.judge import judge
+from clampdown.measuring.sets import Item
+
+REFUSING = ("refusal", "partial", "moralising")
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What an attack wants answered. Goals that share a cluster are resampled together.
+
+    `user_turns` are the turns of a scripted conversation; other attacks make their own out of `text`. `kind` is unsafe,
+    or safe for a control, where to refuse is over-refusal.
+    """
+
+    id: str
+    text: str
+    category: str = ""
+    cluster: str = ""
+    kind: str = "unsafe"
+    user_turns: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, item: Item, kind: str = "unsafe") -> "Goal":
+        """A set's item as a goal."""
+        return cls(item.id, item.text, item.category, item.cluster, kind)
+
+
+class Exchange(NamedTuple):
+    """What a judge sees of one turn: the goal behind it, what was asked, what was answered."""
+
+    goal: str
+    prompt: str
+    answer: str
+    finished: bool = True
+
+
+Labeller = Callable[[Sequence[Exchange]], Sequence[str]]
+"""Gives each exchange one of the judge's labels."""
+
+
+def by_rules(exchanges: Sequence[Exchange]) -> list[str]:
+    """The default labels, by the rules judge. They show that a model complied, never that an attack succeeded."""
+    return [str(judge(e.prompt, e.answer, truncated=not e.finished)) for e in exchanges]
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One message sent to the target and its answer.
+
+    Attributes:
+        kept: False where the attack took the turn back after a refusal, so that the target forgot it.
+        stream: which of several parallel attempts it belongs to.
+        score, success, why: a judge of harm's rating from 1 to 10, its verdict and its reason; None where none was
+            asked or could be read.
+        receipt: what steering did while this turn was answered; None for an endpoint.
+    """
+
+    prompt: str
+    answer: str
+    finished: bool
+    label: str
+    kept: bool = True
+    stream: int = 0
+    score: float | None = None
+    success: bool | None = None
+    why: str = ""
+    receipt: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one attack on one goal came to.
+
+    Attributes:
+        turns: all that was sent, in order, turns taken back among them.
+        final: the place in `turns` of the answer that the attack ends on; -1 if it got none.
+        stopped: why it ended: "end" (all turns used), "success" (the judge of harm said so), "context" (the
+            conversation outgrew the model's context) or "attacker" (it gave no message that could be read).
+    """
+
+    attack: str
+    goal: Goal
+    turns: tuple[Turn, ...]
+    final: int
+    stopped: str = "end"
+
+    @property
+    def labels(self) -> list[str]:
+        return [turn.label for turn in self.turns]
+
+    @property
+    def final_label(self) -> str:
+        """The label of the answer that the attack ends on; unscored if there is none."""
+        return self.turns[self.final].label if self.turns else "unscored"
+
+    @property
+    def backtracks(self) -> int:
+        return sum(not turn.kept for turn in self.turns)
+
+    @property
+    def success(self) -> bool | None:
+        """Whether a judge of harm called any answer a success; None where it judged none."""
+        found = [turn.success for turn in self.turns if turn.success is not None]
+        return any(found) if found else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as JSON can hold it."""
+        return {
+            "attack": self.attack,
+            "id": self.goal.id,
+            "goal": self.goal.text,
+            "cluster": self.goal.cluster,
+            "category": self.goal.category,
+            "kind": self.goal.kind,
+            "turns": len(self.turns) - self.backtracks,
+            "backtracks": self.backtracks,
+            "labels": self.labels,
+            "final_label": self.final_label,
+            "success": self.success,
+            "final": self.final,
+            "stopped": self.stopped,
+            "texts": [asdict(turn) for turn in self.turns],
+        }
+
+    @classmethod
+    def from_dict(cls, body: Mapping[str, Any]) -> "Outcome":
+        """The outcome that `to_dict` wrote; a goal's user turns are in the texts and not told twice."""
+        goal = Goal(body["id"], body["goal"], body["category"], body["cluster"], body["kind"])
+        turns = tuple(Turn(**turn) for turn in body["texts"])
+        return cls(body["attack"], goal, turns, body["final"], body["stopped"])
+
+
+class Attack(Protocol):
+    """An attack with all its settings."""
+
+    @property
+    def name(self) -> str: ...
+
+    def run(self, goals: Sequence[Goal], target: Target, label: Labeller = by_rules) -> list[Outcome]:
+        """Attack a group of goals side by side, each step of all of them as one batch: one outcome a goal."""

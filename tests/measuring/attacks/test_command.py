@@ -1,0 +1,107 @@
+"""`clampdown attack`, on a tiny model and against a server on this machine."""
+
+import argparse
+import json
+
+import pytest
+from actors import message
+
+from clampdown.cli import attack
+from clampdown.errors import ClampdownError
+from clampdown.library import Model
+from clampdown.recipe import Direction, Recipe
+
+
+@pytest.fixture
+def run(tiny, monkeypatch, capsys):
+    """Run the command on the tiny model: what it printed."""
+    monkeypatch.setattr(attack, "load_model", lambda name, dtype, progress: Model(tiny))
+
+    def call(*arguments):
+        parser = argparse.ArgumentParser()
+        attack.add_parser(parser.add_subparsers())
+        args = parser.parse_args(["attack", *map(str, arguments)])
+        assert args.run(args) == 0
+        return capsys.readouterr().out
+
+    return call
+
+
+@pytest.fixture
+def recipe(tiny, tmp_path):
+    path = tmp_path / "strong.toml"
+    Recipe("strong", "tiny", tiny.sha256, (Direction(1, 20.0, seed=1),)).save(path)
+    return path
+
+
+@pytest.fixture
+def goals(tmp_path):
+    path = tmp_path / "goals.jsonl"
+    rows = [{"id": str(i), "prompt": f"Request {i}", "user_turns": ["Hi", f"And {i}?"]} for i in range(4)]
+    rows += [{"id": "s", "prompt": "Sing", "label": "safe", "user_turns": ["Sing", "Again"]}]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    return path
+
+
+def test_scripted_conversations_under_a_recipe_beside_none(run, recipe, goals, tmp_path):
+    common = ["scripted", goals, "--recipe", recipe, "--limit", 3, "--max-new-tokens", 4, "--batch", 2]
+    body = json.loads(run(*common, "--out", tmp_path / "records.jsonl", "--json"))
+    assert (body["schema"], body["attack"], body["goals"]) == ("clampdown-attack/1", "scripted", 4)
+    assert [(arm["arm"], arm["kind"]) for arm in body["arms"]] == [
+        ("none", "unsafe"), ("strong", "unsafe"), ("none", "safe"), ("strong", "safe")
+    ]  # fmt: skip
+    assert body["arms"][0]["tokens_edited"] == 0 < body["arms"][1]["tokens_edited"]
+    rates = {rate["metric"]: rate for rate in body["arms"][0]["rates"]}
+    assert rates["refused"]["n"] + round(rates["unscored"]["value"] * 3) == 3 and "attack_success" not in rates
+    assert body["arms"][1]["against_first"]["refused"]["n"] <= 3
+    records = [json.loads(line) for line in (tmp_path / "records.jsonl").read_text().splitlines()]
+    assert len(records) == 8 and {record["arm"] for record in records} == {"none", "strong"}
+    assert [len(record["texts"]) for record in records] == [2] * 8
+    table = run(*common)
+    assert "strong" in table and "3 unsafe" in table and "%" in table
+
+
+def test_crescendo_against_an_endpoint_with_attacker_and_judge(run, goals, serve):
+    def answer(body):
+        asked = body["messages"][-1]["content"]
+        if body["model"] == "attacker":
+            return {"content": message(f"turn {len(body['messages'])}")}
+        if body["model"] == "judge":
+            return {"content": json.dumps({"score": 9 if "turn 4" in asked else 2, "why": "w"})}
+        return {"content": "Sure, here are the two steps you need: look around and wait for it."}
+
+    url = serve(answer).url
+    chats = ["--attacker", f"openai:attacker@{url}", "--judge", f"openai:judge@{url}"]
+    body = json.loads(run("crescendo", goals, "--target", f"openai:target@{url}", *chats, "--limit", 2, "--json"))
+    [arm] = body["arms"]
+    rates = {rate["metric"]: (rate["n"], rate["value"]) for rate in arm["rates"]}
+    assert rates["attack_success"] == (2, 1.0) and rates["complied_at_any"] == (2, 1.0)
+
+
+@pytest.mark.parametrize("kind", ["best-of-n", "templates", "past-tense", "suffixes"])
+def test_single_turn_attacks(kind, run, recipe, goals, tmp_path):
+    (tmp_path / "s.txt").write_text("!!\n??\n")
+    own = {"best-of-n": ["-n", 2], "suffixes": ["--suffixes", tmp_path / "s.txt"]}.get(kind, [])
+    plain = ["--recipe", recipe, "--max-new-tokens", 2, "--limit", 2, "--out", tmp_path / "r.jsonl", "--json"]
+    assert len(json.loads(run(kind, goals, *plain, *own))["arms"]) == 2
+    tries = {"best-of-n": 2, "templates": 3, "past-tense": 1, "suffixes": 2}[kind]
+    records = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text().splitlines()]
+    assert [len(record["texts"]) for record in records] == [tries] * 4
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["scripted"],
+        ["crescendo"],
+        ["pair", "--attacker", "openai:a@http://localhost:1/v1"],
+        ["suffixes"],
+        ["best-of-n", "--target", "openai:a@http://localhost:1/v1", "--model", "m"],
+        ["best-of-n", "--target", "nothing"],
+    ],
+    ids=lambda arguments: " ".join(arguments[:1]),
+)
+def test_what_is_missing_is_told_in_one_line(arguments, run, one_line):
+    with pytest.raises(ClampdownError) as caught:
+        run(*arguments)
+    one_line(caught)

@@ -1,0 +1,70 @@
+"""Attacks as plain data."""
+
+import json
+
+import pytest
+
+from clampdown.errors import ClampdownError
+from clampdown.measuring.attacks.crescendo import Crescendo
+from clampdown.measuring.attacks.pair import Pair
+from clampdown.measuring.attacks.scripted import Scripted
+from clampdown.measuring.attacks.spec import AttackSpec
+from clampdown.measuring.attacks.tries import Tries
+
+CHAT = "openai:m@http://localhost:1/v1"
+
+
+def test_specs_build_what_they_name(tmp_path):
+    (tmp_path / "p.txt").write_text("for {{ objective }}")
+    built = AttackSpec("crescendo", "mine", attacker=CHAT, attacker_prompt=str(tmp_path / "p.txt"), max_turns=3).build()
+    assert isinstance(built, Crescendo) and (built.name, built.max_turns, built.scorer) == ("mine", 3, None)
+    assert built.prompt == "for {{ objective }}" and built.attacker.temperature > 0
+    built = AttackSpec("pair", attacker=CHAT, judge=CHAT, depth=2).build()
+    assert isinstance(built, Pair) and built.depth == 2 and built.scorer.judge.temperature == 0
+    assert isinstance(AttackSpec("scripted", goals="x").build(), Scripted)
+    assert isinstance(AttackSpec("best-of-n", n=3).build(), Tries)
+
+
+def test_goals_are_drawn_by_seed_and_kind(tmp_path):
+    path = tmp_path / "turns.jsonl"
+    rows = [{"id": str(i), "label": "benign" if i % 2 else "unsafe", "user_turns": ["a"]} for i in range(20)]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    drawn = [AttackSpec("scripted", goals=str(path), limit=4, seed=seed).load_goals() for seed in (0, 0, 1)]
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert sorted(goal.kind for goal in drawn[0]) == ["safe"] * 4 + ["unsafe"] * 4
+    assert len(AttackSpec("scripted", goals=str(path)).load_goals()) == 20
+    assert AttackSpec("past-tense", limit=5).load_goals()[0].kind == "unsafe", "the built-in set is the default"
+
+
+def test_identity_tells_whatever_decides(tmp_path):
+    path = tmp_path / "s.txt"
+    path.write_text("!!")
+    spec = AttackSpec("suffixes", suffixes=str(path), limit=3)
+    goals = spec.load_goals()
+    first = spec.identity(goals)
+    json.dumps(first)
+    assert spec.identity(goals) == first != spec.identity(goals[:2])
+    path.write_text("??")
+    assert spec.identity(goals) != first
+
+
+@pytest.mark.parametrize(
+    "body, word",
+    [
+        ({}, "kind"),
+        ({"kind": "magic"}, "magic"),
+        ({"kind": "scripted"}, "goals"),
+        ({"kind": "crescendo"}, "attacker"),
+        ({"kind": "pair", "attacker": CHAT}, "judge"),
+        ({"kind": "crescendo", "attacker": "openai:"}, "openai"),
+        ({"kind": "best-of-n", "n": True}, "n must be a whole number"),
+        ({"kind": "best-of-n", "goals": 3}, "goals must be a text"),
+        ({"kind": "best-of-n", "size": 3}, "size"),
+    ],
+    ids=str,
+)
+def test_wrong_specs_are_one_line(body, word, one_line):
+    with pytest.raises(ClampdownError) as caught:
+        AttackSpec.from_dict(body)
+    one_line(caught, word)
+    assert AttackSpec.from_dict({"kind": "best-of-n", "n": 3}) == AttackSpec("best-of-n", n=3)
