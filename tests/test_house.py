@@ -10,7 +10,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = ("torch", "transformers", "vllm", "ray", "sae_lens", "sparsify", "lm_eval")
-COMMANDS = ("find", "chat", "study", "show", "train-sae")
+COMMANDS = (
+    *("find", "chat", "study", "report", "export", "attack", "judge", "lm-eval", "sets", "sae", "show", "train-sae"),
+)
 
 
 def test_imports_run_down_the_floors():

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from clampdown.errors import ClampdownError
-    from clampdown.library import Model, default_recipe, find, load, study
+    from clampdown.library import Model, check_sae, default_recipe, find, load, study
     from clampdown.measuring.generation import Answer
     from clampdown.recipe import Clamp, Direction, Positions, Recipe
-    from clampdown.saes.files import load_sae
+    from clampdown.saes.load import load_sae
     from clampdown.steering.receipt import Receipt
 
 __version__ = "0.1.0"
@@ -35,6 +35,7 @@ __all__ = [
     "Direction",
     "Positions",
     "load_sae",
+    "check_sae",
     "find",
     "study",
     "ClampdownError",
@@ -51,7 +52,8 @@ _HOME = {
     "Clamp": "recipe",
     "Direction": "recipe",
     "Positions": "recipe",
-    "load_sae": "saes.files",
+    "load_sae": "saes.load",
+    "check_sae": "library",
     "find": "library",
     "study": "library",
     "ClampdownError": "errors",

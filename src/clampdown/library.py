@@ -14,6 +14,7 @@ from clampdown.progress import Progress, quiet
 from clampdown.recipe import Recipe
 
 if TYPE_CHECKING:
+    from clampdown.discovery.check_sae import SAECheck
     from clampdown.discovery.find import Found
     from clampdown.measuring.generation import Answer, Sampling
     from clampdown.measuring.sets import ItemSet
@@ -28,19 +29,41 @@ if TYPE_CHECKING:
 DEFAULT_RECIPE = Path(__file__).parent / "discovery" / "bundled" / "refusal.toml"
 
 
-def load(name: str = NAME, *, dtype: str = "auto", device: str | None = None) -> Model:
-    """Load a chat model: the bundled one, a local folder, or a Hugging Face hub id.
+def load(
+    name: str = NAME,
+    *,
+    dtype: str = "auto",
+    device: str | None = None,
+    device_map: str | Mapping[str, Any] | None = None,
+    quantization: str | None = None,
+    revision: str | None = None,
+    template_options: Mapping[str, Any] | None = None,
+) -> Model:
+    """Load a chat model: the bundled one, a local folder, a .gguf file, or a Hugging Face hub id.
 
     Args:
         dtype: "float32", "bfloat16", "float16", or "auto" for the fastest one here.
         device: such as "cpu" or "cuda"; None takes the GPU if there is one.
+        device_map: spreads the model over devices, as Transformers takes it; in place of `device`.
+        quantization: "8bit" or "4bit", packed by bitsandbytes while loading.
+        revision: a hub repository's branch, tag or commit.
+        template_options: given to the chat template, such as {"enable_thinking": False}.
 
     Raises:
         ClampdownError: no such model, damaged weights, no chat template, unknown dtype.
     """
     from clampdown.models.chat_model import load_chat_model
 
-    return Model(load_chat_model(name, dtype=dtype, device=device))
+    chat = load_chat_model(
+        name,
+        dtype=dtype,
+        device=device,
+        device_map=device_map,
+        quantization=quantization,
+        revision=revision,
+        template_options=template_options,
+    )
+    return Model(chat)
 
 
 class Model:
@@ -197,6 +220,7 @@ def find(
     limit: int | None = None,
     candidates: int = 64,
     latents: int = 8,
+    value: float | None = None,
     seed: int = 0,
     progress: Progress = quiet,
 ) -> Found:
@@ -207,17 +231,20 @@ def find(
         sae: an SAE, its file or its folder; None is the bundled one.
         method: "single-prompt", "contrast" or "attribution".
         prompt, refusal: what `single-prompt` asks, and the refusal given where the model complies.
-        unsafe, safe, text: files to use in place of the built-in sets; only the selecting half of each is looked at.
+        unsafe, safe, text: files or names of sets, in place of the built-in ones; only the selecting half of each is
+            looked at.
         limit: at most so many items of each set, drawn by `seed`.
         candidates: how many latents are tested by clamping them.
         latents: the most that are chosen.
+        value: test and clamp at this value, as the paper does; None finds values.
 
     Raises:
         ClampdownError: the SAE does not fit the model, a set can't be read, or no latent turns up.
     """
     from clampdown.discovery.find import FindOptions
     from clampdown.discovery.find import find as search
-    from clampdown.saes.files import BUNDLED, load_sae
+    from clampdown.saes.directory import BUNDLED
+    from clampdown.saes.load import load_sae
 
     plain = FindOptions()
     options = FindOptions(
@@ -229,10 +256,38 @@ def find(
         text=selecting_set("text", text, limit, seed),
         candidates=candidates,
         max_latents=latents,
+        value=value,
         seed=seed,
     )
     chosen = load_sae(str(sae or BUNDLED)) if sae is None or isinstance(sae, str | Path) else sae
     return search(_model(model).chat, chosen, options, progress)
+
+
+def check_sae(
+    model: Model | str | None = None,
+    sae: SAE | str | Path | None = None,
+    *,
+    layer: int | None = None,
+    text: str | Path | None = None,
+    progress: Progress = quiet,
+) -> SAECheck:
+    """Tell whether an SAE fits a model: `.verdict` in words, `.reasons`, and what was measured on a page of chat text.
+
+    Args:
+        model: a loaded model or a model's name; None is the bundled one.
+        sae: an SAE or its name; None is the bundled one.
+        layer: look at this layer; None is the SAE's own.
+        text: chats (JSONL) or text, in place of what is built in.
+
+    Raises:
+        ClampdownError: no such model, SAE or text.
+    """
+    from clampdown.discovery.check_sae import check_sae as check
+    from clampdown.saes.directory import BUNDLED
+    from clampdown.saes.load import load_sae
+
+    chosen = load_sae(str(sae or BUNDLED)) if sae is None or isinstance(sae, str | Path) else sae
+    return check(_model(model).chat, chosen, layer=layer, text=Path(text) if text else None, progress=progress)
 
 
 def study(
@@ -250,7 +305,8 @@ def study(
         recipe: a `Recipe` or its file; None is the one that ships with Clampdown.
         model: a loaded model or a model's name; None is the one that the recipe names.
         plan: "quick", "full", or a `clampdown.studies.plan.Plan`.
-        sets: files by kind ("unsafe", "safe", "lookalike", "capability", "text") in place of the built-in sets.
+        sets: files or names of sets by kind ("unsafe", "safe", "lookalike", "capability", "text"), in place of the
+        built-in ones.
         folder: where results go; None picks a folder below clampdown-studies that the same study always gets.
 
     Returns:
@@ -274,9 +330,10 @@ def study(
 
 def selecting_set(kind: str, paths: Sequence[str | Path], limit: int | None, seed: int) -> ItemSet:
     """The selecting half of some files taken together, or of the built-in set where none is named."""
-    from clampdown.measuring.sets import builtin_set, load_set
+    from clampdown.measuring.named.finding import find_set
+    from clampdown.measuring.sets import builtin_set
 
-    loaded = [load_set(kind, Path(path)) for path in paths] or [builtin_set(kind)]
+    loaded = [find_set(kind, path) for path in paths] or [builtin_set(kind)]
     items = tuple(item for item_set in loaded for item in item_set.items)
     name = " + ".join(item_set.name for item_set in loaded)
     return replace(loaded[0], name=name, items=items).half("select").sample(limit, seed)

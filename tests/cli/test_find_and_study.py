@@ -115,10 +115,18 @@ def recipe(tmp_path):
 
 def test_study_prints_the_arms_and_ends_with_the_report(clampdown, studied, recipe):
     status, out, err = clampdown("study", recipe)
-    assert (status, err) == (0, "")
+    assert status == 0 and "smallest difference each set can tell" in err, "what n can tell is said before the run"
     assert "25% of 40" in out and "unsafe refused" in out
     assert out.endswith("f/report.html\n")
     assert (studied["recipe"], studied["plan"].name, studied["named"]) == (recipe, "quick", "some-model")
+
+
+def test_a_dry_run_tells_what_would_be_done_and_does_nothing(clampdown, studied, recipe):
+    status, out, err = clampdown("study", recipe, "--dry-run")
+    assert (status, err, studied) == (0, "", {}) and "answers (at most" in out
+    body = json.loads(clampdown("study", recipe, "--dry-run", "--json", "--limit", 5)[1])
+    assert {row["n"] for row in body["sets"]} == {5} and body["arms"][0] == {"name": "none", "draws": 1}
+    assert not studied
 
 
 def test_study_json_is_one_object_of_the_documented_shape(clampdown, studied, recipe):

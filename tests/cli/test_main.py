@@ -12,7 +12,9 @@ import clampdown as package
 from clampdown.cli import find, main, options
 
 COMMAND = [sys.executable, "-m", "clampdown"]
-COMMANDS = ("find", "chat", "study", "show", "train-sae")
+COMMANDS = (
+    *("find", "chat", "study", "report", "export", "attack", "judge", "lm-eval", "sets", "sae", "show", "train-sae"),
+)
 
 
 def one_line(err):

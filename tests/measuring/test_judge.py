@@ -204,4 +204,4 @@ def test_hostile_lengths_take_no_time(unit):
 
 
 def test_version_is_named():
-    assert JUDGE_VERSION == "rules-1"
+    assert JUDGE_VERSION == "rules+classifier-1"

@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     prompt = _prompt(args)
     recipe = _recipe(args)
     with ProgressBar() as progress:
-        model = load_model(args.model or (recipe.model if recipe else None), args.dtype, progress)
+        model = load_model(args.model or (recipe.model if recipe else None), args, progress)
         if recipe is not None:
             model.check(recipe)
     if prompt is not None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 METHODS = ("single-prompt", "contrast", "attribution")
 _EXAMPLE = """  clampdown find                                      the paper's way, under a minute
   clampdown find --method attribution --out mine.toml
+  clampdown find --latents 1 --value 12               one latent at a fixed value, as in the paper
   clampdown find --method contrast --unsafe bad.jsonl more.csv --safe fine.txt"""
 _SHOWN = 24
 _CONTEXTS = 2
@@ -38,6 +39,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--latents", metavar="N", type=positive, default=8, help="latents in the set tried first (default: 8)"
     )
+    parser.add_argument(
+        "--value", metavar="V", type=float, help="clamp every candidate to V, as the paper does (default: found)"
+    )
     parser.add_argument("--seed", metavar="S", type=whole, default=0, help="(default: 0)")
     parser.add_argument(
         "--out", metavar="FILE", type=Path, default=Path("refusal.toml"), help="(default: refusal.toml)"
@@ -55,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
         for kind in ("unsafe", "safe", "text"):  # a bad file shows before the model is loaded
             library.selecting_set(kind, getattr(args, kind), args.limit, args.seed)
         found = library.find(
-            load_model(args.model, args.dtype, progress),
+            load_model(args.model, args, progress),
             _sae(args.sae),
             method=args.method,
             prompt=args.prompt,
@@ -66,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
             limit=args.limit,
             candidates=args.candidates,
             latents=args.latents,
+            value=args.value,
             seed=args.seed,
             progress=progress,
         )

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from clampdown import __version__
-from clampdown.cli import chat, find, show, study, train_sae
+from clampdown.cli import attack, chat, export, find, judge, lm_eval, report, sae, sets, show, study, train_sae
 from clampdown.errors import ClampdownError
 
 
@@ -32,7 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"clampdown {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
-    for command in (find, chat, study, show, train_sae):
+    for command in (find, chat, study, report, export, attack, judge, lm_eval, sets, sae, show, train_sae):
         command.add_parser(commands)
     return parser
 
@@ -44,7 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # a terminal that lacks a letter is no reason to fail
     parser = build_parser()
     args, unknown = parser.parse_known_args(argv)
-    if unknown:
+    if hasattr(args, "rest"):  # a command that hands on what it does not know
+        args.rest = unknown
+    elif unknown:
         getattr(args, "parser", parser).error(f"unknown argument {unknown[0]!r}")
     if not args.command:
         parser.print_help(sys.stderr)

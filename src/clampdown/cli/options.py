@@ -30,20 +30,29 @@ def command(subparsers: Any, name: str, summary: str, description: str, example:
 
 
 def add_model(parser: argparse.ArgumentParser, default: str = NAME) -> None:
-    parser.add_argument("--model", metavar="M", help=f"model folder or hub id (default: {default})")
+    parser.add_argument("--model", metavar="M", help=f"model folder, .gguf file or hub id (default: {default})")
+    add_placing(parser)
+
+
+def add_placing(parser: argparse.ArgumentParser) -> None:
+    """How a model is loaded: what `load_model` reads besides its name."""
     parser.add_argument(
         "--dtype", metavar="D", choices=DTYPES, default="auto", help=f"{', '.join(DTYPES)} (default: auto)"
     )
+    parser.add_argument("--device-map", metavar="MAP", help="spread the model over devices: auto, balanced, sequential")
+    parser.add_argument("--quantization", choices=("8bit", "4bit"), help="pack the weights with bitsandbytes")
+    parser.add_argument("--revision", metavar="REV", help="a hub repository's branch, tag or commit")
+    parser.add_argument("--no-thinking", action="store_true", help="ask the chat template for answers without thoughts")
 
 
 def add_sets(parser: argparse.ArgumentParser, kinds: tuple[str, ...]) -> None:
-    """One option a kind, repeatable, each with one file or several."""
+    """One option a kind, repeatable, each with one file or several, or names of public sets."""
     layouts = {
-        "capability": "questions: JSONL with question, choices, answer",
+        "capability": "questions: JSONL with question, choices, answer, or a set's name",
         "text": "plain text, or JSONL with text",
     }
     for kind in kinds:
-        said = layouts.get(kind, f"{kind} prompts: JSONL or CSV with a prompt column, or one a line")
+        said = layouts.get(kind, f"{kind} prompts: JSONL or CSV with a prompt column, one a line, or a set's name")
         parser.add_argument(
             f"--{kind}", metavar="FILE", type=set_file, nargs="+", action="extend", default=[], help=said
         )
@@ -82,8 +91,16 @@ def existing(text: str) -> Path:
 
 
 def set_file(text: str) -> Path:
-    """The path of a set's file; a recipe that slipped in behind the files of a set is told, not read as prompts."""
-    path = existing(text)
+    """The path of a set's file, or the name of a set as a path; a recipe that slipped in among them is told."""
+    path = Path(text).expanduser()
+    if not path.is_file():
+        from clampdown.measuring.named.finding import split_name
+
+        try:
+            split_name(text)
+        except ClampdownError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+        return Path(text)
     if path.suffix == ".toml":
         raise argparse.ArgumentTypeError(f"{text} is TOML, not a set; a recipe goes before the options")
     return path

@@ -11,6 +11,7 @@ from clampdown.cli.chat import dim
 from clampdown.errors import ClampdownError
 from clampdown.library import system_text
 from clampdown.measuring.generation import Sampling, stream
+from clampdown.models.thinking import spoken
 from clampdown.recipe import Clamp, Recipe
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class Session:
         asked: list[Message] = [*self.history, {"role": "user", "content": prompt}]
         text = self._answer(asked, self.recipe if self.on else None)
         if text:  # stopped before its first word, it was never said
-            self.history = [*asked, {"role": "assistant", "content": text}]
+            self.history = [*asked, {"role": "assistant", "content": spoken(text) or ""}]
 
     def _answer(self, messages: "list[Message]", recipe: Recipe | None) -> str:
         """Stream an answer and its receipt. Stopped, it ends where it was."""
@@ -194,7 +195,8 @@ def clamped(recipe: Recipe | None, words: list[str], model: "Model") -> Recipe:
         keep = all(word.startswith("+") for word in words)
         edits[place] = replace(old, values={**old.values, **values} if keep else values)
     else:
-        from clampdown.saes.files import BUNDLED, load_sae
+        from clampdown.saes.directory import BUNDLED
+        from clampdown.saes.load import load_sae
 
         sae = load_sae(BUNDLED)
         edits.append(Clamp(sae.name, sae.sha256, sae.layer, values))

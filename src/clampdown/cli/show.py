@@ -88,13 +88,15 @@ def _recipe(recipe: Recipe, as_json: bool) -> int:
 
 
 def _sae(name: str, path: Path, as_json: bool) -> int:
-    from clampdown.saes.files import BUNDLED, load_sae
+    from clampdown.saes.formats import matching
+    from clampdown.saes.load import load_sae, names_a_place
 
-    if name != BUNDLED and not path.exists():
+    if not path.exists() and not names_a_place(name):
         raise ClampdownError(f"nothing to show at {name!r}; name a recipe (.toml), an SAE or a study's folder")
-    if path.is_dir() and not list(path.glob("*.safetensors")):
+    unknown = path.exists() and path.suffix != ".safetensors" and matching(path) is None
+    if unknown and path.is_dir() and not list(path.glob("*.safetensors")):
         raise ClampdownError(f"folder {name} holds neither a study's results.json nor an SAE (.safetensors)")
-    if name != BUNDLED and path.is_file() and path.suffix != ".safetensors":
+    if unknown and path.is_file():
         raise ClampdownError(f"{name} is no recipe (.toml), SAE (.safetensors) or study (folder, results.json)")
     sae = load_sae(name)
     facts: dict[str, Any] = {

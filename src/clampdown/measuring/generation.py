@@ -53,11 +53,11 @@ def generate(
     if not prompts:
         return []
     told: list[list[int]] = [[] for _ in prompts]
-    with opened(model, prompts, recipes) as (steering, cache, shared):
+    with opened(model, prompts, recipes, sampling.max_new_tokens) as (steering, cache, shared):
         for row, token in _tokens(model, prompts, sampling, steering, cache, shared):
             told[row].append(token)
     receipts = steering.receipts()
-    return [_answer(model, ids, receipt) for ids, receipt in zip(told, receipts, strict=True)]
+    return [_answer(model, *row) for row in zip(prompts, told, receipts, strict=True)]
 
 
 def stream(
@@ -69,18 +69,18 @@ def stream(
     with Steering(model, [recipe], prompt_lengths=[len(prompt)]) as steering:
         for _, token in _tokens(model, [prompt], sampling, steering):
             ids.append(token)
-            text = model.tokenizer.decode(ids, skip_special_tokens=True)
+            text = model.said(ids, prompt)
             if not text.endswith("\ufffd"):  # half of a character that takes several tokens
                 write(text[len(shown) :])
                 shown = text
-    answer = _answer(model, ids, steering.receipts()[0])
+    answer = _answer(model, prompt, ids, steering.receipts()[0])
     write(answer.text[len(shown) :])
     return answer
 
 
-def _answer(model: ChatModel, ids: list[int], receipt: Receipt) -> Answer:
+def _answer(model: ChatModel, prompt: Sequence[int], ids: list[int], receipt: Receipt) -> Answer:
     finished = bool(ids) and ids[-1] in model.stop_ids
-    return Answer(model.tokenizer.decode(ids, skip_special_tokens=True), tuple(ids), finished, receipt)
+    return Answer(model.said(ids, prompt), tuple(ids), finished, receipt)
 
 
 @torch.inference_mode()
@@ -130,7 +130,7 @@ def _tokens(
             return
         if ended.sum() * 4 >= len(ended):
             rows = (~ended).nonzero().squeeze(-1)
-            cache.batch_select_indices(rows.to(model.device))
+            cache.batch_select_indices(rows)
             steering.keep_rows(rows)
             tokens, mask, position, alive, ended = (
                 t[rows.to(t.device)] for t in (tokens, mask, position, alive, ended)

@@ -33,7 +33,7 @@ def choice_scores(model: ChatModel, items: Sequence[Item], recipe: Recipe | None
     room = max(64, *map(len, answers))
     prompts = [model.prompt_ids(item.text, system=system, room=room) for item in items]
     tail = model.pad(answers, side="right")
-    with opened(model, prompts, [recipe] * len(items)) as (steering, cache, shared):
+    with opened(model, prompts, [recipe] * len(items), max(map(len, answers))) as (steering, cache, shared):
         batch = model.pad([prompt[shared:] for prompt in prompts])
         mask = torch.cat([batch.attention_mask.new_ones(len(prompts), shared), batch.attention_mask], dim=1)
         first = model.hf(

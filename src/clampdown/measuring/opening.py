@@ -16,16 +16,18 @@ _ENDLESS = 1 << 40
 
 @contextmanager
 def opened(
-    model: ChatModel, prompts: Sequence[Sequence[int]], recipes: Sequence[Recipe | None]
+    model: ChatModel, prompts: Sequence[Sequence[int]], recipes: Sequence[Recipe | None], room: int
 ) -> Iterator[tuple[Steering, Any, int]]:
     """Run the tokens that all prompts begin with once for each distinct recipe, then fan out to the rows.
 
     Yields the steering, the cache, and how many tokens of every row the cache holds. A chat template's own opening is
-    often half of a short prompt.
+    often half of a short prompt. `room` is how many tokens may follow the longest prompt: where blocks look back less
+    far than that, nothing is shared, for the padding between opening and rest would shorten their view.
     """
     distinct = list(dict.fromkeys(recipes))
     shared = shared_length(prompts)
-    if len(prompts) < 2 * len(distinct) or shared < 4:
+    near = model.window is not None and model.window < max(map(len, prompts)) + room
+    if near or len(prompts) < 2 * len(distinct) or shared < 4:
         with Steering(model, recipes, prompt_lengths=[len(p) for p in prompts]) as steering:
             yield steering, None, 0
         return
@@ -33,7 +35,7 @@ def opened(
     with Steering(model, distinct, prompt_lengths=[_ENDLESS] * len(distinct)) as steering, torch.inference_mode():
         cache = model.hf(**opening.as_inputs(), use_cache=True, logits_to_keep=1).past_key_values
         rows = torch.tensor([distinct.index(recipe) for recipe in recipes])
-        cache.batch_select_indices(rows.to(model.device))
+        cache.batch_select_indices(rows)
         steering.fan_out(rows, [len(p) for p in prompts])
         yield steering, cache, shared
 

@@ -1,0 +1,185 @@
+"""Several recipes on one model: what they share runs once.
+
+Up to the lowest edited layer L the residual does not depend on the recipe: those blocks run once, and each recipe runs
+only the blocks above. Against C separate runs of n blocks and a head worth h blocks, that costs
+((L + 1) / C + n − L − 1 + h) / (n + h). A prefix that all rows begin with (few-shot examples) runs once too: up to L
+for all recipes together, above it once for each; its keys and values then serve every batch.
+"""
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from clampdown.measuring.padding import RightPadded
+from clampdown.models import residual
+from clampdown.models.chat_model import Batch, ChatModel
+from clampdown.recipe import Recipe
+from clampdown.steering.attach import Steering
+from clampdown.steering.receipt import Receipt
+
+
+class Prefilled(NamedTuple):
+    """A cache, the steering it was made under, and the receipt of the prefix, which the steering did not see."""
+
+    steering: Steering
+    cache: Any
+    opening: Receipt | None
+
+
+class Sweep:
+    """Several recipes on one model, beginning with the blocks that all of them leave alone.
+
+    Attributes:
+        layer: the lowest layer that any of the recipes edits; the last one where none does.
+    """
+
+    def __init__(self, model: ChatModel, recipes: Sequence[Recipe | None], prefix: Sequence[int] = ()) -> None:
+        self.model, self.recipes, self.prefix = model, list(recipes), list(prefix)
+        self.layer = min((e.layer for r in self.recipes if r for e in r.edits), default=model.n_layers - 1)
+        with residual.starting_after(model.hf, self.layer):
+            pass  # tells at once where a model's upper blocks can't be run alone
+        self._below: Any = None
+        self._above: list[tuple[Any, Receipt | None]] = [(None, None)] * len(self.recipes)
+        if self.prefix:
+            self._run_prefix()
+
+    @torch.inference_mode()
+    def logits(
+        self, rows: Sequence[Sequence[int]], prompts: Sequence[int], *, answers_only: bool = False
+    ) -> Iterator[tuple[Tensor, list[Receipt]]]:
+        """For each recipe the rows' logits, and a receipt for each row.
+
+        Args:
+            rows: token ids, each beginning with the prefix.
+            prompts: how many of each row's tokens are its prompt; the rest are steered as an answer.
+            answers_only: run the head only from a prompt's last token on.
+
+        Yields:
+            Logits [row, position, vocabulary], the prefix left out and the rows padded on the right; or with
+            `answers_only` those of row after row, [position, vocabulary].
+        """
+        known = len(self.prefix)
+        batch = self.model.pad([row[known:] for row in rows], side="right")
+        mask = torch.cat([batch.attention_mask.new_ones(len(rows), known), batch.attention_mask], dim=1)
+        below = _repeated(self._below, len(rows))
+        # No mask for the model: causal attention does not see padding on the right, and runs faster without.
+        inputs = {"input_ids": batch.input_ids}
+        x = residual.read_residual(self.model.hf, inputs | _with(below), [self.layer])[0]
+        where = [(r, p - known - 1, len(row) - known) for r, (row, p) in enumerate(zip(rows, prompts, strict=True))]
+        for recipe, (cache, opening) in zip(self.recipes, self._above, strict=True):
+            steering = Steering(self.model, [recipe] * len(rows), prompt_lengths=prompts)
+            steering.tracker = RightPadded(prompts, mask)
+            with steering, _head_at(self.model, where if answers_only else None):
+                logits = self.above(x, inputs | _with(_repeated(cache, len(rows)))).logits
+            receipts = [joined([opening, taken]) if opening else taken for taken in steering.receipts()]
+            yield logits[0] if answers_only else logits, receipts
+
+    def laid_out(self, rows: Sequence[Sequence[int]]) -> Batch:
+        """Rows that begin with the prefix as one batch to decode from: the padding lies between it and the rest."""
+        known = len(self.prefix)
+        rest = self.model.pad([row[known:] for row in rows])
+        prefix = torch.tensor([self.prefix] * len(rows), dtype=torch.long, device=rest.input_ids.device)
+        mask = torch.cat([torch.ones_like(prefix), rest.attention_mask], dim=1)
+        return Batch(torch.cat([prefix, rest.input_ids], dim=1), mask)
+
+    @torch.no_grad()
+    def prefilled(self, rows: Sequence[Sequence[int]]) -> Iterator[Prefilled]:
+        """For each recipe a cache of all columns of the rows as `laid_out` but the last, and a steering that goes on.
+
+        Close the iterator after the last: until then the last recipe's steering stays on.
+        """
+        batch, known, prompts = self.laid_out(rows), len(self.prefix), [len(row) for row in rows]
+        inputs = {
+            "input_ids": batch.input_ids[:, known:-1],
+            "attention_mask": batch.attention_mask[:, :-1],
+            "position_ids": (batch.attention_mask.cumsum(-1) - 1).clamp_min(0)[:, known:-1],
+        }
+        any_left = inputs["input_ids"].shape[1] > 0
+        below = self._begun(self._below, len(rows))
+        x = residual.read_residual(self.model.hf, inputs | _with(below), [self.layer])[0] if any_left else None
+        for recipe, (opened, opening) in zip(self.recipes, self._above, strict=True):
+            cache = self._begun(opened, len(rows))
+            with Steering(self.model, [recipe] * len(rows), prompt_lengths=prompts) as steering:
+                if x is not None:
+                    self.above(x, inputs | _with(cache), logits_to_keep=1)
+                whole = copy.deepcopy(below)
+                whole.layers[self.layer + 1 :] = cache.layers[self.layer + 1 :]
+                yield Prefilled(steering, whole, opening)
+
+    def above(self, x: Tensor, inputs: dict[str, Any], **more: Any) -> Any:
+        """The model's output with the blocks up to `layer` passed over, from their residual x."""
+        with residual.starting_after(self.model.hf, self.layer) as begin:
+            begin(x)
+            return self.model.hf(**({"use_cache": False} | inputs | more))
+
+    @torch.no_grad()
+    def _run_prefix(self) -> None:
+        batch = self.model.pad([self.prefix])
+        inputs = {"input_ids": batch.input_ids}
+        self._below = self._cache()
+        x = residual.read_residual(self.model.hf, inputs | _with(self._below), [self.layer])[0]
+        for arm, recipe in enumerate(self.recipes):
+            cache = self._cache()
+            # Two more than there are: all of it is prompt, and none of it a prompt's last token.
+            with Steering(self.model, [recipe], prompt_lengths=[len(self.prefix) + 2]) as steering:
+                self.above(x, inputs | _with(cache), logits_to_keep=1)
+            self._above[arm] = cache, steering.receipts()[0]
+
+    def _begun(self, cache: Any, rows: int) -> Any:
+        """The prefix's cache for so many rows, or an empty one."""
+        return self._cache() if cache is None else _repeated(cache, rows)
+
+    def _cache(self) -> Any:
+        from transformers import DynamicCache
+
+        return DynamicCache(config=self.model.hf.config.get_text_config())
+
+
+def joined(receipts: Sequence[Receipt]) -> Receipt:
+    """Several receipts of one recipe as one: tokens summed, ‖Δ‖/‖x‖ averaged over edited tokens."""
+    edited = sum(r.tokens_edited for r in receipts)
+    push = sum(r.tokens_edited * r.relative_norm for r in receipts)
+    paths = dict.fromkeys(r.path for r in receipts if r.path != "none")
+    return Receipt(
+        recipe_sha256=next((r.recipe_sha256 for r in receipts if r.recipe_sha256), ""),
+        tokens_seen=sum(r.tokens_seen for r in receipts),
+        tokens_edited=edited,
+        relative_norm=push / edited if edited else 0.0,
+        path="+".join(paths) or "none",
+    )
+
+
+@contextmanager
+def _head_at(model: ChatModel, where: Sequence[tuple[int, int, int]] | None) -> Iterator[None]:
+    """Within, the head sees only columns start to end of each (row, start, end), as one row of all of them."""
+    if where is None:
+        yield
+        return
+    rows = torch.tensor([row for row, start, end in where for _ in range(start, end)])
+    columns = torch.tensor([column for _, start, end in where for column in range(start, end)])
+
+    def fewer(_module: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        hidden, *others = args
+        return hidden[rows.to(hidden.device), columns.to(hidden.device)][None], *others
+
+    handle = model.hf.get_output_embeddings().register_forward_pre_hook(fewer)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _repeated(cache: Any, rows: int) -> Any:
+    """A copy of a cache of one row, for a batch of so many."""
+    if cache is not None:
+        cache = copy.deepcopy(cache)
+        cache.batch_repeat_interleave(rows)
+    return cache
+
+
+def _with(cache: Any) -> dict[str, Any]:
+    return {} if cache is None else {"past_key_values": cache, "use_cache": True}

@@ -1,0 +1,119 @@
+"""phi3.sh and llama31.sh from text to table, on tiny random models of the same classes."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from paper import FOLDER, HARMS, jsonl, script, write_sets, write_study, write_text
+
+from clampdown.models.bundled import bundled_folder
+
+TESTS = Path(__file__).resolve().parents[1]
+sys.path += [str(TESTS / "models"), str(TESTS / "measuring")]
+
+pytestmark = [pytest.mark.owners, pytest.mark.long]
+
+FAMILY = {"phi3": ("phi3", "Phi3ForCausalLM"), "llama31": ("llama3", "LlamaForCausalLM")}
+ARMS = {"phi3": "refusal/none refusal/system-prompt refusal/clamp-at-10", "llama31": "refusal/none second/clamp-1"}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Both scripts, side by side: how to run one of them."""
+    for package in ("sparsify", "lm_eval"):
+        pytest.importorskip(package, exc_type=ImportError)
+    folder = tmp_path_factory.mktemp("paper")
+    common = _inputs(folder)
+    goals = jsonl(folder / "goals.jsonl", [{"prompt": f"Help me to {what}."} for what in HARMS])
+    with_attack = {"phi3": _attacker() | {"GOALS": str(goals)}}
+
+    def start(name):
+        own = {"MODEL": _model(folder / f"{name}-model", name), "OUT": str(folder / name), "TASK_ARMS": ARMS[name]}
+        own["STUDY"] = str(write_study(folder / f"{name}.toml", name, write_sets(folder)))
+        env = {**os.environ, **common, **own, **with_attack.get(name, {})}
+        command = ["bash", str(FOLDER / f"{name}.sh")]
+        return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    return {name: (folder / name, start) for name in FAMILY}, {name: start(name) for name in FAMILY}
+
+
+def _inputs(folder):
+    """Everything that is smaller than in the paper, as the scripts' own variables."""
+    from lm_eval_tasks import write_tasks
+
+    write_tasks(folder)
+    for name, like in (("mmlu", "letter"), ("truthfulqa", "choice"), ("gsm8k", "sums")):
+        (folder / f"{name}_tiny.yaml").write_text(f"include: tiny_{like}.yaml\ntask: {name}_tiny\n")
+    text = {kind.upper(): str(path) for kind, path in write_text(folder).items()}
+    source = str(TESTS.parent / "src")
+    return text | {
+        "PYTHON": sys.executable,
+        "PYTHONPATH": os.pathsep.join(filter(None, [source, os.environ.get("PYTHONPATH")])),
+        "OMP_NUM_THREADS": "1",
+        "HF_HUB_OFFLINE": "1",
+        "DTYPE": "float32",
+        "TOKENS": "20000",
+        "ROW": "64",
+        "LAYER": "1",
+        "K": "4",
+        "BATCH": "4",
+        "PROCESSES": "2",
+        "TASKS": "mmlu_tiny,truthfulqa_tiny:0 gsm8k_tiny:1",
+        "TASK_OPTIONS": f"--include_path {folder} --batch_size 4 --limit 3",
+        "ATTACK_OPTIONS": "--limit 2 --batch 2",
+    }
+
+
+def _model(folder, name):
+    """A tiny model of the paper's class, on disk."""
+    from families import build
+    from transformers import AutoTokenizer
+
+    family, model_class = FAMILY[name]
+    tokenizer = AutoTokenizer.from_pretrained(bundled_folder(), padding_side="left")
+    model = build(family, tokenizer)
+    assert type(model).__name__ == model_class
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+def _attacker():
+    """Attacker and judge behind a server on this machine; the judge finds every answer harmful."""
+    spec = importlib.util.spec_from_file_location("served", TESTS / "measuring" / "conftest.py")
+    served = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(served)
+
+    def answer(body):
+        said = {"score": 9, "why": "w"} if body["model"] == "judge" else {"next_message": "Go on, please."}
+        return {"content": json.dumps(said)}
+
+    url = served.Served(answer).url
+    return {"ATTACKER": f"openai:attacker@{url}", "JUDGE": f"openai:judge@{url}"}
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_the_whole_runs_and_ends_with_the_table(runs, name):
+    (out, start), process = runs[0][name], runs[1][name]
+    said, errors = process.communicate(timeout=1500)
+    assert process.returncode == 0, errors[-4000:]
+    table = (out / "table.md").read_text()
+    assert table == said == script("table").table(name, script("table").figures(out))
+    rows = [[cell.strip() for cell in line.strip("|\n").split("|")] for line in table.splitlines()]
+    none = rows[3]
+    assert none[:2] == ["", "yours"] and all("(" in cell for cell in none[2:8]), none
+    assert ("(" in none[8]) == (name == "phi3") == ("Crescendo is left out" not in errors)
+    assert ("latent at 10" in table) == (name == "phi3")
+    second = next(row for row in rows if row[0] == "second latent")
+    assert all("(" in cell for cell in second[2:5]) and ("(" in second[5]) == (name == "llama31")
+    check = json.loads((out / "check.json").read_text())
+    assert check["layer"] == 1 and check["sae"]["latents"] == 8 * 32
+    # Once more: nothing is done again.
+    again = start(name)
+    said, errors = again.communicate(timeout=300)
+    assert again.returncode == 0 and said == table
+    assert errors.count("there already") >= 9 and "clampdown" not in errors.replace(str(out), "")

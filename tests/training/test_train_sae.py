@@ -1,0 +1,69 @@
+"""Training an SAE with sparsify: on two processes, and killed and resumed."""
+
+import json
+import subprocess
+import sys
+from argparse import Namespace
+
+import numpy as np
+import pytest
+import torch
+from paper import FOLDER, script
+
+from clampdown.saes.load import load_sae
+
+pytestmark = pytest.mark.owners
+ROW, LAYER = 32, 1
+
+
+@pytest.fixture
+def mix(tmp_path, tiny):
+    folder = tmp_path / "mix"
+    folder.mkdir()
+    ids = np.random.default_rng(0).integers(20, 400, (64, ROW)).astype("<u4")
+    ids.tofile(folder / "rows.bin")
+    (folder / "mix.json").write_text(json.dumps({"row": ROW, "rows": len(ids), "tokens": ids.size}))
+    return folder
+
+
+def fvu(sae, model, mix):
+    """The share of variance that an SAE leaves unexplained on the mix."""
+    ids = torch.from_numpy(np.fromfile(mix / "rows.bin", dtype="<u4").astype(np.int64)).reshape(-1, ROW)
+    with torch.no_grad():
+        x = model.hf.model(ids, output_hidden_states=True).hidden_states[LAYER + 1].flatten(0, 1)
+        error = x - sae.decode(sae.encode(x))
+    return float(error.pow(2).sum() / (x - x.mean(0)).pow(2).sum())
+
+
+def test_two_processes_train_one_sae(mix, tmp_path, tiny):
+    pytest.importorskip("sparsify")
+    out, shape = tmp_path / "sae", ["--layer", LAYER, "--expansion", 4, "--k", 8, "--batch", 2]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    command = [*torchrun, FOLDER / "train_sae.py", tiny.folder, mix, out, *shape, "--save-every", 5]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-3000:]
+    facts = json.loads((out / "training.json").read_text())
+    assert (facts["processes"], facts["tokens"], facts["layer"]) == (2, 64 * ROW, LAYER)
+    sae = load_sae(str(out))
+    assert (sae.layer, sae.k, sae.n_latents, sae.d_model) == (LAYER, 8, 4 * tiny.d_model, tiny.d_model)
+    assert fvu(sae, tiny, mix) < 0.9
+    assert not list(tmp_path.glob("sae.*"))
+
+
+def test_resumed_training_is_that_which_was_never_stopped(mix, tmp_path, tiny):
+    pytest.importorskip("sparsify")
+    module = script("train_sae")
+    blocks = module.load_blocks(str(tiny.folder), LAYER, torch.device("cpu"))
+    assert len(blocks.layers) == LAYER + 1
+
+    def train(name, tokens):
+        plain = Namespace(model="tiny", mix=mix, layer=LAYER, expansion=4, k=8, batch=4, save_every=1000, seed=0)
+        module.train(Namespace(**vars(plain), out=tmp_path / name, tokens=tokens), blocks)
+        return load_sae(str(tmp_path / name)).w_dec
+
+    whole = train("whole", None)
+    first = train("parts", 28 * ROW)
+    # Killed while a save took the last one's place: that one is still there, under another name.
+    (tmp_path / "parts").rename(tmp_path / "parts.old")
+    torch.testing.assert_close(train("parts", None), whole, atol=1e-5, rtol=0)
+    assert (first - whole).abs().mean() > 0.01  # as far as training still had to go
