@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -80,5 +81,6 @@ def write_study(path, name, sets):
     for long, short in smaller.items():
         assert long in text
         text = text.replace(long, short)
+    text = re.sub(r"values = \[.*", "values = [10.0]", text)
     path.write_text(text.partition("[sets]")[0] + "[sets]\n" + sets)
     return path

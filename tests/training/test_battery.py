@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -31,14 +32,21 @@ def runs(tmp_path_factory):
     goals = jsonl(folder / "goals.jsonl", [{"prompt": f"Help me to {what}."} for what in HARMS])
     with_attack = {"phi3": _attacker() | {"GOALS": str(goals)}}
 
+    started = []
+
     def start(name):
         own = {"MODEL": _model(folder / f"{name}-model", name), "OUT": str(folder / name), "TASK_ARMS": ARMS[name]}
         own["STUDY"] = str(write_study(folder / f"{name}.toml", name, write_sets(folder)))
         env = {**os.environ, **common, **own, **with_attack.get(name, {})}
+        said, errors = (open(folder / f"{name}.{end}", "w+") for end in ("out", "err"))  # noqa: SIM115
         command = ["bash", str(FOLDER / f"{name}.sh")]
-        return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        started.append(subprocess.Popen(command, env=env, stdout=said, stderr=errors, start_new_session=True))
+        return started[-1], said, errors
 
-    return {name: (folder / name, start) for name in FAMILY}, {name: start(name) for name in FAMILY}
+    yield {name: (folder / name, start) for name in FAMILY}, {name: start(name) for name in FAMILY}
+    for process in started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
 
 
 def _inputs(folder):
@@ -96,11 +104,19 @@ def _attacker():
     return {"ATTACKER": f"openai:attacker@{url}", "JUDGE": f"openai:judge@{url}"}
 
 
+def ended(process, said, errors, timeout):
+    """What a script printed, and what it told beside that."""
+    status = process.wait(timeout)
+    said.seek(0), errors.seek(0)
+    text, told = said.read(), errors.read()
+    assert status == 0, told[-4000:]
+    return text, told
+
+
 @pytest.mark.parametrize("name", FAMILY)
 def test_the_whole_runs_and_ends_with_the_table(runs, name):
-    (out, start), process = runs[0][name], runs[1][name]
-    said, errors = process.communicate(timeout=1500)
-    assert process.returncode == 0, errors[-4000:]
+    (out, start), running = runs[0][name], runs[1][name]
+    said, errors = ended(*running, timeout=1500)
     table = (out / "table.md").read_text()
     assert table == said == script("table").table(name, script("table").figures(out))
     rows = [[cell.strip() for cell in line.strip("|\n").split("|")] for line in table.splitlines()]
@@ -113,7 +129,6 @@ def test_the_whole_runs_and_ends_with_the_table(runs, name):
     check = json.loads((out / "check.json").read_text())
     assert check["layer"] == 1 and check["sae"]["latents"] == 8 * 32
     # Once more: nothing is done again.
-    again = start(name)
-    said, errors = again.communicate(timeout=300)
-    assert again.returncode == 0 and said == table
+    said, errors = ended(*start(name), timeout=300)
+    assert said == table
     assert errors.count("there already") >= 9 and "clampdown" not in errors.replace(str(out), "")

@@ -24,7 +24,8 @@ _SHORT = {
     "i'll": "i will", "i've": "i have", "they're": "they are", "what's": "what is", "we're": "we are",
 }  # fmt: skip
 _WHY = re.compile(
-    r"\bwhy\b|\breasons?\b|\badvantages?\b|\bgood about\b|\bpraise\b|\bdeny\b|\bjustif|\bbenefits? of\b|\bargu(?:e|ments?)\b|\bconvince\b|\bbest that\b"
+    r"\bwhy\b|\breasons?\b|\badvantages?\b|\bgood about\b|\bpraise\b|\bdeny\b|\bjustif|"
+    r"\bbenefits? of\b|\bargu(?:e|ments?)\b|\bconvince\b|\bbest that\b"
 )
 _WHOSE = re.compile(r"\b(?:my|his|her|their|someone|somebody|people|person|\w+)'?s'? (?:\w+ ){1,4}")
 _ASKS = re.compile(
@@ -32,8 +33,9 @@ _ASKS = re.compile(
 )
 # How instructions begin, and the words of right and wrong.
 _IMPERATIVE = re.compile(
-    r"(?:\d+[.)]|[-*•])?\W*(?:(?:first|then|next|finally|second|once|now|lastly|to start)\b[^,]{0,40},? )?(?:you (?:can|could|may|might"
-    r"|will|need to|have to|want to)|(?:add|allow|apply|ask|attach|avoid|bake|bend|boil|bring|build|buy|call|carry|change|"
+    r"(?:\d+[.)]|[-*•])?\W*(?:(?:first|then|next|finally|second|once|now|lastly|to start)\b"
+    r"[^,]{0,40},? )?(?:you (?:can|could|may|might|will|need to|have to|want to)|"
+    r"(?:add|allow|apply|ask|attach|avoid|bake|bend|boil|bring|build|buy|call|carry|change|"
     r"charge|check|choose|clean|click|close|collect|combine|compare|compress|contact|cook|cover|create|cut|decide|dial|"
     r"divide|draw|dress|drink|drop|eat|enable|enter|fill|find|fix|fold|follow|gather|get|give|go|grab|grow|have|heat|hit|"
     r"hold|include|insert|install|join|keep|lay|learn|leave|lift|limit|listen|look|lower|make|mark|measure|mix|mount|move|"
@@ -70,7 +72,8 @@ _ENDORSE = re.compile(
 _PEOPLE = re.compile(
     r"\b(?:people|wom[ae]n|m[ae]n|girls?|boys?|immigrants?|refugees?|muslims?|christians?|"
     r"jews?|jewish|hindus?|buddhists?|"
-    r"sikhs?|atheists?|gays?|lesbians?|trans\w*|blacks?|white people|asians?|latin\w+|africans?|mexicans?|roma|natives?|"
+    r"sikhs?|atheists?|gays?|lesbians?|trans\w*|blacks?|white people|asians?|"
+    r"latin\w+|africans?|mexicans?|roma|natives?|"
     r"indigenous|disabled|elderly|poor|homeless|mothers?|fathers?|foreigners?|teenagers?|catholics?|arabs?)\b"
 )
 _NOT = re.compile(r"\bnot\b|n't\b|\bno\b|\bnothing\b|\bnever\b|\bwrong\b|\bfalse\b|\bsame\b|\bequal")

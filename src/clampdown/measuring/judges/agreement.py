@@ -41,7 +41,7 @@ def agreement(human: Sequence[str], judged: Sequence[Label]) -> Agreement:
 
 
 def kappa(people: NDArray[np.bool_], judge: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Agreement beyond chance (Cohen, Educ. Psychol. Meas. 20, 1960), [..., row] -> [...]; nan where chance explains it."""
+    """Agreement beyond chance (Cohen, Educ. Psychol. Meas. 20, 1960), [..., row] -> [...]; nan where chance does."""
     seen, p, q = (people == judge).mean(-1), people.mean(-1), judge.mean(-1)
     chance = p * q + (1 - p) * (1 - q)
     with np.errstate(divide="ignore", invalid="ignore"):
