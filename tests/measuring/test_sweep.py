@@ -190,12 +190,13 @@ def test_a_prompt_run_once_goes_on_as_one_run_for_each_recipe(own, shared, tiny,
     rows = [ids(0, shared) + ids(n, length) for n, length in enumerate(own, 1)]
     greedy = {"max_new_tokens": 6, "do_sample": False, "pad_token_id": tiny.tokenizer.pad_token_id}
     sweep = Sweep(tiny, recipes, rows[0][:shared])
+    before = [dict(block._forward_hooks) for block in tiny.hf.model.layers]  # Transformers may have hooks of its own
     batch, found = sweep.laid_out(rows), []
     for steering, cache, opening in sweep.prefilled(rows):
         answers = tiny.hf.generate(**batch.as_inputs(), past_key_values=cache, **greedy)
         receipts = [joined([opening, taken]) if opening else taken for taken in steering.receipts()]
         found.append((answers[:, -6:], receipts))
-    assert not any(block._forward_hooks for block in tiny.hf.model.layers)
+    assert [dict(block._forward_hooks) for block in tiny.hf.model.layers] == before
     plain, lengths = tiny.pad(rows), [len(row) for row in rows]
     for recipe, (answers, receipts) in zip(recipes, found, strict=True):
         with Steering(tiny, [recipe] * 2, prompt_lengths=lengths) as steering:
