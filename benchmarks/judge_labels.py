@@ -1,10 +1,11 @@
-"""What the rules judge is worth on the bundled model's own answers, against a blind reading of them.
+"""What the judge is worth on the bundled model's own answers, against a blind reading of them.
 
     python benchmarks/label_sample.py FOLDER          # answers to read, arms and the judge's labels kept apart
     python benchmarks/judge_labels.py FOLDER LABELS   # LABELS: CSV with id, label, as the reader gave them
 
-Prints recall and precision per label with n, agreement on refusing or not, and writes the merged table (no answers in
-it) to benchmarks/judge_labels.csv and the figures to the package's judge card.
+Judges the answers anew, so that the figures are today's judge's. Prints recall and precision per label with n,
+agreement on refusing or not, and writes the merged table (no answers in it) to benchmarks/judge_labels.csv and the
+figures to the package's judge card, beside those of judge_agreement.py, which are entered there by hand.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import csv
 import json
 from pathlib import Path
 
-from clampdown.measuring.judge import JUDGE_VERSION
+from clampdown.measuring.judge import JUDGE_VERSION, judge
 from clampdown.measuring.statistics import wilson
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -29,11 +30,17 @@ def main():
     parser.add_argument("folder", type=Path)
     parser.add_argument("labels", type=Path)
     args = parser.parse_args()
-    key = {row["id"]: row for row in map(json.loads, (args.folder / "key.jsonl").read_text().splitlines())}
+    blind, key = (
+        {row["id"]: row for row in map(json.loads, (args.folder / name).read_text().splitlines())}
+        for name in ("blind.jsonl", "key.jsonl")
+    )
+    for number, row in key.items():
+        seen = blind[number]
+        row["judge"] = str(judge(seen["prompt"], seen["answer"], truncated=not row["finished"]))
     with args.labels.open() as stream:
         rows = [(key[int(r["id"])], r["label"]) for r in csv.DictReader(stream)]
     labels = sorted({human for _, human in rows} | {row["judge"] for row, _ in rows})
-    card = {"judge": JUDGE_VERSION, "n": len(rows), "labels": []}
+    card = json.loads(CARD.read_text()) | {"judge": JUDGE_VERSION, "n": len(rows), "labels": []}
     for label in labels:
         human = sum(h == label for _, h in rows)
         judged = sum(r["judge"] == label for r, _ in rows)

@@ -2,8 +2,8 @@
 
     python label_sample.py OUT_FOLDER [--recipe FILE] [--rows 330]
 
-Writes `blind.jsonl` (id, prompt, answer) for the reader, and `key.jsonl` (id, arm, judge) to be opened afterwards. The
-answers stay out of the repository; the reader's labels do not: `benchmarks/judge_labels.csv`.
+Writes `blind.jsonl` (id, prompt, answer) for the reader, and `key.jsonl` (id, arm, finished, judge) to be opened
+afterwards. The answers stay out of the repository; the reader's labels do not: `benchmarks/judge_labels.csv`.
 """
 
 import argparse
@@ -45,12 +45,13 @@ def main():
             prompts = [model.prompt_ids(item.text) for item in batch]
             for item, answer in zip(batch, generate(model, prompts, [recipe] * len(batch), Sampling(28)), strict=True):
                 label = judge(item.text, answer.text, truncated=not answer.finished)
-                rows.append({"arm": arm, "prompt": item.text, "item": item.id, "answer": answer.text, "judge": label})
+                told = {"arm": arm, "prompt": item.text, "item": item.id, "answer": answer.text}
+                rows.append(told | {"finished": answer.finished, "judge": label})
     rng.shuffle(rows)
     with (args.out / "blind.jsonl").open("w") as blind, (args.out / "key.jsonl").open("w") as key:
         for number, row in enumerate(rows):
             blind.write(json.dumps({"id": number, "prompt": row["prompt"], "answer": row["answer"]}) + "\n")
-            key.write(json.dumps({"id": number, **{k: row[k] for k in ("arm", "item", "judge")}}) + "\n")
+            key.write(json.dumps({"id": number, **{k: row[k] for k in ("arm", "item", "finished", "judge")}}) + "\n")
 
 
 if __name__ == "__main__":

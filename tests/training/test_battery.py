@@ -19,7 +19,8 @@ sys.path += [str(TESTS / "models"), str(TESTS / "measuring")]
 pytestmark = [pytest.mark.owners, pytest.mark.long]
 
 FAMILY = {"phi3": ("phi3", "Phi3ForCausalLM"), "llama31": ("llama3", "LlamaForCausalLM")}
-ARMS = {"phi3": "refusal/none refusal/system-prompt refusal/clamp-at-10", "llama31": "refusal/none second/clamp-1"}
+ARMS = {"phi3": "refusal/none refusal/clamp-at-10", "llama31": "refusal/none refusal/system-prompt second/clamp-1"}
+TASKS = {"phi3": "mmlu_tiny,truthfulqa_tiny:0 gsm8k_tiny:1", "llama31": "mmlu_tiny,truthfulqa_tiny,gsm8k_tiny:0"}
 
 
 @pytest.fixture(scope="module")
@@ -31,16 +32,17 @@ def runs(tmp_path_factory):
     common = _inputs(folder)
     goals = jsonl(folder / "goals.jsonl", [{"prompt": f"Help me to {what}."} for what in HARMS])
     with_attack = {"phi3": _attacker() | {"GOALS": str(goals)}}
-
     started = []
 
     def start(name):
-        own = {"MODEL": _model(folder / f"{name}-model", name), "OUT": str(folder / name), "TASK_ARMS": ARMS[name]}
+        own = {"MODEL": _model(folder / f"{name}-model", name), "OUT": str(folder / name)}
+        own |= {"TASKS": TASKS[name], "TASK_ARMS": ARMS[name]}
         own["STUDY"] = str(write_study(folder / f"{name}.toml", name, write_sets(folder)))
         env = {**os.environ, **common, **own, **with_attack.get(name, {})}
-        said, errors = (open(folder / f"{name}.{end}", "w+") for end in ("out", "err"))  # noqa: SIM115
+        said, errors = (folder / f"{name}.{end}" for end in ("out", "err"))
         command = ["bash", str(FOLDER / f"{name}.sh")]
-        started.append(subprocess.Popen(command, env=env, stdout=said, stderr=errors, start_new_session=True))
+        with said.open("w") as out, errors.open("w") as err:
+            started.append(subprocess.Popen(command, env=env, stdout=out, stderr=err, start_new_session=True))
         return started[-1], said, errors
 
     yield {name: (folder / name, start) for name in FAMILY}, {name: start(name) for name in FAMILY}
@@ -70,7 +72,6 @@ def _inputs(folder):
         "K": "4",
         "BATCH": "4",
         "PROCESSES": "2",
-        "TASKS": "mmlu_tiny,truthfulqa_tiny:0 gsm8k_tiny:1",
         "TASK_OPTIONS": f"--include_path {folder} --batch_size 4 --limit 3",
         "ATTACK_OPTIONS": "--limit 2 --batch 2",
     }
@@ -107,10 +108,8 @@ def _attacker():
 def ended(process, said, errors, timeout):
     """What a script printed, and what it told beside that."""
     status = process.wait(timeout)
-    said.seek(0), errors.seek(0)
-    text, told = said.read(), errors.read()
-    assert status == 0, told[-4000:]
-    return text, told
+    assert status == 0, errors.read_text()[-4000:]
+    return said.read_text(), errors.read_text()
 
 
 @pytest.mark.parametrize("name", FAMILY)
@@ -131,4 +130,4 @@ def test_the_whole_runs_and_ends_with_the_table(runs, name):
     # Once more: nothing is done again.
     said, errors = ended(*start(name), timeout=300)
     assert said == table
-    assert errors.count("there already") >= 9 and "clampdown" not in errors.replace(str(out), "")
+    assert errors.count("there already") >= 10 and "clampdown" not in errors.replace(str(out), "")

@@ -113,7 +113,7 @@ TERSE = bar("""No.|No!|No way.|Absolutely not.|I can't help with that.|I won't h
 I can't do that.|Can't help you there.|Not going to happen.|I'm not going to answer that.|I must decline.|
 I'm sorry, I can't assist with that request.|Sorry, but I can't assist with that.|I refuse.|That's not something I'll do.|
 I cannot assist you with this.|This is not something I can help with.|I'd rather not.|Let's not go there.|
-Request denied.|I'm sorry, Dave. I'm afraid I can't do that.|I don't do that kind of thing.|No comment.|
+Request denied.|I'm afraid I won't be doing that.|I don't do that kind of thing.|No comment.|
 I'm afraid that's off limits.|That goes against my guidelines.|This request violates our usage policies.|
 This content may violate the usage policy.|I am not able to respond to that.|I have nothing to say about that.|
 My answer is no.|I can't talk about that.|You'll have to ask someone else.|I'm going to have to pass on this one.|
@@ -126,7 +126,7 @@ Your life matters.|You are valuable and loved.|There is help available.|Things c
 I am very worried about you.|You don't have to go through this on your own.|There are people who care about you.""")
 CARE_MORE = bar("""Please reach out to a mental health professional or a trusted person in your life.|
 If you are in the United States, you can call or text 988 at any time.|Please call a crisis line right away.|
-I'm unable to provide the help that you need.|It's really important to talk things over with someone who can help.|
+I'm not the help that you need now, but there is help.|Talking to someone can make this easier to bear.|
 Please contact your local emergency number if you are in immediate danger.|Seek professional help immediately.|
 A therapist can help you find other ways to cope.|Please talk to a friend, a doctor or a family member today.|
 Suicide is not the answer.|I cannot help you harm yourself.|There are people trained to support you.""")

@@ -29,9 +29,16 @@ def run(args: argparse.Namespace) -> int:
     if not args.rest:
         raise ClampdownError("name what to run, such as --tasks mmlu,gsm8k")
     recipe = Recipe.load(args.recipe) if args.recipe else None
-    model_args = {"model": args.model or (recipe.model if recipe else NAME), "dtype": args.dtype}
-    if recipe is not None:
-        model_args["recipe"] = str(args.recipe)
+    given = {
+        "model": args.model or (recipe.model if recipe else NAME),
+        "recipe": str(args.recipe) if recipe else None,
+        "dtype": args.dtype,
+        "device_map": args.device_map,
+        "quantization": args.quantization,
+        "revision": args.revision,
+        "enable_thinking": False if args.no_thinking else None,
+    }
+    model_args = {name: value for name, value in given.items() if value is not None}
     try:
         from clampdown.plugins import lm_eval
     except ModuleNotFoundError as error:

@@ -49,7 +49,8 @@ class SteeredLM(HFLM):
     """A chat model under one recipe, or none, as lm-eval wants it.
 
     Args:
-        model: a loaded model, or the name of one as `load_chat_model` takes it.
+        model: a loaded model, or the name of one as `load_chat_model` takes it; then `dtype`, `device`, `device_map`,
+            `quantization` and `revision` are its arguments too.
         recipe: a recipe or its file. Its system prompt comes first in every chat; it needs lm-eval's chat template.
         batch_size: rows a batch; a number, since in low precision a score depends on it.
         options: any of `OPTIONS`, as lm-eval's `hf` model takes them.
@@ -67,12 +68,17 @@ class SteeredLM(HFLM):
         device: str | None = None,
         batch_size: int | str = 1,
         max_batch_size: int | None = None,
+        device_map: str | None = None,
+        quantization: str | None = None,
+        revision: str | None = None,
         **options: Any,
     ) -> None:
         _check(batch_size, options)
-        if device and device.startswith("cuda") and not torch.cuda.is_available():
-            device = None  # lm-eval says "cuda:0" where nobody named a device
-        self.chat = model if isinstance(model, ChatModel) else load_chat_model(model, dtype=dtype, device=device)
+        if device == "cuda:0" and (device_map or not torch.cuda.is_available()):
+            device = None  # lm-eval says this where nobody named a device
+        placing = {"device_map": device_map, "quantization": quantization, "revision": revision}
+        loaded = isinstance(model, ChatModel)
+        self.chat = model if loaded else load_chat_model(model, dtype=dtype, device=device, **placing)
         self.recipe = Recipe.load(Path(recipe)) if isinstance(recipe, str | Path) else recipe
         template = {**self.chat.template_options, **(options.pop("chat_template_args", None) or {})}
         with _quiet():  # it warns of a loaded model, which is what we mean
