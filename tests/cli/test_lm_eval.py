@@ -59,11 +59,12 @@ def test_results_say_what_was_steered(lm_eval, recipe, tmp_path, tiny):
     tasks = "tiny_choice,tiny_sums,tiny_text"
     options = ["--apply_chat_template", "--num_fewshot", "1", "--batch_size", "2", "--device", "cpu"]
     options += ["--gen_kwargs", "max_gen_toks=3", "--limit", "2", "--log_samples", "--output_path", tmp_path]
-    status, out, err = lm_eval("--recipe", recipe, *options, tasks=tasks, model=None)
+    status, out, err = lm_eval("--recipe", recipe, "--no-thinking", *options, tasks=tasks, model=None)
     assert status == 0, err
     assert "tiny_choice" in out and "exact_match" in out
     results = saved(tmp_path)
-    facts = results["config"]["clampdown"]
+    facts, loaded = results["config"]["clampdown"], results["config"]["model_args"]
+    assert (loaded["dtype"], loaded["enable_thinking"]) == ("float32", False)
     assert facts["recipe_sha256"] == Recipe.load(recipe).sha256 and facts["model_sha256"] == tiny.sha256
     assert 0 < facts["tokens_edited"] < facts["tokens_seen"]
     assert facts["relative_norm"] > 0 and facts["path"] == "direction" and facts["device"] == "cpu"

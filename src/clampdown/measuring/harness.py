@@ -76,9 +76,10 @@ class SteeredLM(HFLM):
         _check(batch_size, options)
         if device == "cuda:0" and (device_map or not torch.cuda.is_available()):
             device = None  # lm-eval says this where nobody named a device
-        placing = {"device_map": device_map, "quantization": quantization, "revision": revision}
-        loaded = isinstance(model, ChatModel)
-        self.chat = model if loaded else load_chat_model(model, dtype=dtype, device=device, **placing)
+        if not isinstance(model, ChatModel):
+            placing: dict[str, Any] = {"device_map": device_map, "quantization": quantization, "revision": revision}
+            model = load_chat_model(model, dtype=dtype, device=device, **placing)
+        self.chat: ChatModel = model
         self.recipe = Recipe.load(Path(recipe)) if isinstance(recipe, str | Path) else recipe
         template = {**self.chat.template_options, **(options.pop("chat_template_args", None) or {})}
         with _quiet():  # it warns of a loaded model, which is what we mean
