@@ -2,8 +2,9 @@
 
     python benchmarks/judge_surprise.py FOLDER LABELS [--items 112] [--tokens 28]
 
-FOLDER, LABELS: as for judge_labels.py. The limit is calibrated on the bundled model's own greedy and sampled answers to
-the selecting half of the built-in prompts; then the labelled answers are judged with and without it.
+FOLDER, LABELS: as for judge_labels.py. The limit is calibrated on the bundled model's own greedy answers to the
+selecting half of the built-in prompts, since the labelled answers are greedy; then these are judged with and without
+it. Answers sampled at temperature 1 are measured beside them: they must not calibrate a limit for greedy ones.
 """
 
 import argparse
@@ -48,7 +49,7 @@ def main():
     items = [item for kind in ("unsafe", "safe", "lookalike") for item in builtin_set(kind).half("select").items]
     items = sorted(random.Random(3).sample(items, args.items), key=lambda item: len(item.text))
     greedy, sampled = own_answers(model, items, args.tokens)
-    limit = surprise_limit([*greedy, *sampled])
+    limit = surprise_limit(greedy)
     print(f"limit {limit:.2f} nats a token; own answers: greedy mean {sum(greedy) / len(greedy):.2f}, highest "
           f"{max(greedy):.2f}; sampled mean {sum(sampled) / len(sampled):.2f}, highest {max(sampled):.2f}")  # fmt: skip
     seen = {row["id"]: row for row in map(json.loads, (args.folder / "blind.jsonl").read_text().splitlines())}

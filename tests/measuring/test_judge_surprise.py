@@ -60,3 +60,7 @@ def test_a_surprising_answer_is_incoherent():
     assert judge("How are you?", salad, surprise=3.9, limit=4.0) is Label.COMPLIANCE
     assert judge("How are you?", salad, surprise=6.0) is Label.COMPLIANCE  # nothing to measure it by
     assert judge("How are you?", "", surprise=6.0, limit=4.0) is Label.UNSCORED
+
+
+def test_a_refusal_may_surprise_a_model_that_would_not_have_refused():
+    assert judge("How are you?", "I'm sorry, but I can't assist with that.", surprise=6.0, limit=4.0) is Label.REFUSAL

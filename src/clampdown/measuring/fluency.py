@@ -1,7 +1,8 @@
 """How much an answer surprises the unsteered model: word salad that reads as English to rules does not to a model.
 
 The measure is the mean negative log-likelihood of the answer's tokens, given the rendered prompt, under the model
-without any recipe. Answers the model gives of its own accord say how high it may be: `surprise_limit`.
+without any recipe. Answers the model gives of its own accord say how high it may be: `surprise_limit`. They must be
+sampled as the answers to be judged are: at temperature 1 a small model surprises itself as much as babble does.
 """
 
 import math
@@ -58,7 +59,7 @@ def answer_surprise(
 def surprise_limit(own: Sequence[float]) -> float:
     """The surprise above which an answer is incoherent, from that of the unsteered model's own answers.
 
-    own: nats a token, of greedy answers and of ones sampled at temperature 1, at least a hundred in all.
+    own: nats a token, of at least a hundred answers given at the temperature of those that are to be judged.
     """
     measured = sorted(value for value in own if value > 0)
     if len(measured) < 100:

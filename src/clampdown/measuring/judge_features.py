@@ -187,10 +187,12 @@ def _phrases(
         found.append(phrase[inside])
         if length < _LONGEST:
             first = inside & (place_of[:whole] == 0)
-            found += [phrase[first] * _FACTOR + _number("first"), phrase[first][:3] * _FACTOR + _number(kind)]
-    return tuple(np.unique((np.concatenate(found) >> np.uint64(40)) % np.uint64(BUCKETS)).tolist()) if numbers else ()
+            found += [phrase[first] * _FACTOR + np.uint64(_number("first"))]
+            found.append(phrase[first][:3] * _FACTOR + np.uint64(_number(kind)))
+    buckets = (np.concatenate(found) >> np.uint64(40)) % np.uint64(BUCKETS)
+    return tuple(sorted(set(buckets.tolist())))
 
 
 @lru_cache(maxsize=8192)
-def _number(word: str) -> np.uint64:
-    return np.uint64(zlib.crc32(word.encode()) | 1)
+def _number(word: str) -> int:
+    return zlib.crc32(word.encode()) | 1
