@@ -50,7 +50,7 @@ def test_the_limit_lies_above_what_the_model_says_of_its_own_accord(one_line):
     assert surprise_limit([*own, *[0.0] * 50]) == surprise_limit(own)  # too short to be measured
     with pytest.raises(ClampdownError) as caught:
         surprise_limit(own[:20])
-    one_line(caught, "100")
+    one_line(caught, "50")
 
 
 def test_a_surprising_answer_is_incoherent():

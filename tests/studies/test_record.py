@@ -122,9 +122,9 @@ def test_sets_in_one_study_alone_are_told(folder, model, recipe, sets, tmp_path)
 
 
 def test_an_unfinished_study_has_no_report(model, recipe, sets, tmp_path, monkeypatch, one_line):
-    from clampdown.studies import work
+    from clampdown.studies.work import Worker
 
-    real, done = work.run, []
+    real, done = Worker.run, []
 
     def failing(*given):
         if len(done) == 3:
@@ -132,7 +132,7 @@ def test_an_unfinished_study_has_no_report(model, recipe, sets, tmp_path, monkey
         done.append(1)
         return real(*given)
 
-    monkeypatch.setattr(work, "run", failing)
+    monkeypatch.setattr(Worker, "run", failing)
     with pytest.raises(KeyboardInterrupt):
         study(model, recipe, sets, PLAN, tmp_path)
     with pytest.raises(ClampdownError) as caught:

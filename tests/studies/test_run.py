@@ -13,10 +13,12 @@ import pytest
 
 from clampdown.errors import ClampdownError
 from clampdown.recipe import Positions, Recipe
-from clampdown.studies import work
+from clampdown.studies.arms import build_arms
+from clampdown.studies.batches import cut
 from clampdown.studies.plan import Plan
 from clampdown.studies.run import study
 from clampdown.studies.store import export
+from clampdown.studies.work import Worker
 
 PLAN = Plan(name="tiny", max_new_tokens=3, batch=4, factors=(1.0, 2.0), strengths=(0.5, 1.0))
 
@@ -65,14 +67,14 @@ def test_steered_arms_show_their_receipts(finished):
 
 def test_a_finished_study_returns_at_once_and_the_same(model, recipe, sets, finished, monkeypatch):
     folder, found = finished
-    monkeypatch.setattr(work, "run", None)
+    monkeypatch.setattr(Worker, "run", None)
     assert study(model, recipe, sets, PLAN, folder) == found
 
 
 @pytest.mark.parametrize("stop", [1, 20])
 def test_interrupted_equals_uninterrupted(model, recipe, sets, finished, tmp_path, monkeypatch, stop):
     whole, _ = finished
-    real, done = work.run, []
+    real, done = Worker.run, []
 
     def failing(*given):
         if len(done) == stop:
@@ -80,13 +82,27 @@ def test_interrupted_equals_uninterrupted(model, recipe, sets, finished, tmp_pat
         done.append(1)
         return real(*given)
 
-    monkeypatch.setattr(work, "run", failing)
+    monkeypatch.setattr(Worker, "run", failing)
     with pytest.raises(KeyboardInterrupt):
         study(model, recipe, sets, PLAN, tmp_path)
     assert len(export(tmp_path / "study.sqlite")["batches"]) == stop
-    monkeypatch.setattr(work, "run", real)
+    monkeypatch.setattr(Worker, "run", real)
     study(model, recipe, sets, PLAN, tmp_path)
     assert export(tmp_path / "study.sqlite") == export(whole / "study.sqlite")
+
+
+def test_arms_that_share_the_lower_blocks_answer_to_the_bit_as_alone(model, recipe, sets):
+    arms = build_arms(model, recipe, PLAN)
+    batches = cut(model, arms, sets, PLAN)
+    together = Worker(model, arms, PLAN)
+    calls = []
+    monkeyed = together.below._whole
+    together.below._whole = lambda *given: calls.append(given[0]) or monkeyed(*given)
+    for batch in batches:
+        alone = Worker(model, arms, PLAN)
+        alone.below.layer = None
+        assert together.run(batch) == alone.run(batch)
+    assert together.below.layer == 1 and len(calls) < len(batches)
 
 
 def test_another_plan_in_the_same_folder_is_refused(model, recipe, sets, finished):

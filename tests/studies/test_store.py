@@ -14,9 +14,12 @@ ROWS = [
 
 def test_rows_come_back_as_they_were_but_for_lone_surrogates(tmp_path):
     with Store(tmp_path / "s.sqlite") as store:
-        store.add("k", "none", "unsafe", 0, ROWS, 1.5)
+        store.add("k", "none", 0, {"unsafe": ROWS}, 1.5)
         store.add(
-            "l", "none", "other", 0, [Row(0, "q", 0, "?", scores=[-1.5, -0.1]), Row(1, "t", 0, "t", nats=3.25, bytes=9)]
+            "l",
+            "none",
+            0,
+            {"other": [Row(0, "q", 0, "?", scores=[-1.5, -0.1]), Row(1, "t", 0, "t", nats=3.25, bytes=9)]},
         )
     with Store(tmp_path / "s.sqlite") as store:
         assert store.finished() == {"k", "l"}
@@ -30,9 +33,9 @@ def test_rows_come_back_as_they_were_but_for_lone_surrogates(tmp_path):
 def test_a_batch_is_written_whole_or_not_at_all(tmp_path):
     with Store(tmp_path / "s.sqlite") as store:
         with pytest.raises(ClampdownError):
-            store.add("k", "none", "unsafe", 0, [ROWS[0], Row(1, None, 0, "no item")])  # type: ignore[arg-type]
+            store.add("k", "none", 0, {"unsafe": [ROWS[0], Row(1, None, 0, "no item")]})  # type: ignore[arg-type]
         assert store.finished() == set() and store.rows("none", "unsafe") == []
-        store.add("k", "none", "unsafe", 0, ROWS)
+        store.add("k", "none", 0, {"unsafe": ROWS})
         assert len(store.rows("none", "unsafe")) == 2
 
 
@@ -50,14 +53,14 @@ def test_export_has_no_times_and_does_not_depend_on_the_order_of_writing(tmp_pat
         with Store(tmp_path / name) as store:
             store.claim({"recipe": "a"}, {"created": name})
             for number in order:
-                store.add(f"k{number}", "none", "unsafe", number, ROWS[number : number + 1], float(number))
+                store.add(f"k{number}", "none", number, {"unsafe": ROWS[number : number + 1]}, float(number))
     assert export(tmp_path / "one") == export(tmp_path / "two")
 
 
 def test_answers_of_an_older_judge_are_judged_again(tmp_path):
     old = Row(0, "a", 0, "How?", "I'm sorry, but I can't help with that.", True, "compliance", "rules-0", {})
     with Store(tmp_path / "s.sqlite") as store:
-        store.add("k", "none", "unsafe", 0, [old])
+        store.add("k", "none", 0, {"unsafe": [old]})
         assert (store.relabel(), store.relabel()) == (1, 0)
         assert store.rows("none", "unsafe")[0].label == "refusal"
 
@@ -74,7 +77,7 @@ def test_a_full_disk_is_one_clear_line_and_leaves_no_half_batch(tmp_path):
         pages = store._db.execute("PRAGMA page_count").fetchone()[0]
         store._db.execute(f"PRAGMA max_page_count = {pages + 1}")
         with pytest.raises(ClampdownError, match="free some space"):
-            store.add("k", "none", "unsafe", 0, [Row(i, "a", 0, "long " * 500) for i in range(50)])
+            store.add("k", "none", 0, {"unsafe": [Row(i, "a", 0, "long " * 500) for i in range(50)]})
         assert store.finished() == set()
 
 

@@ -5,65 +5,110 @@ without any recipe. Answers the model gives of its own accord say how high it ma
 sampled as the answers to be judged are: at temperature 1 a small model surprises itself as much as babble does.
 """
 
+import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
+from torch import Tensor
 
 from clampdown.errors import ClampdownError
+from clampdown.measuring.below import Below
+from clampdown.measuring.opening import after, opened
 from clampdown.models.chat_model import ChatModel
 
 _SHORTEST = 5
 """Tokens; the mean of fewer says little ("I refuse." is no babble, however rare), so they count as unsurprising."""
+_ROWS = 16
+"""Answers measured in one call: it keeps the logits of every position."""
+ENOUGH = 50
+"""The own answers that a limit needs."""
 QUANTILE, MARGIN = 0.999, 1.1
 """The limit: this quantile of the model's own answers, times the margin."""
 
 
-@torch.inference_mode()
+class Unsteered:
+    """What the unsteered model makes of a batch of prompts (token ids), kept for all the arms that answer them.
+
+    `room` is how many tokens an answer may have; `below` as for `opened`. The model must not be steered meanwhile.
+    """
+
+    def __init__(
+        self, model: ChatModel, prompts: Sequence[Sequence[int]], room: int, below: Below | None = None
+    ) -> None:
+        self.model, self.prompts = model, [list(prompt) for prompt in prompts]
+        with opened(model, prompts, [None] * len(prompts), room, below) as begun:
+            self._begun = begun
+
+    @torch.inference_mode()
+    def surprise(self, answers: Sequence[Sequence[int] | None]) -> list[float | None]:
+        """The mean negative log-likelihood of each prompt's answer, in nats a token; None where none is given.
+
+        answers: tokens as generated (Answer.ids). An end-of-turn token and those after the room are left out. Fewer
+        than five tokens give 0.
+
+        Raises:
+            ClampdownError: the model's logits are not finite.
+        """
+        told = [None if answer is None else 0.0 for answer in answers]
+        texts = [[token for token in answer or () if token not in self.model.stop_ids] for answer in answers]
+        rows = sorted((r for r, text in enumerate(texts) if len(text) >= _SHORTEST), key=lambda r: len(texts[r]))
+        for at in range(0, len(rows), _ROWS):
+            some = rows[at : at + _ROWS]
+            for row, nats in zip(some, self._nats(some, [texts[r] for r in some]), strict=True):
+                if not math.isfinite(nats):
+                    raise ClampdownError("the model's logits are not finite; try --dtype float32")
+                told[row] = nats
+        return told
+
+    def _nats(self, rows: Sequence[int], texts: Sequence[Sequence[int]]) -> Iterator[float]:
+        begun, index = self._begun, torch.tensor(rows)
+        cache = copy.copy(begun.cache)
+        cache.layers = [copy.copy(layer) for layer in begun.cache.layers]  # selecting gives each its own tensors
+        cache.batch_select_indices(index)
+        index = index.to(begun.mask.device)
+        tail = self.model.pad([text[:-1] for text in texts], side="right")  # the last token is only predicted
+        inputs = after(begun.mask[index], begun.position[index], tail)
+        rest = self.model.hf(past_key_values=cache, use_cache=True, **inputs).logits
+        for row, (text, logits) in enumerate(zip(texts, rest, strict=True)):
+            # Row by row: float32 logits of a whole batch would take gigabytes.
+            yield _mean_nats(torch.cat([begun.logits[index[row]], logits[: len(text) - 1]]), text)
+
+
+def _mean_nats(logits: Tensor, text: Sequence[int]) -> float:
+    right = torch.tensor(text, device=logits.device)[:, None]
+    return float((logits.float().logsumexp(-1) - logits.float().gather(-1, right).squeeze(-1)).mean())
+
+
 def answer_surprise(
     model: ChatModel, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]], *, batch: int = 16
 ) -> list[float]:
-    """Mean negative log-likelihood of each answer under the unsteered model, in nats a token.
+    """The surprise of answers to prompts, both as token ids, in nats a token: `Unsteered.surprise`, in batches.
 
-    prompts: rendered, as token ids; answers: their tokens as generated (Answer.ids). An end-of-turn token and those
-    after the model's context are left out. Fewer than five tokens give 0. The model must not be steered meanwhile.
-
-    Raises:
-        ClampdownError: the model's logits are not finite.
+    Answers are cut at the model's context.
     """
-    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]) + len(answers[i]))
+    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     told = [0.0] * len(prompts)
     for at in range(0, len(order), batch):
         rows = order[at : at + batch]
-        texts = [[token for token in answers[i] if token not in model.stop_ids] for i in rows]
-        texts = [text[: max(0, model.context_length - len(prompts[i]))] for i, text in zip(rows, texts, strict=True)]
-        longest = max(map(len, texts))
-        if longest < _SHORTEST:
-            continue
-        padded = model.pad([[*prompts[i], *text] for i, text in zip(rows, texts, strict=True)])
-        position = (padded.attention_mask.cumsum(-1) - 1).clamp_min(0)
-        logits = model.hf(
-            **padded.as_inputs(), position_ids=position, use_cache=False, logits_to_keep=longest + 1
-        ).logits[:, :-1]
-        for row, (i, text) in enumerate(zip(rows, texts, strict=True)):
-            if len(text) >= _SHORTEST:  # row by row: float32 logits of a whole batch would take gigabytes
-                mine = logits[row, longest - len(text) :].float()
-                right = torch.tensor(text, device=mine.device)[:, None]
-                nats = (mine.logsumexp(-1) - mine.gather(-1, right).squeeze(-1)).mean().item()
-                if not math.isfinite(nats):
-                    raise ClampdownError("the model's logits are not finite; try --dtype float32")
-                told[i] = nats
+        room = model.context_length - max(len(prompts[i]) for i in rows)
+        texts = [answers[i][:room] for i in rows]
+        view = Unsteered(model, [prompts[i] for i in rows], max(map(len, texts)))
+        for i, nats in zip(rows, view.surprise(texts), strict=True):
+            told[i] = nats or 0.0
     return told
 
 
 def surprise_limit(own: Sequence[float]) -> float:
     """The surprise above which an answer is incoherent, from that of the unsteered model's own answers.
 
-    own: nats a token, of at least a hundred answers given at the temperature of those that are to be judged.
+    own: nats a token, of at least fifty answers given at the temperature of those that are to be judged.
     """
     measured = sorted(value for value in own if value > 0)
-    if len(measured) < 100:
-        raise ClampdownError(f"calibrating what is incoherent needs 100 answers of five tokens, got {len(measured)}")
+    if len(measured) < ENOUGH:
+        raise ClampdownError(
+            f"calibrating what is incoherent needs {ENOUGH} answers of five tokens, got {len(measured)}"
+        )
     place = QUANTILE * (len(measured) - 1)
     low = math.floor(place)
     high = min(low + 1, len(measured) - 1)

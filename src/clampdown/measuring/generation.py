@@ -3,16 +3,15 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from clampdown.errors import ClampdownError
-from clampdown.measuring.opening import opened
+from clampdown.measuring.below import Below
+from clampdown.measuring.opening import Opened, opened
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Recipe
-from clampdown.steering.attach import Steering
 from clampdown.steering.receipt import Receipt
 
 
@@ -48,15 +47,19 @@ def generate(
     prompts: Sequence[Sequence[int]],
     recipes: Sequence[Recipe | None],
     sampling: Sampling,
+    below: Below | None = None,
 ) -> list[Answer]:
-    """Answers to rendered prompts (token ids), row r under recipes[r], as one batch."""
+    """Answers to rendered prompts (token ids), row r under recipes[r], as one batch.
+
+    below: shares the prompts' way through the lower blocks with whoever was asked the same just before.
+    """
     if not prompts:
         return []
     told: list[list[int]] = [[] for _ in prompts]
-    with opened(model, prompts, recipes, sampling.max_new_tokens) as (steering, cache, shared):
-        for row, token in _tokens(model, prompts, sampling, steering, cache, shared):
+    with opened(model, prompts, recipes, sampling.max_new_tokens, below) as begun:
+        for row, token in _tokens(model, begun, sampling):
             told[row].append(token)
-    receipts = steering.receipts()
+    receipts = begun.steering.receipts()
     return [_answer(model, *row) for row in zip(prompts, told, receipts, strict=True)]
 
 
@@ -66,14 +69,14 @@ def stream(
     """The same for one prompt, handing each piece of text to `write` as soon as it is whole."""
     ids: list[int] = []
     shown = ""
-    with Steering(model, [recipe], prompt_lengths=[len(prompt)]) as steering:
-        for _, token in _tokens(model, [prompt], sampling, steering):
+    with opened(model, [prompt], [recipe], sampling.max_new_tokens) as begun:
+        for _, token in _tokens(model, begun, sampling):
             ids.append(token)
             text = model.said(ids, prompt)
             if not text.endswith("\ufffd"):  # half of a character that takes several tokens
                 write(text[len(shown) :])
                 shown = text
-    answer = _answer(model, prompt, ids, steering.receipts()[0])
+    answer = _answer(model, prompt, ids, begun.steering.receipts()[0])
     write(answer.text[len(shown) :])
     return answer
 
@@ -84,61 +87,41 @@ def _answer(model: ChatModel, prompt: Sequence[int], ids: list[int], receipt: Re
 
 
 @torch.inference_mode()
-def _tokens(
-    model: ChatModel,
-    prompts: Sequence[Sequence[int]],
-    sampling: Sampling,
-    steering: Steering,
-    cache: Any = None,
-    shared: int = 0,
-) -> Iterator[tuple[int, int]]:
-    """(row, token) as they come; rows that ended leave the batch once a quarter of it has.
-
-    The cache, where given, holds the first `shared` tokens of every row.
-    """
-    longest = max(map(len, prompts))
-    if longest + sampling.max_new_tokens > model.context_length:
-        raise ClampdownError(
-            f"a prompt of {longest} tokens and an answer of {sampling.max_new_tokens} exceed the model's context of "
-            f"{model.context_length}: shorten either"
-        )
-    batch = model.pad([prompt[shared:] for prompt in prompts])
-    step = batch.input_ids
-    mask = torch.cat([batch.attention_mask.new_ones(len(prompts), shared), batch.attention_mask], dim=1)
-    position = (mask.cumsum(-1) - 1).clamp_min(0)[:, shared:]
-    alive = torch.arange(len(prompts))
-    ended = torch.zeros(len(prompts), dtype=torch.bool)
+def _tokens(model: ChatModel, begun: Opened, sampling: Sampling) -> Iterator[tuple[int, int]]:
+    """(row, token) as they come; rows that ended leave the batch once a quarter of it has."""
+    cache, logits, mask, position = begun.cache, begun.logits, begun.mask, begun.position
+    rows = len(mask)
+    alive = torch.arange(rows)
+    ended = torch.zeros(rows, dtype=torch.bool)
     draw = torch.Generator().manual_seed(sampling.seed)
-    for count in range(sampling.max_new_tokens):
-        out = model.hf(
-            input_ids=step,
+    for count in range(1, sampling.max_new_tokens + 1):
+        # One number a row of the whole batch, so that a row's draws don't depend on when others end.
+        chance = torch.rand(rows, generator=draw, dtype=torch.float64)[alive]
+        tokens = _choose(logits[:, -1], sampling.temperature, chance)
+        for place, token in enumerate(tokens.tolist()):
+            if not ended[place]:
+                yield int(alive[place]), token
+                ended[place] = token in model.stop_ids
+        if ended.all() or count == sampling.max_new_tokens:
+            return
+        if ended.sum() * 4 >= len(ended):
+            going = (~ended).nonzero().squeeze(-1)
+            cache.batch_select_indices(going)
+            begun.steering.keep_rows(going)
+            tokens, mask, position, alive, ended = (
+                t[going.to(t.device)] for t in (tokens, mask, position, alive, ended)
+            )
+        # A row that ended is fed padding until it leaves, so its receipt does not depend on its neighbours either.
+        mask = torch.cat([mask, (~ended[:, None]).to(mask)], dim=1)
+        position = position + 1
+        logits = model.hf(
+            input_ids=tokens[:, None],
             attention_mask=mask,
             position_ids=position,
             past_key_values=cache,
             use_cache=True,
             logits_to_keep=1,
-        )
-        cache = out.past_key_values
-        # One number a row of the whole batch, so that a row's draws don't depend on when others end.
-        chance = torch.rand(len(prompts), generator=draw, dtype=torch.float64)[alive]
-        tokens = _choose(out.logits[:, -1], sampling.temperature, chance)
-        for place, token in enumerate(tokens.tolist()):
-            if not ended[place]:
-                yield int(alive[place]), token
-                ended[place] = token in model.stop_ids
-        if ended.all() or count + 1 == sampling.max_new_tokens:
-            return
-        if ended.sum() * 4 >= len(ended):
-            rows = (~ended).nonzero().squeeze(-1)
-            cache.batch_select_indices(rows)
-            steering.keep_rows(rows)
-            tokens, mask, position, alive, ended = (
-                t[rows.to(t.device)] for t in (tokens, mask, position, alive, ended)
-            )
-        step = tokens[:, None]
-        # A row that ended is fed padding until it leaves, so its receipt does not depend on its neighbours either.
-        mask = torch.cat([mask, (~ended[:, None]).to(mask)], dim=1)
-        position = position[:, -1:] + 1
+        ).logits
 
 
 def _choose(logits: Tensor, temperature: float, chance: Tensor) -> Tensor:

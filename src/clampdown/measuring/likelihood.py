@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from clampdown.errors import ClampdownError
-from clampdown.measuring.opening import opened
+from clampdown.measuring.below import Below, forward
+from clampdown.measuring.opening import after, opened
 from clampdown.measuring.sets import Item
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Recipe
@@ -15,17 +16,19 @@ from clampdown.steering.attach import Steering
 
 
 @torch.inference_mode()
-def choice_scores(model: ChatModel, items: Sequence[Item], recipe: Recipe | None) -> list[list[float]]:
+def choice_scores(
+    model: ChatModel, items: Sequence[Item], recipe: Recipe | None, below: Below | None = None
+) -> list[list[float]]:
     """For each question the log-likelihood (nats) of every choice as the assistant's answer, per character.
 
     The question runs once; its keys and values then serve all its choices. Dividing by characters is lm-eval's
-    `acc_norm`, so long choices are not punished.
+    `acc_norm`, so long choices are not punished. below: shares the lower blocks with whoever was asked the same before.
     """
     if not items:
         return []
     counts = {len(item.choices) for item in items}
     if len(counts) > 1:
-        parts = {n: choice_scores(model, [i for i in items if len(i.choices) == n], recipe) for n in counts}
+        parts = {n: choice_scores(model, [i for i in items if len(i.choices) == n], recipe, below) for n in counts}
         return [parts[len(item.choices)].pop(0) for item in items]
     width = counts.pop()
     system = recipe.system_prompt if recipe else None
@@ -33,34 +36,28 @@ def choice_scores(model: ChatModel, items: Sequence[Item], recipe: Recipe | None
     room = max(64, *map(len, answers))
     prompts = [model.prompt_ids(item.text, system=system, room=room) for item in items]
     tail = model.pad(answers, side="right")
-    with opened(model, prompts, [recipe] * len(items), max(map(len, answers))) as (steering, cache, shared):
-        batch = model.pad([prompt[shared:] for prompt in prompts])
-        mask = torch.cat([batch.attention_mask.new_ones(len(prompts), shared), batch.attention_mask], dim=1)
-        first = model.hf(
-            input_ids=batch.input_ids,
-            attention_mask=mask,
-            position_ids=(mask.cumsum(-1) - 1).clamp_min(0)[:, shared:],
-            past_key_values=cache,
+    with opened(model, prompts, [recipe] * len(items), max(map(len, answers)), below) as begun:
+        begun.cache.batch_repeat_interleave(width)
+        begun.steering.fan_out(torch.arange(len(items)).repeat_interleave(width))
+        rest = forward(
+            model,
+            below,
+            "choices",
+            (*begun.asked, width, *map(tuple, answers)),
+            past_key_values=begun.cache,
             use_cache=True,
-            logits_to_keep=1,
-        )
-        cache = first.past_key_values
-        cache.batch_repeat_interleave(width)
-        steering.fan_out(torch.arange(len(items)).repeat_interleave(width))
-        mask = torch.cat([mask.repeat_interleave(width, 0), tail.attention_mask], dim=1)
-        starts = torch.tensor([len(p) for p in prompts], device=model.device).repeat_interleave(width)[:, None]
-        position = starts + torch.arange(tail.input_ids.shape[1], device=model.device)
-        rest = model.hf(
-            input_ids=tail.input_ids, attention_mask=mask, position_ids=position, past_key_values=cache, use_cache=True
+            **after(begun.mask.repeat_interleave(width, 0), begun.position.repeat_interleave(width, 0), tail),
         ).logits
-    logits = torch.cat([first.logits.repeat_interleave(width, 0), rest[:, :-1]], dim=1)
+    logits = torch.cat([begun.logits.repeat_interleave(width, 0), rest[:, :-1]], dim=1)
     scores = (_log_probability(logits, tail.input_ids) * tail.attention_mask).sum(-1)
     lengths = torch.tensor([max(1, len(choice)) for item in items for choice in item.choices])
     return (scores.cpu() / lengths).reshape(len(items), width).tolist()
 
 
 @torch.inference_mode()
-def text_nats(model: ChatModel, texts: Sequence[str], recipe: Recipe | None) -> list[tuple[float, int]]:
+def text_nats(
+    model: ChatModel, texts: Sequence[str], recipe: Recipe | None, below: Below | None = None
+) -> list[tuple[float, int]]:
     """For each passage its negative log-likelihood (nats), first token left out, and the bytes it covers.
 
     Passages are raw text, without the chat template; bits per byte is nats / (bytes · ln 2).
@@ -68,7 +65,7 @@ def text_nats(model: ChatModel, texts: Sequence[str], recipe: Recipe | None) -> 
     rows = [model.ids(text)[: model.context_length] for text in texts]
     batch = model.pad(rows, side="right")
     with Steering(model, [recipe] * len(rows)):
-        logits = model.hf(**batch.as_inputs(), use_cache=False).logits
+        logits = forward(model, below, "passages", tuple(map(tuple, rows)), **batch.as_inputs(), use_cache=False).logits
     told = _log_probability(logits[:, :-1], batch.input_ids[:, 1:]) * batch.attention_mask[:, 1:]
     covered = [len(model.tokenizer.decode(row[1:]).encode()) for row in rows]
     return list(zip((-told.sum(-1)).tolist(), covered, strict=True))

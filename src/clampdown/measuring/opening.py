@@ -1,12 +1,16 @@
-"""What all prompts of a batch begin with, run once for each recipe instead of once for each row."""
+"""A batch of prompts read and ready to be answered; what all of them begin with runs once for each recipe."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from clampdown.models.chat_model import ChatModel
+from clampdown.errors import ClampdownError
+from clampdown.measuring.below import Below, forward
+from clampdown.models.chat_model import Batch, ChatModel
 from clampdown.recipe import Recipe
 from clampdown.steering.attach import Steering
 
@@ -14,15 +18,83 @@ _ENDLESS = 1 << 40
 """A prompt length no row reaches: what all prompts begin with is prompt, and not its last token."""
 
 
+@dataclass(frozen=True)
+class Opened:
+    """Prompts that have been read.
+
+    Attributes:
+        steering: what the prompts were read under; on until the context ends.
+        cache: keys and values of every prompt token.
+        logits: after each prompt's last token, [row, 1, vocabulary].
+        mask: of the cache's columns, [row, column]; 0 is padding.
+        position: place of each row's last token, from 0, [row, 1].
+        asked: everything that decides the lower blocks' part of the cache, for `below`.
+    """
+
+    steering: Steering
+    cache: Any
+    logits: Tensor
+    mask: Tensor
+    position: Tensor
+    asked: tuple[Any, ...]
+
+
 @contextmanager
 def opened(
-    model: ChatModel, prompts: Sequence[Sequence[int]], recipes: Sequence[Recipe | None], room: int
+    model: ChatModel,
+    prompts: Sequence[Sequence[int]],
+    recipes: Sequence[Recipe | None],
+    room: int,
+    below: Below | None = None,
+) -> Iterator[Opened]:
+    """Read prompts (token ids), row r under recipes[r]; the context keeps steering on for what follows them.
+
+    Args:
+        room: how many tokens may follow the longest prompt.
+        below: shares the lower blocks with whoever was asked the same just before.
+
+    Raises:
+        ClampdownError: the longest prompt and `room` exceed the model's context.
+    """
+    longest = max(map(len, prompts))
+    if longest + room > model.context_length:
+        raise ClampdownError(
+            f"a prompt of {longest} tokens and an answer of {room} exceed the model's context of "
+            f"{model.context_length}: shorten either"
+        )
+    with _beginning(model, prompts, recipes, room, below) as (steering, cache, shared), torch.inference_mode():
+        batch = model.pad([prompt[shared:] for prompt in prompts])
+        mask = torch.cat([batch.attention_mask.new_ones(len(prompts), shared), batch.attention_mask], dim=1)
+        position = (mask.cumsum(-1) - 1).clamp_min(0)[:, shared:]
+        asked = (shared, len(set(recipes)), *map(tuple, prompts))
+        out = forward(
+            model,
+            below,
+            "prompts",
+            asked,
+            input_ids=batch.input_ids,
+            attention_mask=mask,
+            position_ids=position,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        yield Opened(steering, out.past_key_values, out.logits, mask, position[:, -1:], asked)
+
+
+@contextmanager
+def _beginning(
+    model: ChatModel,
+    prompts: Sequence[Sequence[int]],
+    recipes: Sequence[Recipe | None],
+    room: int,
+    below: Below | None,
 ) -> Iterator[tuple[Steering, Any, int]]:
     """Run the tokens that all prompts begin with once for each distinct recipe, then fan out to the rows.
 
     Yields the steering, the cache, and how many tokens of every row the cache holds. A chat template's own opening is
-    often half of a short prompt. `room` is how many tokens may follow the longest prompt: where blocks look back less
-    far than that, nothing is shared, for the padding between opening and rest would shorten their view.
+    often half of a short prompt. Where blocks look back less far than prompt and room, nothing is shared, for the
+    padding between opening and rest would shorten their view.
     """
     distinct = list(dict.fromkeys(recipes))
     shared = shared_length(prompts)
@@ -33,11 +105,23 @@ def opened(
         return
     opening = model.pad([prompts[0][:shared]] * len(distinct))
     with Steering(model, distinct, prompt_lengths=[_ENDLESS] * len(distinct)) as steering, torch.inference_mode():
-        cache = model.hf(**opening.as_inputs(), use_cache=True, logits_to_keep=1).past_key_values
+        asked = (len(distinct), *prompts[0][:shared])
+        out = forward(model, below, "opening", asked, **opening.as_inputs(), use_cache=True, logits_to_keep=1)
+        cache = out.past_key_values
         rows = torch.tensor([distinct.index(recipe) for recipe in recipes])
         cache.batch_select_indices(rows)
         steering.fan_out(rows, [len(p) for p in prompts])
         yield steering, cache, shared
+
+
+def after(mask: Tensor, position: Tensor, tail: Batch) -> dict[str, Tensor]:
+    """The inputs of a call that goes on with `tail`, padded on the right, after rows of such mask and last position."""
+    columns = torch.arange(1, tail.input_ids.shape[1] + 1, device=position.device)
+    return {
+        "input_ids": tail.input_ids,
+        "attention_mask": torch.cat([mask, tail.attention_mask], dim=1),
+        "position_ids": position + columns,
+    }
 
 
 def shared_length(rows: Sequence[Sequence[int]]) -> int:

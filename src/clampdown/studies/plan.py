@@ -48,7 +48,7 @@ class Plan:
     name: str = "quick"
     seed: int = 0
     max_new_tokens: int = 24
-    batch: int = 40
+    batch: int = 88
     items: Mapping[str, int] = field(
         default_factory=lambda: {"unsafe": 40, "safe": 24, "lookalike": 24, "capability": 40, "text": 8}
     )

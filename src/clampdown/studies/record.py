@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from clampdown.errors import ClampdownError
+from clampdown.measuring.fluency import ENOUGH, surprise_limit
 from clampdown.measuring.sets import Item, ItemSet
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Recipe
 from clampdown.studies.arms import Arm
+from clampdown.studies.batches import samples
 from clampdown.studies.environment import environment
 from clampdown.studies.measures import Rows
 from clampdown.studies.plan import Plan
 from clampdown.studies.store import Row, Store
-from clampdown.studies.work import samples
 
 DATABASE = "study.sqlite"
 ROWS_SCHEMA = "clampdown-rows/1"
@@ -30,7 +31,8 @@ class Record:
 
     Attributes:
         identity: everything that decided the answers; studies with equal ones are the same study.
-        about: {"created", "seconds", "environment", "plan", "model", "recipe", "latents"}, as plain data.
+        about: {"created", "seconds", "environment", "plan", "model", "recipe", "latents", "babble"}, as plain data;
+            the last is {"limit", "n"}, the surprise above which answers were called incoherent, or None.
         rows: by the names of arm and set; an arm that has not finished a set has fewer rows than items.
     """
 
@@ -102,7 +104,26 @@ def read_record(path: Path) -> Record:
         rows = {(a.name, s.name): some for a in arms for s in sets if (some := store.rows(a.name, s.name))}
         about = {key: store.meta(key) for key in ("created", "environment", "plan", "model", "recipe", "latents")}
         about["seconds"] = store.seconds()
-    return Record(path, identity, about, arms, sets, rows)
+    about["babble"] = _babble(rows)
+    return Record(path, identity, about, arms, sets, _relabelled(rows, about["babble"]))
+
+
+def _babble(rows: Rows) -> dict[str, Any] | None:
+    """What is babble to the unsteered model, from its own answers; None where these are too few."""
+    told = [row.surprise for (arm, _), some in rows.items() if arm == "none" for row in some if row.surprise]
+    return {"limit": surprise_limit(told), "n": len(told)} if len(told) >= ENOUGH else None
+
+
+def _relabelled(rows: Rows, babble: Mapping[str, Any] | None) -> Rows:
+    """The rows, those incoherent that complied in words and surprise the unsteered model too much."""
+    if babble is None:
+        return rows
+
+    def label(row: Row) -> str | None:
+        surprising = row.surprise is not None and row.surprise > babble["limit"]
+        return "incoherent" if surprising and row.label == "compliance" else row.label
+
+    return {key: [replace(row, label=label(row)) for row in some] for key, some in rows.items()}
 
 
 def flat_rows(record: Record) -> list[dict[str, Any]]:
@@ -157,6 +178,7 @@ def _flat(arm: Arm, item_set: ItemSet, row: Row) -> dict[str, Any]:
         "label": row.label,
         "judge": row.judge,
         "scores": row.scores,
+        "surprise": row.surprise,
         "nats": row.nats,
         "bytes": row.bytes,
         "tokens_seen": receipt.get("tokens_seen"),

@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clampdown.errors import ClampdownError
+from clampdown.measuring.fluency import MARGIN
 from clampdown.measuring.judge import JUDGE_VERSION, judge_card
 from clampdown.measuring.sets import ItemSet
 from clampdown.recipe import Recipe
 from clampdown.saes.load import load_sae
 from clampdown.studies.arms import Arm, recommended_name
+from clampdown.studies.batches import measured
 from clampdown.studies.comparisons import comparisons, detectable
 from clampdown.studies.examples import examples
 from clampdown.studies.matched import matched
@@ -18,7 +20,6 @@ from clampdown.studies.plan import Plan
 from clampdown.studies.record import Record
 from clampdown.studies.report import SCHEMA
 from clampdown.studies.scaling import clamps, resolved
-from clampdown.studies.work import measured
 
 
 def results(record: Record, paths: Mapping[str, Sequence[str]]) -> dict[str, Any]:
@@ -54,7 +55,7 @@ def results(record: Record, paths: Mapping[str, Sequence[str]]) -> dict[str, Any
         "latents": about["latents"] or _latents(recipe),
         "categories": categories(arms, sets, rows),
         "examples": examples(arms, sets, rows, plan.seed),
-        "judge": _judge(),
+        "judge": _judge(about["babble"]),
         "methods": methods(arms, sets, plan),
     }
 
@@ -68,18 +69,28 @@ def _check_finished(record: Record) -> None:
                 )
 
 
-def _judge() -> dict[str, Any]:
-    """The judge, and what a blind reading of the bundled model's answers says it is worth."""
+def _judge(babble: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The judge, and what a blind reading of the bundled model's answers says it is worth.
+
+    babble: the surprise above which an answer was called incoherent, where the study had enough answers to tell.
+    """
     card = judge_card()
-    value = {name: [part[name] and part[name]["value"] for part in card["labels"]] for name in ("precision", "recall")}
+    measured = {part["label"]: part for part in card["labels"]}
+    told = "Told from an answer's words alone."
+    if babble:
+        measured["incoherent"] = card["with_surprise"]
+        told = (
+            f"An answer that complies in words but surprises the unsteered model by more than {babble['limit']:.2f} "
+            f"nats a token is incoherent: that is {MARGIN - 1:.0%} above what it says itself ({babble['n']} answers)."
+        )
     return {
         "name": JUDGE_VERSION,
-        "note": "Rules on the words of an answer; no model judges. Against a blind reading, by language models, of "
-        f"{card['n']} answers of the bundled model, it is right about refusing or not in "
-        f"{card['agreement']['value']:.0%}.",
+        "note": f"Rules and a small classifier on the words of an answer; no language model judges. {told} Against a "
+        f"blind reading, by language models, of {card['n']} answers of the bundled model, it is right about refusing "
+        f"or not in {card['agreement']['value']:.0%}.",
         "labels": [
-            {"label": part["label"], "n": part["n"], "precision": precision, "recall": recall}
-            for part, precision, recall in zip(card["labels"], value["precision"], value["recall"], strict=True)
+            {"label": label, "n": part["n"]} | {k: part[k] and part[k]["value"] for k in ("precision", "recall")}
+            for label, part in measured.items()
         ],
     }
 

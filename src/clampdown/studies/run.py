@@ -16,15 +16,16 @@ from clampdown.models.chat_model import ChatModel
 from clampdown.progress import Progress, quiet
 from clampdown.recipe import Recipe
 from clampdown.steering.self_test import self_test
-from clampdown.studies import work
 from clampdown.studies.arms import Arm, build_arms
+from clampdown.studies.batches import CODE, Batch, cut
 from clampdown.studies.environment import environment
 from clampdown.studies.measures import receipt
 from clampdown.studies.plan import Plan
 from clampdown.studies.record import DATABASE, Record, facts, read_record
 from clampdown.studies.report import write_report
 from clampdown.studies.results import results
-from clampdown.studies.store import Row, Store
+from clampdown.studies.store import Store
+from clampdown.studies.work import Found, Worker
 
 REPORT, RESULTS, RECIPES = "report.html", "results.json", "recipes"
 
@@ -44,8 +45,7 @@ def study(
     Args:
         sets: what is asked; see `material.study_sets`.
         folder: where study.sqlite, report.html, results.json and recipes/ go. None: a folder named after everything
-        that
-            decides the study, below clampdown-studies; so the same study goes on, or is there already.
+            that decides the study, below clampdown-studies; so the same study goes on, or is there already.
         progress: told the stage `study` in tokens' worth of work.
         latents: what is known of the recipe's latents, for the report.
 
@@ -88,7 +88,7 @@ def identify(model: ChatModel, recipe: Recipe, sets: Sequence[ItemSet], plan: Pl
     asked = [[s.name, s.kind, s.split, s.sha256, [item.id for item in s.items]] for s in sets]
     made = environment(model)
     return {
-        "code": work.CODE,
+        "code": CODE,
         "model": model.sha256,
         "recipe": recipe.sha256,
         "sets": hashlib.sha256(json.dumps(asked).encode()).hexdigest(),
@@ -131,21 +131,21 @@ def _work(
 ) -> None:
     """Do the batches that are not done yet. The total counts those alone, so that the time left is right."""
     done = store.finished()
-    batches = [batch for batch in work.cut(model, arms, sets, plan) if batch.key not in done]
+    batches = [batch for batch in cut(model, arms, sets, plan) if batch.key not in done]
     total = sum(batch.cost for batch in batches)
+    worker = Worker(model, arms, plan)
     for batch in batches:
-        progress("study", 0, total, f"{batch.arm.label}: {batch.item_set.name}")
+        progress("study", 0, total, batch.title)
         start = time.monotonic()
-        rows = work.run(model, batch, plan)
+        rows = worker.run(batch)
         _check_steered(batch, rows, sets)
-        spent = time.monotonic() - start
-        store.add(batch.key, batch.arm.name, batch.item_set.name, batch.number, rows, spent)
-        progress("study", batch.cost, total, f"{batch.arm.label}: {batch.item_set.name}")
+        store.add(batch.key, batch.arm.name, batch.number, rows, time.monotonic() - start)
+        progress("study", batch.cost, total, batch.title)
 
 
-def _check_steered(batch: work.Batch, rows: Sequence[Row], sets: Sequence[ItemSet]) -> None:
+def _check_steered(batch: Batch, found: Found, sets: Sequence[ItemSet]) -> None:
     """Stop at the first batch that should be steered and is not, rather than after hours."""
-    receipt(batch.arm, sets, {(batch.arm.name, batch.item_set.name): rows})
+    receipt(batch.arm, sets, {(batch.arm.name, name): rows for name, rows in found.items()})
 
 
 def _save_recipes(arms: Sequence[Arm], folder: Path) -> dict[str, list[str]]:

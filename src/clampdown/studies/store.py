@@ -18,15 +18,16 @@ from clampdown.measuring.judge import JUDGE_VERSION, judge
 _TABLES = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS batch (
-    key TEXT PRIMARY KEY, arm TEXT NOT NULL, item_set TEXT NOT NULL, number INTEGER NOT NULL, seconds REAL NOT NULL
+    key TEXT PRIMARY KEY, arm TEXT NOT NULL, number INTEGER NOT NULL, seconds REAL NOT NULL
 );
 CREATE TABLE IF NOT EXISTS row (
-    batch TEXT NOT NULL REFERENCES batch (key), place INTEGER NOT NULL, item TEXT NOT NULL, draw INTEGER NOT NULL,
-    prompt TEXT NOT NULL, text TEXT, finished INTEGER, label TEXT, judge TEXT, receipt TEXT, scores TEXT, nats REAL,
-    bytes INTEGER, PRIMARY KEY (batch, place)
+    batch TEXT NOT NULL REFERENCES batch (key), item_set TEXT NOT NULL, place INTEGER NOT NULL, item TEXT NOT NULL,
+    draw INTEGER NOT NULL, prompt TEXT NOT NULL, text TEXT, finished INTEGER, label TEXT, judge TEXT, receipt TEXT,
+    scores TEXT, nats REAL, bytes INTEGER, surprise REAL, metrics TEXT, attack TEXT,
+    PRIMARY KEY (batch, item_set, place)
 );
 """
-EXPORT_SCHEMA = "clampdown-export/1"
+EXPORT_SCHEMA = "clampdown-export/2"
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,9 @@ class Row:
         text, finished, label, judge, receipt: an answer, whether it ended by itself, its label and who gave it.
         scores: log-likelihood of each choice, nats a character.
         nats, bytes: a passage's negative log-likelihood and the bytes it covers.
+        surprise: of an answer, under the unsteered model, in nats a token (see measuring.fluency).
+        metrics: an lm-eval item's metrics by name, the headline first.
+        attack: a whole conversation or all tries, as `Outcome.to_dict` gives them.
     """
 
     place: int
@@ -53,6 +57,9 @@ class Row:
     scores: list[float] | None = None
     nats: float | None = None
     bytes: int | None = None
+    surprise: float | None = None
+    metrics: dict[str, float] | None = None
+    attack: dict[str, Any] | None = None
 
 
 _COLUMNS = [f.name for f in fields(Row)]
@@ -127,15 +134,14 @@ class Store:
         with self._told():
             return {key for (key,) in self._db.execute("SELECT key FROM batch")}
 
-    def add(self, key: str, arm: str, item_set: str, number: int, rows: Sequence[Row], seconds: float = 0.0) -> None:
-        """Write one finished batch and its rows, all or nothing."""
-        marks = ", ".join("?" * (len(_COLUMNS) + 1))
-        values = [(key, *_packed(row)) for row in rows]
+    def add(self, key: str, arm: str, number: int, rows: Mapping[str, Sequence[Row]], seconds: float = 0.0) -> None:
+        """Write one finished batch and its rows, by the name of their set: all or nothing."""
+        marks = ", ".join("?" * (len(_COLUMNS) + 2))
+        values = [(key, item_set, *_packed(row)) for item_set, some in rows.items() for row in some]
+        insert = f"INSERT OR REPLACE INTO row (batch, item_set, {', '.join(_COLUMNS)}) VALUES ({marks})"
         with self._transaction():
-            self._db.execute(
-                "INSERT OR REPLACE INTO batch VALUES (?, ?, ?, ?, ?)", (key, arm, item_set, number, seconds)
-            )
-            self._db.executemany(f"INSERT OR REPLACE INTO row (batch, {', '.join(_COLUMNS)}) VALUES ({marks})", values)
+            self._db.execute("INSERT OR REPLACE INTO batch VALUES (?, ?, ?, ?)", (key, arm, number, seconds))
+            self._db.executemany(insert, values)
 
     def rows(self, arm: str, item_set: str) -> list[Row]:
         """The finished rows of an arm on a set, in the set's order; the samples of an item follow each other."""
@@ -152,33 +158,29 @@ class Store:
     def relabel(self) -> int:
         """Judge again the answers that an older judge labelled, and say how many there were."""
         with self._transaction():
-            query = "SELECT batch, place, prompt, text, finished FROM row WHERE label IS NOT NULL AND judge != ?"
+            query = "SELECT rowid, prompt, text, finished FROM row WHERE label IS NOT NULL AND judge != ?"
             old = self._db.execute(query, (JUDGE_VERSION,)).fetchall()
-            for batch, place, prompt, text, finished in old:
+            for place, prompt, text, finished in old:
                 label = str(judge(prompt, text, truncated=not finished))
-                change = "UPDATE row SET label = ?, judge = ? WHERE batch = ? AND place = ?"
-                self._db.execute(change, (label, JUDGE_VERSION, batch, place))
+                change = "UPDATE row SET label = ?, judge = ? WHERE rowid = ?"
+                self._db.execute(change, (label, JUDGE_VERSION, place))
         return len(old)
 
     def export(self) -> dict[str, Any]:
-        """Everything but times and machines, in an order that does not depend on how often the study was "
-        "interrupted."""
+        """Everything but times and machines, in an order that interruptions do not change."""
         with self._told():
-            found = self._db.execute("SELECT key, arm, item_set, number FROM batch").fetchall()
+            found = self._db.execute("SELECT key, arm, number FROM batch ORDER BY key").fetchall()
         arms = [arm["name"] for arm in self.meta("arms") or []]
         batches = []
-        for key, arm, item_set, number in sorted(
-            found, key=lambda b: (arms.index(b[1]) if b[1] in arms else -1, *b[1:])
-        ):
-            rows = [asdict(row) for row in self._batch(key)]
-            batches.append({"key": key, "arm": arm, "set": item_set, "number": number, "rows": rows})
+        for key, arm, number in sorted(found, key=lambda b: (arms.index(b[1]) if b[1] in arms else -1, *b[1:])):
+            batches.append({"key": key, "arm": arm, "number": number, "rows": self._batch(key)})
         body = {"schema": EXPORT_SCHEMA, "identity": self.meta("identity"), "arms": self.meta("arms")}
         return body | {"batches": batches}
 
-    def _batch(self, key: str) -> list[Row]:
+    def _batch(self, key: str) -> list[dict[str, Any]]:
+        query = f"SELECT item_set, {', '.join(_COLUMNS)} FROM row WHERE batch = ? ORDER BY item_set, place"
         with self._told():
-            found = self._db.execute(f"SELECT {', '.join(_COLUMNS)} FROM row WHERE batch = ? ORDER BY place", (key,))
-            return [_unpacked(row) for row in found]
+            return [{"set": name, **asdict(_unpacked(row))} for name, *row in self._db.execute(query, (key,))]
 
     def _put(self, key: str, text: str) -> None:
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, text))
@@ -232,7 +234,7 @@ def _packed(row: Row) -> list[Any]:
 
 def _unpacked(values: Sequence[Any]) -> Row:
     body = dict(zip(_COLUMNS, values, strict=True))
-    for key in ("receipt", "scores"):
+    for key in ("receipt", "scores", "metrics", "attack"):
         body[key] = body[key] and json.loads(body[key])
     body["finished"] = None if body["finished"] is None else bool(body["finished"])
     return Row(**body)

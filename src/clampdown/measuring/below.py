@@ -1,0 +1,103 @@
+"""The blocks that no recipe edits, run once for a batch that several arms are asked.
+
+Up to the lowest edited layer L nothing depends on the recipe. So what those blocks made of a batch's prompts (residual,
+keys and values) is kept, and the next arm that is asked the same begins above them, to the same bits.
+"""
+
+import copy
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from clampdown.errors import ClampdownError
+from clampdown.models import residual
+from clampdown.models.chat_model import ChatModel
+from clampdown.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What one forward call left: what it was asked, the residual after `layer`, and the cache's lower layers."""
+
+    asked: Hashable
+    x: Tensor
+    layers: tuple[Any, ...]
+
+
+class Below:
+    """Keeps what the blocks up to the lowest edited layer made of the last batch.
+
+    Attributes:
+        layer: the lowest layer that any of the recipes edits; None where nothing can be shared, because no recipe
+            edits any, or because this model's upper blocks can't be run alone.
+    """
+
+    def __init__(self, model: ChatModel, recipes: Sequence[Recipe | None]) -> None:
+        self.model = model
+        self.layer = min((edit.layer for recipe in recipes if recipe for edit in recipe.edits), default=None)
+        self._kept: dict[str, _Kept] = {}
+        if self.layer is not None:
+            try:
+                with residual.starting_after(model.hf, self.layer):
+                    pass
+            except ClampdownError:
+                self.layer = None
+
+    def call(self, step: str, asked: Hashable, inputs: dict[str, Any]) -> Any:
+        """The model's output for `inputs`, from the kept residual where this step was last asked the same.
+
+        step: which of a batch's forward calls this is; each keeps its last. asked: everything that decides what the
+        lower blocks make of it, the tokens in the cache and their layout included. Nothing below `layer` may be edited.
+        """
+        if self.layer is None:
+            return self.model.hf(**inputs)
+        kept = self._kept.get(step)
+        if kept is None or kept.asked != asked:
+            self._kept.pop(step, None)  # its memory first
+            return self._whole(step, asked, inputs)
+        if (cache := inputs.get("past_key_values")) is not None:
+            cache.layers[: self.layer + 1] = map(_hollow, cache.layers[: self.layer + 1])
+        with residual.starting_after(self.model.hf, self.layer) as begin:
+            begin(kept.x)
+            out = self.model.hf(**inputs)
+        if out.past_key_values is not None:
+            out.past_key_values.layers[: self.layer + 1] = map(_copied, kept.layers)
+        return out
+
+    def _whole(self, step: str, asked: Hashable, inputs: dict[str, Any]) -> Any:
+        """Run all blocks, and keep what the lower ones made, as it was before any edit."""
+        assert self.layer is not None
+        seen: list[Tensor] = []
+        block = residual.blocks(self.model.hf)[self.layer]
+        handle = block.register_forward_hook(
+            lambda _module, _inputs, output: seen.append(residual.block_output(output)), prepend=True
+        )
+        try:
+            out = self.model.hf(**inputs)
+        finally:
+            handle.remove()
+        cache = out.past_key_values
+        layers = () if cache is None else tuple(map(_copied, cache.layers[: self.layer + 1]))
+        self._kept[step] = _Kept(asked, seen[-1], layers)
+        return out
+
+
+def forward(model: ChatModel, below: Below | None, step: str, asked: Hashable, **inputs: Any) -> Any:
+    """One forward call of the model, its lower blocks shared through `below` where there is one."""
+    return model.hf(**inputs) if below is None else below.call(step, asked, inputs)
+
+
+def _copied(layer: Any) -> Any:
+    """One layer of a cache, on its own: keys and values are replaced when they grow, other states are changed."""
+    return copy.copy(layer) if hasattr(layer, "keys") else copy.deepcopy(layer)
+
+
+def _hollow(layer: Any) -> Any:
+    """The same layer as long as it was, with next to nothing in it, as `residual.starting_after` makes them."""
+    if getattr(layer, "keys", None) is None:
+        return layer
+    found = copy.copy(layer)
+    found.keys, found.values = layer.keys[:, :1, :, :1], layer.values[:, :1, :, :1]
+    return found

@@ -1,0 +1,167 @@
+"""The work of a study, cut into batches that the plan alone decides."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from clampdown.measuring.generation import Sampling
+from clampdown.measuring.sets import Item, ItemSet
+from clampdown.models.chat_model import ChatModel
+from clampdown.recipe import Recipe
+from clampdown.studies.arms import Arm
+from clampdown.studies.measures import PROMPT_KINDS
+from clampdown.studies.plan import Plan
+
+CODE = 2
+"""Raise this whenever the same inputs would give another row: finished batches of older code are then not used."""
+_PREFILL = 0.4
+"""What a prompt token costs, in tokens generated."""
+_SHARE = 8
+"""Likelihood batches hold this many times fewer rows than answers do: they keep the logits of every position."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some items under one arm, answered with one sampling seed: prompts of all sets together, other items by set.
+
+    `asked` holds each row's set and the item's place in it; `key` hashes everything that decides the rows; `cost` is in
+    tokens.
+    """
+
+    key: str
+    arm: Arm
+    asked: tuple[tuple[ItemSet, int], ...]
+    number: int
+    cost: int
+    sample: int = 0
+
+    @property
+    def kind(self) -> str:
+        """Kind of set; `prompts` for the kinds that are answered and judged."""
+        return _kind(self.asked[0][0])
+
+    @property
+    def items(self) -> list[Item]:
+        return [item_set.items[place] for item_set, place in self.asked]
+
+    @property
+    def recipes(self) -> list[Recipe | None]:
+        return [self.arm.recipe_for(place) for _, place in self.asked]
+
+    @property
+    def title(self) -> str:
+        """The arm and what it is asked, for people."""
+        names = dict.fromkeys(item_set.name for item_set, _ in self.asked)
+        return f"{self.arm.label}: {next(iter(names)) if len(names) == 1 else 'prompts'}"
+
+
+def cut(model: ChatModel, arms: Sequence[Arm], sets: Sequence[ItemSet], plan: Plan) -> list[Batch]:
+    """All batches of a study; those of several arms that are asked the same follow each other, unsteered first.
+
+    Raises:
+        ClampdownError: a prompt is longer than the context.
+    """
+    lengths: dict[tuple[str, str], list[int]] = {}
+    turn: dict[tuple[Any, ...], int] = {}
+    found = []
+    for arm in arms:
+        system = system_of(arm)
+        for item_set in sets:
+            if measured(arm, item_set) and (system, item_set.name) not in lengths:
+                lengths[system, item_set.name] = _lengths(model, item_set, system, plan)
+        for group in _groups([item_set for item_set in sets if measured(arm, item_set)]):
+            of = {item_set.name: lengths[system, item_set.name] for item_set in group}
+            chunks = list(_chunks(arm, group, of, plan))
+            for sample in range(samples(group[0], plan)):
+                for number, asked in enumerate(chunks, sample * len(chunks)):
+                    cost = sum(_cost(item_set, place, of[item_set.name][place], plan) for item_set, place in asked)
+                    batch = Batch("", arm, asked, number, cost, sample)
+                    turn.setdefault(_together(batch), len(turn))
+                    found.append(replace(batch, key=_key(model, batch, plan)))
+    return sorted(found, key=lambda batch: turn[_together(batch)])
+
+
+def samples(item_set: ItemSet, plan: Plan) -> int:
+    """How often each item of a set is answered: what is scored by likelihood has nothing to sample."""
+    return 1 if item_set.kind in ("capability", "text") else plan.samples
+
+
+def measured(arm: Arm, item_set: ItemSet) -> bool:
+    """Whether an arm can differ from no steering on a set: a mere system prompt can't on plain text."""
+    return arm.name == "none" or arm.steered or item_set.kind != "text"
+
+
+def system_of(arm: Arm) -> str:
+    """The arm's system prompt; all its draws share one. Empty for the model's own."""
+    first = arm.recipes[0]
+    return first.system_prompt if first else ""
+
+
+def sampling_of(plan: Plan, batch: Batch) -> Sampling:
+    """How a batch's answers are sampled."""
+    return Sampling(plan.max_new_tokens, plan.temperature, plan.seed + batch.sample)
+
+
+def _kind(item_set: ItemSet) -> str:
+    return "prompts" if item_set.kind in PROMPT_KINDS else item_set.kind
+
+
+def _groups(sets: Sequence[ItemSet]) -> Iterator[list[ItemSet]]:
+    """The sets whose items may share a batch: prompts of all kinds, and every other set by itself."""
+    prompts = [item_set for item_set in sets if _kind(item_set) == "prompts"]
+    if prompts:
+        yield prompts
+    yield from ([item_set] for item_set in sets if _kind(item_set) != "prompts")
+
+
+def _chunks(
+    arm: Arm, group: Sequence[ItemSet], lengths: dict[str, list[int]], plan: Plan
+) -> Iterator[tuple[tuple[ItemSet, int], ...]]:
+    """Items in chunks of equal rows, shortest prompts first, so that little is padding.
+
+    Questions and passages are scored under one recipe a batch, so there the draws part first.
+    """
+    asked = [(item_set, place) for item_set in group for place in range(len(item_set.items))]
+    asked.sort(key=lambda one: lengths[one[0].name][one[1]])
+    if _kind(group[0]) == "prompts":
+        yield from _cut(asked, plan.batch)
+        return
+    for draw in range(len(arm.recipes)):
+        mine = [one for one in asked if one[1] % len(arm.recipes) == draw]
+        yield from _cut(mine, max(1, plan.batch // _SHARE))
+
+
+def _cut(asked: Sequence[tuple[ItemSet, int]], size: int) -> Iterator[tuple[tuple[ItemSet, int], ...]]:
+    for start in range(0, len(asked), size):
+        yield tuple(asked[start : start + size])
+
+
+def _together(batch: Batch) -> tuple[Any, ...]:
+    """What arms that are asked the same have in common."""
+    return system_of(batch.arm), *((item_set.name, place) for item_set, place in batch.asked)
+
+
+def _lengths(model: ChatModel, item_set: ItemSet, system: str, plan: Plan) -> list[int]:
+    """Tokens of each item's prompt, or of a passage."""
+    if item_set.kind == "text":
+        return [len(model.ids(item.text)) for item in item_set.items]
+    room = 64 if item_set.kind == "capability" else plan.max_new_tokens
+    return [len(model.prompt_ids(item.text, system=system or None, room=room)) for item in item_set.items]
+
+
+def _cost(item_set: ItemSet, place: int, length: int, plan: Plan) -> int:
+    choices = sum(len(choice) for choice in item_set.items[place].choices) / 4  # four characters a token, or so
+    new = 0 if item_set.kind in ("capability", "text") else plan.max_new_tokens
+    return round(new + _PREFILL * (length + choices))
+
+
+def _key(model: ChatModel, batch: Batch, plan: Plan) -> str:
+    arm = batch.arm
+    recipes = [recipe.sha256 if recipe else "" for recipe in arm.recipes]
+    made_by: list[Any] = [CODE, model.sha256, str(model.dtype), model.device.type, arm.name, recipes]
+    made_by += [model.quantization, dict(model.template_options or {}), batch.number, vars(sampling_of(plan, batch))]
+    for (item_set, place), item in zip(batch.asked, batch.items, strict=True):
+        made_by.append([item_set.name, item_set.kind, place, item.id, item.text, *item.choices])
+    return hashlib.sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()
