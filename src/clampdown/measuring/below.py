@@ -4,7 +4,6 @@ Up to the lowest edited layer L nothing depends on the recipe. So what those blo
 keys and values) is kept, and the next arm that is asked the same begins above them, to the same bits.
 """
 
-import copy
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ from torch import Tensor
 from clampdown.errors import ClampdownError
 from clampdown.models import residual
 from clampdown.models.chat_model import ChatModel
+from clampdown.models.key_values import copied
 from clampdown.recipe import Recipe
 
 
@@ -63,7 +63,7 @@ class Below:
             begin(kept.x)
             out = self.model.hf(**inputs)
         if out.past_key_values is not None:
-            out.past_key_values.layers[: self.layer + 1] = map(_copied, kept.layers)
+            out.past_key_values.layers[: self.layer + 1] = map(copied, kept.layers)
         return out
 
     def _whole(self, step: str, asked: Hashable, inputs: dict[str, Any]) -> Any:
@@ -79,7 +79,7 @@ class Below:
         finally:
             handle.remove()
         cache = out.past_key_values
-        layers = () if cache is None else tuple(map(_copied, cache.layers[: self.layer + 1]))
+        layers = () if cache is None else tuple(map(copied, cache.layers[: self.layer + 1]))
         self._kept[step] = _Kept(asked, seen[-1], layers)
         return out
 
@@ -89,15 +89,10 @@ def forward(model: ChatModel, below: Below | None, step: str, asked: Hashable, *
     return model.hf(**inputs) if below is None else below.call(step, asked, inputs)
 
 
-def _copied(layer: Any) -> Any:
-    """One layer of a cache, on its own: keys and values are replaced when they grow, other states are changed."""
-    return copy.copy(layer) if hasattr(layer, "keys") else copy.deepcopy(layer)
-
-
 def _hollow(layer: Any) -> Any:
     """The same layer as long as it was, with next to nothing in it, as `residual.starting_after` makes them."""
     if getattr(layer, "keys", None) is None:
         return layer
-    found = copy.copy(layer)
+    found = copied(layer)
     found.keys, found.values = layer.keys[:, :1, :, :1], layer.values[:, :1, :, :1]
     return found

@@ -16,6 +16,7 @@ from clampdown.errors import ClampdownError
 from clampdown.measuring.below import Below
 from clampdown.measuring.opening import after, opened
 from clampdown.models.chat_model import ChatModel
+from clampdown.models.key_values import copied
 
 _SHORTEST = 5
 """Tokens; the mean of fewer says little ("I refuse." is no babble, however rare), so they count as unsurprising."""
@@ -64,7 +65,7 @@ class Unsteered:
     def _nats(self, rows: Sequence[int], texts: Sequence[Sequence[int]]) -> Iterator[float]:
         begun, index = self._begun, torch.tensor(rows)
         cache = copy.copy(begun.cache)
-        cache.layers = [copy.copy(layer) for layer in begun.cache.layers]  # selecting gives each its own tensors
+        cache.layers = [copied(layer) for layer in begun.cache.layers]
         cache.batch_select_indices(index)
         index = index.to(begun.mask.device)
         tail = self.model.pad([text[:-1] for text in texts], side="right")  # the last token is only predicted

@@ -126,7 +126,7 @@ def _tokens(model: ChatModel, begun: Opened, sampling: Sampling) -> Iterator[tup
 
 def _choose(logits: Tensor, temperature: float, chance: Tensor) -> Tensor:
     """The likeliest token of each row, or the one at `chance` (0 to 1, one a row) of its cumulative distribution."""
-    if not torch.isfinite(logits).all():
+    if not torch.isfinite(logits.sum(-1, dtype=torch.float32)).all():  # one pass: a NaN or infinity stays in the sum
         raise ClampdownError("the model's logits are not finite; try a smaller clamp value, or --dtype float32")
     if temperature == 0:
         return logits.argmax(-1)

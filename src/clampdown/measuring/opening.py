@@ -11,6 +11,7 @@ from torch import Tensor
 from clampdown.errors import ClampdownError
 from clampdown.measuring.below import Below, forward
 from clampdown.models.chat_model import Batch, ChatModel
+from clampdown.models.key_values import roomy_cache
 from clampdown.recipe import Recipe
 from clampdown.steering.attach import Steering
 
@@ -101,12 +102,16 @@ def _beginning(
     near = model.window is not None and model.window < max(map(len, prompts)) + room
     if near or len(prompts) < 2 * len(distinct) or shared < 4:
         with Steering(model, recipes, prompt_lengths=[len(p) for p in prompts]) as steering:
-            yield steering, None, 0
+            yield steering, roomy_cache(model.hf, max(map(len, prompts)) + room), 0
         return
     opening = model.pad([prompts[0][:shared]] * len(distinct))
     with Steering(model, distinct, prompt_lengths=[_ENDLESS] * len(distinct)) as steering, torch.inference_mode():
         asked = (len(distinct), *prompts[0][:shared])
-        out = forward(model, below, "opening", asked, **opening.as_inputs(), use_cache=True, logits_to_keep=1)
+        begun = roomy_cache(model.hf, max(map(len, prompts)) + room)
+        out = forward(
+            model, below, "opening", asked, **opening.as_inputs(), past_key_values=begun, use_cache=True,
+            logits_to_keep=1,
+        )  # fmt: skip
         cache = out.past_key_values
         rows = torch.tensor([distinct.index(recipe) for recipe in recipes])
         cache.batch_select_indices(rows)
