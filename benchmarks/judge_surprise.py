@@ -4,7 +4,8 @@
 
 FOLDER, LABELS: as for judge_labels.py. The limit is calibrated on the bundled model's own greedy answers to the
 selecting half of the built-in prompts, since the labelled answers are greedy; then these are judged with and without
-it. Answers sampled at temperature 1 are measured beside them: they must not calibrate a limit for greedy ones.
+it. Answers sampled at temperature 1 are measured beside them: they must not calibrate a limit for greedy ones. The figures with
+the limit are written to the judge's card.
 """
 
 import argparse
@@ -19,6 +20,8 @@ from clampdown.measuring.judge import REFUSING, Label, judge
 from clampdown.measuring.sets import builtin_set
 from clampdown.measuring.statistics import wilson
 from clampdown.models.chat_model import load_chat_model
+
+CARD = Path(__file__).resolve().parents[1] / "src/clampdown/measuring/judge_card.json"
 
 
 def own_answers(model, items, tokens):
@@ -70,6 +73,11 @@ def main():
         same = sum((label in REFUSING) == (h in REFUSING) for label, h in zip(labels, people, strict=True))
         print(f"{name}: refusing or not {rate(same, len(rows))}")
         print(f"    incoherent: recall {rate(both, people.count('incoherent'))}, precision {rate(both, sum(found))}")
+        told = {"n": people.count("incoherent"), "judged": sum(found)}
+        told |= {"recall": wilson(both, told["n"])._asdict(), "precision": wilson(both, told["judged"])._asdict()}
+    card = json.loads(CARD.read_text())
+    card["with_surprise"] = {"limit_nats_a_token": round(limit, 2), "label": "incoherent"} | told
+    CARD.write_text(json.dumps(card, indent=1) + "\n")
     for label in sorted(set(people)):
         mine = sorted(s for s, h in zip(surprise, people, strict=True) if h == label)
         half, tenth = mine[len(mine) // 2], mine[int(0.9 * (len(mine) - 1))]
