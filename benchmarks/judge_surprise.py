@@ -4,8 +4,8 @@
 
 FOLDER, LABELS: as for judge_labels.py. The limit is calibrated on the bundled model's own greedy answers to the
 selecting half of the built-in prompts, since the labelled answers are greedy; then these are judged with and without
-it. Answers sampled at temperature 1 are measured beside them: they must not calibrate a limit for greedy ones. The figures with
-the limit are written to the judge's card.
+it. Answers sampled at temperature 1 are measured beside them: they must not calibrate a limit for greedy ones. The
+figures with the limit are written to the judge's card.
 """
 
 import argparse

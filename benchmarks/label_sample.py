@@ -12,13 +12,13 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
-from clampdown.discovery.find import scaled
 from clampdown.library import default_recipe
 from clampdown.measuring.generation import Sampling, generate
 from clampdown.measuring.judge import judge
 from clampdown.measuring.sets import builtin_set
 from clampdown.models.chat_model import load_chat_model
 from clampdown.recipe import Direction, Recipe
+from clampdown.studies.scaling import scaled
 
 ARMS = {"none": None, "clamp": 1.0, "clamp-strong": 1.4, "clamp-far": 2.4, "random-direction": 0.0}
 
@@ -32,11 +32,11 @@ def main():
     args.out.mkdir(parents=True, exist_ok=True)
     model = load_chat_model()
     base = Recipe.load(args.recipe) if args.recipe else default_recipe()
-    rng = random.Random(7)
+    rng = random.Random(8)
     items = [item for kind in ("unsafe", "safe", "lookalike") for item in builtin_set(kind).half("select").items]
     rows = []
     for arm, factor in ARMS.items():
-        recipe = None if factor is None else scaled(base, factor)
+        recipe = None if factor is None else replace(base, edits=scaled(base, factor))
         if arm == "random-direction":
             recipe = replace(base, edits=(Direction(12, 110.0, seed=3),))
         chosen = sorted(rng.sample(items, args.rows // len(ARMS)), key=lambda item: len(item.text))

@@ -23,7 +23,7 @@ JUDGE_VERSION = "rules+classifier-1"
 def judge_card() -> dict[str, Any]:
     """What the judge is worth: a blind reading of the bundled model's answers, see benchmarks/judge_labels.py.
 
-    The readers were language models, each answer read once by one of them; no person has checked their labels.
+    The readers were two language models that saw neither arm nor label; no person has checked what they say.
 
     n, agreement about refusing or not, and per label how many were read, with recall and precision; each rate is
     {value, low, high} with a 95% Wilson interval. with_surprise: incoherent where the unsteered model is asked too (see
