@@ -16,8 +16,10 @@ from clampdown.recipe import Recipe
 if TYPE_CHECKING:
     from clampdown.discovery.check_sae import SAECheck
     from clampdown.discovery.find import Found
+    from clampdown.measuring.attacks.spec import AttackSpec
     from clampdown.measuring.generation import Answer, Sampling
     from clampdown.measuring.sets import ItemSet
+    from clampdown.measuring.tasks import TaskSettings
     from clampdown.models.chat_model import ChatModel, Message
     from clampdown.saes.sae import SAE
     from clampdown.steering.attach import Steering
@@ -296,6 +298,8 @@ def study(
     model: Model | str | None = None,
     plan: Plan | str = "quick",
     sets: Mapping[str, Sequence[str | Path]] | None = None,
+    attacks: Sequence[AttackSpec | Mapping[str, Any]] = (),
+    tasks: TaskSettings | None = None,
     folder: str | Path | None = None,
     progress: Progress = quiet,
 ) -> dict[str, Any]:
@@ -306,7 +310,9 @@ def study(
         model: a loaded model or a model's name; None is the one that the recipe names.
         plan: "quick", "full", or a `clampdown.studies.plan.Plan`.
         sets: files or names of sets by kind ("unsafe", "safe", "lookalike", "capability", "text"), in place of the
-        built-in ones.
+        built-in ones; of capability also "lm-eval:TASK,TASK", or "letters:SET" for a set to be answered in words.
+        attacks: attacks to run under every arm, each as an `AttackSpec` or its fields, such as {"kind": "best-of-n"}.
+        tasks: how lm-eval's tasks are asked, and where their files are; None is as `TaskSettings` has it.
         folder: where results go; None picks a folder below clampdown-studies that the same study always gets.
 
     Returns:
@@ -315,17 +321,21 @@ def study(
     Raises:
         ClampdownError: recipe, model and sets do not fit, or the folder holds another study or can't be written to.
     """
-    from clampdown.studies.material import study_sets
+    from clampdown.measuring.attacks.spec import AttackSpec
+    from clampdown.studies.material import study_columns, study_sets
     from clampdown.studies.plan import named_plan
     from clampdown.studies.run import study as run
 
     path = Path(recipe) if isinstance(recipe, str | Path) else DEFAULT_RECIPE if recipe is None else None
     chosen = _recipe(recipe) or default_recipe()
     decided = named_plan(plan) if isinstance(plan, str) else plan
-    asked = study_sets(decided, {kind: [Path(p) for p in paths] for kind, paths in (sets or {}).items()})
+    paths = {kind: [Path(p) for p in some] for kind, some in (sets or {}).items()}
+    specs = [spec if isinstance(spec, AttackSpec) else AttackSpec.from_dict(spec) for spec in attacks]
+    asked, columns = study_sets(decided, paths), study_columns(decided, paths, specs, tasks)
     known = known_latents(path) if path else []
     loaded = _model(model or chosen.model)
-    return run(loaded.chat, chosen, asked, decided, Path(folder) if folder else None, progress, latents=known)
+    place = Path(folder) if folder else None
+    return run(loaded.chat, chosen, asked, decided, place, progress, columns=columns, latents=known)
 
 
 def selecting_set(kind: str, paths: Sequence[str | Path], limit: int | None, seed: int) -> ItemSet:

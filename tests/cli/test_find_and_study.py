@@ -148,6 +148,30 @@ def test_a_study_file_is_told_from_a_recipe_and_options_come_first(clampdown, st
     assert studied["plan"].seed == 4 and set(studied["plan"].items.values()) == {7}
 
 
+def test_attacks_are_named_by_kind_or_by_their_file(clampdown, studied, recipe, tmp_path):
+    turns, goals = tmp_path / "turns.jsonl", tmp_path / "goals.txt"
+    turns.write_text(json.dumps({"user_turns": ["a", "b"]}) + "\n")
+    goals.write_text("one\ntwo\n")
+    named = ("--attack", turns, "--attack", f"past-tense={goals}", "--attack", "best-of-n")
+    body = json.loads(clampdown("study", recipe, *named, "--dry-run", "--json", "--limit", 1)[1])
+    told = {row["set"]: (row["kind"], row["n"]) for row in body["sets"]}
+    assert told["turns"] == told["past-tense, goals"] == told["best-of-n"] == ("attack", 1)
+    clampdown("study", recipe, *named, "--seed", 5)
+    assert [(spec.kind, spec.seed) for spec in studied["attacks"]] == [
+        ("scripted", 5),
+        ("past-tense", 5),
+        ("best-of-n", 5),
+    ]
+    file = tmp_path / "mine.toml"
+    file.write_text('recipe = "some.toml"\n[[attacks]]\nkind = "past-tense"\n[lm-eval]\nfew_shot = 2\n')
+    clampdown("study", file, "--limit", 3, "--include-path", tmp_path)
+    assert [(spec.kind, spec.limit) for spec in studied["attacks"]] == [("past-tense", 3)]
+    assert (studied["tasks"].few_shot, studied["tasks"].include_path) == (2, tmp_path)
+    status, out, err = clampdown("study", recipe, "--attack", "magic")
+    assert (status, out) == (2, "") and err.count("\n") == 1 and "best-of-n" in err
+    assert "needs attacker" in clampdown("study", recipe, "--attack", "crescendo")[2]
+
+
 def test_two_answers_to_one_question_are_refused(clampdown, studied, recipe, tmp_path):
     assert "leave one out" in clampdown("study", recipe, "--recipe", recipe)[2]
     file = tmp_path / "mine.toml"

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from clampdown.errors import ClampdownError
-from clampdown.studies.plan import Plan, named_plan, read_study_file
+from clampdown.studies.plan import Plan, named_plan
+from clampdown.studies.study_file import read_study_file
 
 
 def written(folder: Path, text: str) -> Path:

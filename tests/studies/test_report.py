@@ -15,7 +15,7 @@ import synthetic
 from clampdown.studies import charts, report
 from clampdown.studies.report import render_report, write_report
 
-VOID = {"meta", "link", "br", "img", "input", "hr", "circle", "line", "polygon", "polyline", "path"}
+VOID = {"meta", "link", "br", "wbr", "img", "input", "hr", "circle", "line", "polygon", "polyline", "path"}
 
 
 class Page(HTMLParser):
@@ -240,3 +240,37 @@ def test_axes_hold_their_data() -> None:
         for from_zero in (True, False):
             made = charts.axis([low, high], 0, 100, from_zero=from_zero)
             assert made.low <= low and high <= made.high and 2 <= len(made.ticks) <= 7
+
+
+def test_attacks_tasks_and_choices_are_shown(full: dict[str, Any]) -> None:
+    results, name = copy.deepcopy(full), "lm-eval:<b>one</b>,two"
+    rate = {"n": 9, "value": 0.25, "low": 0.1, "high": 0.5}
+    for arm in results["arms"]:
+        for metric in ("refusal", "refused_at_any", "complied_at_any"):
+            arm["measures"].append({"set": "slow talk", "kind": "attack", "metric": metric} | rate)
+        arm["measures"].append({"set": name, "kind": "capability", "metric": "score"} | rate)
+    some = [arm["name"] for arm in results["arms"][:2]]
+    results["tasks"] = [{"set": name, "category": "one", "arm": arm, "metric": "score"} | rate for arm in some]
+    told = {"A": 3, "B": 0, "none": 1}
+    results["letters"] = [{"set": name, "right": told, "arms": [{"arm": arm, "letters": told} for arm in some]}]
+    answers = [{"arm": "none", "text": "step one", "label": "compliance", "turns": ["refusal", "compliance"]}]
+    results["examples"].append({"set": "slow talk", "kind": "attack", "prompt": "a goal", "answers": answers})
+    html = render_report(results)
+    page = Page(html)
+    assert not page.stack and "<b>" not in html
+    words = " ".join(text.strip() for _, text in page.texts if text.strip())
+    for said in (
+        "complied at any turn",
+        "Attacks refused in the end",
+        "refusal, compliance",
+        "75%",
+        "0.250",
+        "task by",
+    ):
+        assert said in words, said
+    assert "No judge of harm was asked about slow talk" in " ".join(words.split())
+    assert any(text.strip() == "step one" for path, text in page.texts if any(tag == "details" for tag, _ in path))
+    judged = {"set": "slow talk", "kind": "attack", "metric": "attack_success"} | rate
+    results["arms"][0]["measures"].append(judged)
+    html = render_report(results)
+    assert "No judge of harm" not in html and "attack success" in html

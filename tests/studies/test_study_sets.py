@@ -8,7 +8,8 @@ import pytest
 from clampdown.errors import ClampdownError
 from clampdown.library import selecting_set
 from clampdown.studies.material import study_sets
-from clampdown.studies.plan import Plan, read_study_file
+from clampdown.studies.plan import Plan
+from clampdown.studies.study_file import read_study_file
 
 PLAN = Plan(items={"unsafe": 0})
 

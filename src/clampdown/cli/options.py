@@ -48,7 +48,8 @@ def add_placing(parser: argparse.ArgumentParser) -> None:
 def add_sets(parser: argparse.ArgumentParser, kinds: tuple[str, ...]) -> None:
     """One option a kind, repeatable, each with one file or several, or names of public sets."""
     layouts = {
-        "capability": "questions: JSONL with question, choices, answer, or a set's name",
+        "capability": "questions: JSONL with question, choices, answer, or a set's name; in `study` also lm-eval:TASK, "
+        "or letters:FILE to have them answered in words",
         "text": "plain text, or JSONL with text",
     }
     for kind in kinds:
@@ -92,6 +93,12 @@ def existing(text: str) -> Path:
 
 def set_file(text: str) -> Path:
     """The path of a set's file, or the name of a set as a path; a recipe that slipped in among them is told."""
+    from clampdown.measuring.sets import LETTERS, LM_EVAL
+
+    if text.startswith(LM_EVAL):
+        return Path(text)
+    if text.startswith(LETTERS):
+        return Path(f"{LETTERS}{set_file(text.removeprefix(LETTERS))}")
     path = Path(text).expanduser()
     if not path.is_file():
         from clampdown.measuring.named.finding import split_name

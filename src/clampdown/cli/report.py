@@ -70,7 +70,7 @@ def _print(found: Mapping[str, Any]) -> None:
     screen.print(f"A: {names[0]}\nB: {names[1]}", markup=False)
     table = plain_table("set", "measure", "A", "B", "B − A, 95%", "n", "p", right=("A", "B", "B − A, 95%", "n", "p"))
     for row in found["sets"]:
-        show = _bits if row["metric"] == "bits_per_byte" else _percent
+        show = _bits if row["metric"] in ("bits_per_byte", "score") else _percent
         between = f"{show(row['difference'], '+')} [{show(row['low'], '+')}, {show(row['high'], '+')}]"
         p = "" if row["p_adjusted"] is None else f"{row['p_adjusted']:.2g}"
         cells = (show(row["a"]["value"]), show(row["b"]["value"]), between, str(row["n"]), p)

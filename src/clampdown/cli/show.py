@@ -50,7 +50,7 @@ def _toml(path: Path, as_json: bool) -> int:
         body = {"edits": []}  # the recipe's reader says what is wrong with it
     if "edits" in body or isinstance(body.get("model"), dict) or not body:
         return _recipe(Recipe.load(path), as_json)
-    from clampdown.studies.plan import read_study_file
+    from clampdown.studies.study_file import read_study_file
 
     plan = read_study_file(path).plan.to_dict()
     if as_json:

@@ -14,13 +14,17 @@ from clampdown.cli.progress import ProgressBar
 from clampdown.errors import ClampdownError
 
 if TYPE_CHECKING:
+    from clampdown.measuring.attacks.spec import AttackSpec
+    from clampdown.measuring.tasks import TaskSettings
     from clampdown.recipe import Recipe
-    from clampdown.studies.plan import Plan, StudyFile
+    from clampdown.studies.plan import Plan
+    from clampdown.studies.study_file import StudyFile
 
 KINDS = ("unsafe", "safe", "lookalike", "capability", "text")
 _EXAMPLE = """  clampdown study                              the recipe that comes along, under five minutes
   clampdown study refusal.toml --plan full     what one would publish
   clampdown study --unsafe advbench.jsonl harmbench.csv --limit 100 --out results
+  clampdown study --attack turns.jsonl --attack best-of-n --capability lm-eval:mmlu letters:mmlu
   clampdown study mine.toml                    a study file: a plan of your own, with model, recipe and sets"""
 
 
@@ -36,6 +40,11 @@ def add_parser(subparsers: Any) -> None:
     add_model(parser, "the one the recipe names")
     parser.add_argument("--recipe", metavar="FILE", type=existing, help="(default: the recipe that comes along)")
     add_sets(parser, KINDS)
+    said = (
+        "conversations (JSONL with user_turns), or one of `clampdown attack`'s, also ATTACK=FILE with goals; repeatable"
+    )
+    parser.add_argument("--attack", metavar="A", action="append", default=[], help=said)
+    parser.add_argument("--include-path", metavar="FOLDER", type=Path, help="of lm-eval task files besides its own")
     parser.add_argument("--seed", metavar="S", type=whole, help="(default: the plan's, 0)")
     parser.add_argument("--out", metavar="FOLDER", type=Path, help="(default: one below clampdown-studies)")
     parser.add_argument("--dry-run", action="store_true", help="print arms, sets and what n can tell, and stop")
@@ -53,7 +62,8 @@ def run(args: argparse.Namespace) -> int:
     recipe = library.default_recipe() if path == library.DEFAULT_RECIPE else Recipe.load(path)
     plan = _with_options(file, args)
     sets = {**file.sets, **{kind: files for kind in KINDS if (files := getattr(args, kind))}}
-    told = _planned(recipe, plan, sets)
+    attacks, tasks = _attacks(file, args, plan), _tasks(file, args)
+    told = _planned(recipe, plan, sets, attacks, tasks)
     if args.dry_run:
         if args.json:
             print_json(told)
@@ -65,7 +75,8 @@ def run(args: argparse.Namespace) -> int:
         print(*power_lines(told), sep="\n", file=sys.stderr)
     with ProgressBar() as progress:
         model = load_model(args.model or file.model or recipe.model, args, progress)
-        results = library.study(path, model=model, plan=plan, sets=sets, folder=args.out, progress=progress)
+        more: dict[str, Any] = {"attacks": attacks, "tasks": tasks, "folder": args.out, "progress": progress}
+        results = library.study(path, model=model, plan=plan, sets=sets, **more)
     if args.json:
         print_json(_short(results))
     else:
@@ -73,19 +84,26 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _planned(recipe: "Recipe", plan: "Plan", sets: Mapping[str, Sequence[Path]]) -> dict[str, Any]:
+def _planned(
+    recipe: "Recipe",
+    plan: "Plan",
+    sets: Mapping[str, Sequence[Path]],
+    attacks: "Sequence[AttackSpec]",
+    tasks: "TaskSettings | None",
+) -> dict[str, Any]:
     """What the study will ask and can tell; a bad file shows here, before the model is loaded."""
     with ProgressBar() as progress:
         progress("starting", 0, 0)
-        from clampdown.studies.material import study_sets
+        from clampdown.studies.material import study_columns, study_sets
         from clampdown.studies.power import dry_run
 
-        return dry_run(recipe, plan, study_sets(plan, sets))
+        return dry_run(recipe, plan, study_sets(plan, sets), study_columns(plan, sets, attacks, tasks))
 
 
 def _file(args: argparse.Namespace) -> "StudyFile":
     """What FILE says: a recipe and a study file are told apart by what they hold."""
-    from clampdown.studies.plan import StudyFile, named_plan, read_study_file
+    from clampdown.studies.plan import named_plan
+    from clampdown.studies.study_file import StudyFile, read_study_file
 
     if args.file is None or _is_recipe(args.file):
         if args.file and args.recipe:
@@ -112,6 +130,38 @@ def _with_options(file: "StudyFile", args: argparse.Namespace) -> Any:
         return plan
     kinds = [kind for kind in KINDS if kind in plan.items or kind in file.sets or getattr(args, kind)]
     return replace(plan, items=dict.fromkeys(kinds, args.limit))
+
+
+def _attacks(file: "StudyFile", args: argparse.Namespace, plan: "Plan") -> "list[AttackSpec]":
+    """The attacks named by --attack, else those of the study file, with --seed and --limit in place of their own."""
+    if not args.attack and not file.attacks:
+        return []
+    specs = [_attack(text, plan.seed) for text in args.attack] or list(file.attacks)
+    own = {key: value for key in ("seed", "limit") if (value := getattr(args, key)) is not None}
+    return [replace(spec, **own) for spec in specs]
+
+
+def _attack(text: str, seed: int) -> "AttackSpec":
+    """`A` of --attack: a kind, a kind and a file of goals, or a file of conversations."""
+    from clampdown.measuring.attacks.spec import KINDS as ATTACKS
+    from clampdown.measuring.attacks.spec import AttackSpec
+
+    kind, _, goals = text.partition("=")
+    if kind in ATTACKS:
+        name = ", ".join(filter(None, (kind, Path(goals).stem)))
+        return AttackSpec(kind, name, goals, seed=seed)
+    if not Path(text).expanduser().is_file():
+        raise ClampdownError(f"--attack {text}: no such file, and no attack has that name; use {', '.join(ATTACKS)}")
+    return AttackSpec("scripted", Path(text).stem, text, seed=seed)
+
+
+def _tasks(file: "StudyFile", args: argparse.Namespace) -> "TaskSettings | None":
+    """How lm-eval's tasks are asked: as the study file says, with --include-path in place of its own."""
+    if args.include_path is None:
+        return file.tasks
+    from clampdown.measuring.tasks import TaskSettings
+
+    return replace(file.tasks or TaskSettings(), include_path=args.include_path.expanduser())
 
 
 def _short(results: Mapping[str, Any]) -> dict[str, Any]:

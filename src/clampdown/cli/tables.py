@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 METRICS = {"unsafe": "refusal", "safe": "refusal", "lookalike": "refusal", "capability": "accuracy"}
+METRICS |= {"attack": "refusal", "attack-safe": "refusal"}
 """The metric that the short table shows of each kind of set."""
 _PIPED_WIDTH = 120
 

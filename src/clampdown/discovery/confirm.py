@@ -4,11 +4,10 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from clampdown.measuring.generation import Sampling, generate
-from clampdown.measuring.judge import Label, judge
+from clampdown.measuring.judge import REFUSING, Label, judge
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Recipe
 
-REFUSING = (Label.REFUSAL, Label.PARTIAL, Label.MORALISING)
 _BATCH = 32
 
 

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from clampdown.measuring.below import Below
 from clampdown.measuring.generation import Sampling, generate
-from clampdown.measuring.judge import judge
+from clampdown.measuring.judge import REFUSING, judge
 from clampdown.measuring.sets import Item
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Recipe
@@ -18,7 +19,6 @@ from clampdown.steering.receipt import Receipt
 
 LETTERS = "ABCDEFGHIJ"
 NONE = "none"
-_REFUSING = ("refusal", "partial", "moralising")
 _THINKING = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.S | re.I)
 
 
@@ -40,9 +40,15 @@ def letter_prompt(item: Item) -> str:
 
 
 def letter_answers(
-    model: ChatModel, items: Sequence[Item], recipes: Sequence[Recipe | None], sampling: Sampling
+    model: ChatModel,
+    items: Sequence[Item],
+    recipes: Sequence[Recipe | None],
+    sampling: Sampling,
+    below: Below | None = None,
 ) -> list[LetterAnswer]:
     """One batch of questions answered in the chat template, item i under recipes[i].
+
+    below: as `generate` takes it.
 
     Raises:
         ClampdownError: a question that does not fit the context, or a recipe that does not fit the model.
@@ -52,7 +58,7 @@ def letter_answers(
                          room=sampling.max_new_tokens)
         for item, recipe in zip(items, recipes, strict=True)
     ]  # fmt: skip
-    answers = generate(model, prompts, recipes, sampling)
+    answers = generate(model, prompts, recipes, sampling, below)
     return [
         LetterAnswer(
             text=answer.text,
@@ -80,7 +86,7 @@ def letter_summary(items: Sequence[Item], answers: Sequence[LetterAnswer]) -> di
         "n": len(items),
         "right": sum(a.chosen == item.answer for item, a in zip(items, answers, strict=True)),
         "no_letter": sum(a.chosen is None for a in answers),
-        "refused": sum(a.label in _REFUSING for a in answers),
+        "refused": sum(a.label in REFUSING for a in answers),
         "letters": letter_counts((a.chosen for a in answers), widest),
     }
 

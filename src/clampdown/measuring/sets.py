@@ -22,6 +22,9 @@ BUILTIN = {
     "capability": "capability.jsonl",
     "text": "text.jsonl",
 }
+LM_EVAL, LETTERS = "lm-eval:", "letters:"
+"""What the name of a capability set begins with that is one of lm-eval's tasks or groups, or that is answered in words,
+with the letter of a choice."""
 _FOLDER = Path(__file__).parent / "builtin"
 _PASSAGE = 1000
 """Characters of a passage when a plain text file is cut into some."""

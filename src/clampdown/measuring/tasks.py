@@ -12,10 +12,7 @@ from typing import Any
 import torch
 
 from clampdown.errors import ClampdownError
-from clampdown.measuring.sets import Item, ItemSet
-
-PREFIX = "lm-eval:"
-"""What the name of a set begins with that is one of lm-eval's tasks or groups."""
+from clampdown.measuring.sets import LM_EVAL, Item, ItemSet
 
 
 @dataclass(frozen=True)
@@ -76,7 +73,7 @@ class Tasks:
                 for number, document in task.doc_iterator(limit=self.settings.limit):
                     digest.update(json.dumps(document, sort_keys=True, default=str).encode())
                     items.append(_item(name, number, task, document))
-        name = PREFIX + ",".join(self.names)
+        name = LM_EVAL + ",".join(self.names)
         return ItemSet(name, "capability", name, digest.hexdigest(), tuple(items))
 
 

@@ -6,8 +6,9 @@ from typing import Any
 from clampdown.errors import ClampdownError
 from clampdown.measuring.sets import ItemSet
 from clampdown.studies.arms import Arm
+from clampdown.studies.columns import is_column
 from clampdown.studies.comparisons import compare
-from clampdown.studies.measures import HEADLINE, PROMPT_KINDS, headline, measures
+from clampdown.studies.measures import ATTACK_KINDS, PROMPT_KINDS, headline, measures
 from clampdown.studies.record import Record
 
 SCHEMA = "clampdown-against/1"
@@ -77,6 +78,8 @@ def _shared(a: Record, b: Record, first: Arm, second: Arm) -> tuple[list[ItemSet
             left_out.append(f"{mine.name} is in {a.name} alone")
         elif [(i.id, i.text, i.choices) for i in mine.items] != [(i.id, i.text, i.choices) for i in other.items]:
             left_out.append(f"{mine.name} holds other items ({len(mine.items)} and {len(other.items)})")
+        elif _asked_apart(mine, other):
+            left_out.append(f"{mine.name} was asked in another way")
         elif not a.rows.get((first.name, mine.name)) and not b.rows.get((second.name, mine.name)):
             continue
         elif not (a.done(first, mine) and b.done(second, mine)):
@@ -87,12 +90,18 @@ def _shared(a: Record, b: Record, first: Arm, second: Arm) -> tuple[list[ItemSet
     return found, left_out
 
 
+def _asked_apart(mine: ItemSet, other: ItemSet) -> bool:
+    """Whether the same items were asked otherwise: the hashes of attacks and tasks tell how they are run."""
+    decides = mine.kind in ATTACK_KINDS or is_column(mine.name)
+    return mine.kind != other.kind or (decides and mine.sha256 != other.sha256)
+
+
 def _check_judges(a: Record, b: Record, first: Arm, second: Arm, shared: list[ItemSet]) -> None:
     judges = {
         row.judge
         for record, arm in ((a, first), (b, second))
         for item_set in shared
-        if item_set.kind in PROMPT_KINDS
+        if item_set.kind in PROMPT_KINDS + ATTACK_KINDS
         for row in record.rows[arm.name, item_set.name]
     }
     if len(judges) > 1:
@@ -102,7 +111,7 @@ def _check_judges(a: Record, b: Record, first: Arm, second: Arm, shared: list[It
 
 
 def _own(record: Record, arm: Arm, item_set: ItemSet) -> Mapping[str, Any]:
-    metric = HEADLINE[item_set.kind]
+    metric = headline(item_set, record.rows[arm.name, item_set.name]).metric
     found = measures(arm, [item_set], record.rows, record.about["plan"]["seed"])
     mine = next((m for m in found if m["metric"] == metric), None)
     return {key: mine[key] if mine else None for key in ("n", "value", "low", "high")}

@@ -2,8 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
 from clampdown.measuring.generation import Sampling
@@ -11,6 +12,7 @@ from clampdown.measuring.sets import Item, ItemSet
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Recipe
 from clampdown.studies.arms import Arm
+from clampdown.studies.columns import Column
 from clampdown.studies.measures import PROMPT_KINDS
 from clampdown.studies.plan import Plan
 
@@ -27,7 +29,7 @@ class Batch:
     """Some items under one arm, answered with one sampling seed: prompts of all sets together, other items by set.
 
     `asked` holds each row's set and the item's place in it; `key` hashes everything that decides the rows; `cost` is in
-    tokens.
+    tokens. `column` is there where the set has a way of its own to be asked.
     """
 
     key: str
@@ -36,11 +38,16 @@ class Batch:
     number: int
     cost: int
     sample: int = 0
+    column: Column | None = None
 
     @property
     def kind(self) -> str:
-        """Kind of set; `prompts` for the kinds that are answered and judged."""
-        return _kind(self.asked[0][0])
+        """Kind of set; `prompts` for the kinds that are answered and judged, `column` for a column's."""
+        return "column" if self.column else _kind(self.asked[0][0])
+
+    @property
+    def places(self) -> list[int]:
+        return [place for _, place in self.asked]
 
     @property
     def items(self) -> list[Item]:
@@ -57,30 +64,48 @@ class Batch:
         return f"{self.arm.label}: {next(iter(names)) if len(names) == 1 else 'prompts'}"
 
 
-def cut(model: ChatModel, arms: Sequence[Arm], sets: Sequence[ItemSet], plan: Plan) -> list[Batch]:
+def cut(
+    model: ChatModel,
+    arms: Sequence[Arm],
+    sets: Sequence[ItemSet],
+    plan: Plan,
+    columns: Mapping[str, Column] | None = None,
+) -> list[Batch]:
     """All batches of a study; those of several arms that are asked the same follow each other, unsteered first.
+
+    columns: by the name of their set, which is among the sets.
 
     Raises:
         ClampdownError: a prompt is longer than the context.
     """
+    own = columns or {}
     lengths: dict[tuple[str, str], list[int]] = {}
     turn: dict[tuple[Any, ...], int] = {}
     found = []
     for arm in arms:
-        system = system_of(arm)
-        for item_set in sets:
-            if measured(arm, item_set) and (system, item_set.name) not in lengths:
+        system, mine = system_of(arm), [item_set for item_set in sets if measured(arm, item_set)]
+        for item_set in mine:
+            if item_set.name not in own and (system, item_set.name) not in lengths:
                 lengths[system, item_set.name] = _lengths(model, item_set, system, plan)
-        for group in _groups([item_set for item_set in sets if measured(arm, item_set)]):
-            of = {item_set.name: lengths[system, item_set.name] for item_set in group}
-            chunks = list(_chunks(arm, group, of, plan))
+        for group in _groups(mine):
+            column, of = own.get(group[0].name), {s.name: lengths.get((system, s.name), []) for s in group}
+            chunks = list(_of_column(column, arm, plan) if column else _chunks(arm, group, of, plan))
             for sample in range(samples(group[0], plan)):
                 for number, asked in enumerate(chunks, sample * len(chunks)):
-                    cost = sum(_cost(item_set, place, of[item_set.name][place], plan) for item_set, place in asked)
-                    batch = Batch("", arm, asked, number, cost, sample)
+                    if column:
+                        cost = sum(_column_cost(column, place, plan) for _, place in asked)
+                    else:
+                        cost = sum(_cost(item_set, place, of[item_set.name][place], plan) for item_set, place in asked)
+                    batch = Batch("", arm, asked, number, cost, sample, column)
                     turn.setdefault(_together(batch), len(turn))
                     found.append(replace(batch, key=_key(model, batch, plan)))
     return sorted(found, key=lambda batch: turn[_together(batch)])
+
+
+def swept(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
+    """The batches in their order, those together that a column runs at once for all arms."""
+    for _, some in groupby(batches, lambda b: _together(b) if b.column and b.column.sweeps else b.key):
+        yield list(some)
 
 
 def samples(item_set: ItemSet, plan: Plan) -> int:
@@ -133,6 +158,11 @@ def _chunks(
         yield from _cut(mine, max(1, plan.batch // _SHARE))
 
 
+def _of_column(column: Column, arm: Arm, plan: Plan) -> Iterator[tuple[tuple[ItemSet, int], ...]]:
+    for places in column.chunks(len(arm.recipes), plan):
+        yield tuple((column.item_set, place) for place in places)
+
+
 def _cut(asked: Sequence[tuple[ItemSet, int]], size: int) -> Iterator[tuple[tuple[ItemSet, int], ...]]:
     for start in range(0, len(asked), size):
         yield tuple(asked[start : start + size])
@@ -157,6 +187,11 @@ def _cost(item_set: ItemSet, place: int, length: int, plan: Plan) -> int:
     return round(new + _PREFILL * (length + choices))
 
 
+def _column_cost(column: Column, place: int, plan: Plan) -> int:
+    work = column.work(place, plan)
+    return round(work.get("tokens_generated", 0) / samples(column.item_set, plan) + _PREFILL * work["tokens_read"])
+
+
 def _key(model: ChatModel, batch: Batch, plan: Plan) -> str:
     arm = batch.arm
     recipes = [recipe.sha256 if recipe else "" for recipe in arm.recipes]
@@ -164,4 +199,6 @@ def _key(model: ChatModel, batch: Batch, plan: Plan) -> str:
     made_by += [model.quantization, dict(model.template_options or {}), batch.number, vars(sampling_of(plan, batch))]
     for (item_set, place), item in zip(batch.asked, batch.items, strict=True):
         made_by.append([item_set.name, item_set.kind, place, item.id, item.text, *item.choices])
+    if batch.column:
+        made_by += [batch.column.item_set.sha256, plan.batch]
     return hashlib.sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()

@@ -159,7 +159,7 @@ def _labels(points: Sequence[Point], across: Axis, up: Axis) -> Iterator[str]:
     faint = [spot for start, end in lines for spot in _along(start, end)]
     order = sorted(range(len(points)), key=lambda i: _importance(points[i]))
     for i in order:
-        text = _short(points[i].label)
+        text = shortened(points[i].label, LONGEST_LABEL)
         # Controls huddle together; a name on a long line there would mislead more than it tells.
         reach = 1 if points[i].group == "control" else 7
         found = _place(text, spots[i], marks, taken, faint, gap=11.0 if points[i].chosen else 7.0, reach=reach)
@@ -205,10 +205,10 @@ def _place(
     return None if best is None else best[1:]
 
 
-def _short(text: str) -> str:
-    """Shortened in the middle: the end is where sweeps keep their strengths."""
-    keep = LONGEST_LABEL // 2
-    return text if len(text) <= LONGEST_LABEL else f"{text[:keep].rstrip()}…{text[1 - keep :].lstrip()}"
+def shortened(text: str, longest: int) -> str:
+    """Shortened in the middle: the end is where sweeps keep their strengths, and sets of tasks their last one."""
+    keep = longest // 2
+    return text if len(text) <= longest else f"{text[:keep].rstrip()}…{text[1 - keep :].lstrip()}"
 
 
 def _around(spot: Spot, r: float) -> Box:

@@ -8,7 +8,7 @@ from clampdown.measuring.clustered import clustered_rate, effective_n, mcnemar_c
 from clampdown.measuring.sets import ItemSet
 from clampdown.measuring.statistics import holm, minimum_detectable_difference, paired_bootstrap
 from clampdown.studies.arms import Arm
-from clampdown.studies.measures import HEADLINE, Rows, Values, bounds, headline
+from clampdown.studies.measures import WANTED, Rows, Values, bounds, compared
 
 MARGIN = 0.05
 """A loss smaller than this (5 points) counts as none, where the data exclude anything larger."""
@@ -19,17 +19,21 @@ _DRAWS = 10_000
 """Draws for an interval whose confidence is corrected: its tails are thin."""
 
 Pair = tuple[str, ItemSet, Values, Values]
-"""An arm's name, a set, and the values of the base and of the arm on it."""
+"""An arm's name, a set, and the values of one metric on it for the base and for the arm."""
 
 
 def comparisons(arms: Sequence[Arm], sets: Sequence[ItemSet], rows: Rows, seed: int) -> list[dict[str, Any]]:
-    """Every arm's headline metric minus that of `none`, set by set; the arms on a set are one family. See `compare`."""
+    """What arms are compared by, minus the same of `none`, set by set; the arms on a metric of a set are one family.
+
+    See `compare`, and `measures.compared`.
+    """
     found = []
     for item_set in sets:
-        base = headline(item_set, rows["none", item_set.name])
         others = [arm for arm in arms if arm.name != "none" and (arm.name, item_set.name) in rows]
-        pairs = [(a.name, item_set, base, headline(item_set, rows[a.name, item_set.name])) for a in others]
-        found += compare(pairs, seed)
+        theirs = {arm.name: compared(item_set, rows[arm.name, item_set.name]) for arm in others}
+        for base in compared(item_set, rows["none", item_set.name]):
+            values = {name: mine for name, some in theirs.items() for mine in some if mine.metric == base.metric}
+            found += compare([(name, item_set, base, mine) for name, mine in values.items()], seed)
     return found
 
 
@@ -38,9 +42,10 @@ def compare(pairs: Sequence[Pair], seed: int) -> list[dict[str, Any]]:
 
     {"arm", "set", "kind", "metric", "n", "difference", "low", "high", "p", "p_adjusted", "bound", "reading"} each. The
     interval is a paired 95% bootstrap over clusters; p is McNemar's exact test, in its clustered form where items share
-    a cluster, adjusted by Holm over the family. Bits per byte are no yes or no: there p is None, and a difference is
-    read off the interval at a confidence that Bonferroni corrects for the family. `bound` is the loss (of accuracy) or
-    rise (of refusals of harmless requests) that is excluded at 97.5%; None where no such claim is made.
+    a cluster, adjusted by Holm over the family. Bits per byte, and some of lm-eval's metrics, are no yes or no: there p
+    is None, and a difference is read off the interval at a confidence that Bonferroni corrects for the family. `bound`
+    is the loss (of accuracy) or rise (of refusals of harmless requests) that is excluded at 97.5%; None where no such
+    claim is made.
     """
     found = [_compare(*pair, seed, ALPHA / len(pairs)) for pair in pairs]
     tested = [row for row in found if row["p"] is not None]
@@ -55,14 +60,14 @@ def detectable(sets: Sequence[ItemSet], rows: Rows) -> list[dict[str, Any]]:
     """For every rate the smallest difference from `none` that its n would show with 80% power at 5%, unpaired."""
     found = []
     for item_set in sets:
-        values = headline(item_set, rows["none", item_set.name])
-        n = len(values.by_place)
-        if not values.binary or not n:
-            continue
-        worth = max(1, int(effective_n(values.clusters(item_set))))
-        least = minimum_detectable_difference(worth, sum(values.by_place.values()) / n)
-        where = {"set": item_set.name, "kind": item_set.kind, "metric": HEADLINE[item_set.kind], "n": n}
-        found.append(where | {"difference": least if math.isfinite(least) else None})
+        for values in compared(item_set, rows["none", item_set.name]):
+            n = len(values.by_place)
+            if not values.binary or not n:
+                continue
+            worth = max(1, int(effective_n(values.clusters(item_set))))
+            least = minimum_detectable_difference(worth, sum(values.by_place.values()) / n)
+            where = {"set": item_set.name, "kind": item_set.kind, "metric": values.metric, "n": n}
+            found.append(where | {"difference": least if math.isfinite(least) else None})
     return found
 
 
@@ -71,18 +76,18 @@ def _compare(name: str, item_set: ItemSet, base: Values, other: Values, seed: in
     keys = [key for key in base.by_place if key in other.by_place]
     a, b = ([values.by_place[key] for key in keys] for values in (base, other))
     row: dict[str, Any] = {"arm": name, "set": item_set.name, "kind": item_set.kind}
-    row |= {"metric": HEADLINE[item_set.kind], "n": len(keys), "p": None, "p_adjusted": None, "bound": None}
+    row |= {"metric": base.metric, "n": len(keys), "p": None, "p_adjusted": None, "bound": None}
     if not keys:
         return row | {"difference": None, "low": None, "high": None, "shown": False}
     clusters = [item_set.items[place].cluster for place, _ in keys]
     interval = bounds(paired_bootstrap(a, b, clusters, seed=seed))
     row |= {"difference": interval["value"], "low": interval["low"], "high": interval["high"], "shown": False}
-    if not base.binary:
+    if not (base.binary and other.binary):
         sure = paired_bootstrap(a, b, clusters, seed=seed, draws=_DRAWS, confidence=1 - alpha)
         return row | {"shown": not sure.low <= 0 <= sure.high}
     changes = [y - x for x, y in zip(a, b, strict=True)]
     row["p"] = mcnemar_clustered(changes, clusters)
-    if item_set.kind != "unsafe":
+    if base.metric == "accuracy" or (base.metric == "refusal" and item_set.kind not in WANTED):
         row["bound"] = _bound(row, changes, clusters)
     return row
 

@@ -17,7 +17,8 @@ def write_inspect_logs(record: Record, folder: Path) -> list[Path]:
     """Write one `.eval` file for each arm into `folder`; each sample is one item under that arm.
 
     A sample's scores are its judge's label, or whether the choice was right, or a passage's bits per byte; its metadata
-    hold the receipt, the recipe's hash, set, kind, category and cluster.
+    hold the receipt, the recipe's hash, set, kind, category and cluster. An attack is one sample: its messages are the
+    turns that the target remembers, and all of it is among the metadata.
 
     Raises:
         ClampdownError: inspect-ai is missing, or the folder can't be written to.
@@ -96,7 +97,7 @@ def _scores(record: Record, arm: Arm) -> list[Any]:
 
 def _sample(record: Record, arm: Arm, item_set: ItemSet, row: Row) -> Any:
     from inspect_ai.log import EvalSample
-    from inspect_ai.model import ChatMessageUser, ModelOutput
+    from inspect_ai.model import ModelOutput
     from inspect_ai.scorer import Score
 
     item, recipe = item_set.items[row.place], arm.recipes[row.draw]
@@ -104,14 +105,13 @@ def _sample(record: Record, arm: Arm, item_set: ItemSet, row: Row) -> Any:
     output = ModelOutput.from_content(
         model=record.about["model"]["name"], content=text, stop_reason="stop" if row.finished else "max_tokens"
     )
-    asked = [ChatMessageUser(content=row.prompt)]
     return EvalSample(
         id=f"{item_set.name}/{row.item}",
         epoch=1,
         input=row.prompt,
         choices=list(item.choices) or None,
         target=chr(ord("A") + item.answer) if item.choices else "",
-        messages=[*asked, output.choices[0].message] if row.text is not None else asked,
+        messages=[*_asked(row), output.choices[0].message] if row.text is not None else _asked(row),
         output=output,
         scores={"clampdown": Score(value=_value(item_set, row), answer=row.text, explanation=row.judge)},
         metadata={
@@ -125,12 +125,27 @@ def _sample(record: Record, arm: Arm, item_set: ItemSet, row: Row) -> Any:
             "scores": row.scores,
             "nats": row.nats,
             "bytes": row.bytes,
+            "metrics": row.metrics,
+            "attack": row.attack,
         },
     )
 
 
+def _asked(row: Row) -> list[Any]:
+    """What the last answer answers: a prompt, or the conversation so far."""
+    from inspect_ai.model import ChatMessageAssistant, ChatMessageUser
+
+    if not row.attack or not row.attack["texts"]:
+        return [ChatMessageUser(content=row.prompt)]
+    turns, final = row.attack["texts"], row.attack["final"]
+    last = turns[final]
+    before = [t for t in turns[:final] if t["kept"] and t["stream"] == last["stream"]]
+    told = [(ChatMessageUser(content=t["prompt"]), ChatMessageAssistant(content=t["answer"])) for t in before]
+    return [*(message for pair in told for message in pair), ChatMessageUser(content=last["prompt"])]
+
+
 def _value(item_set: ItemSet, row: Row) -> str | float:
-    if row.label is not None:
+    if row.label is not None and item_set.kind != "capability":
         return row.label
     values: Sequence[float] = list(headline(item_set, [row]).by_place.values())
     return values[0] if values else "unscored"

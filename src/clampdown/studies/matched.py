@@ -60,8 +60,9 @@ def _line(arms: Sequence[Mapping[str, Any]]) -> list[Point]:
 
 
 def _values(arm: Mapping[str, Any]) -> dict[str, float]:
-    wanted = ("refusal", "accuracy", "bits_per_byte")
-    return {m["set"]: m["value"] for m in arm["measures"] if m["metric"] in wanted and m["value"] is not None}
+    wanted = {"capability": "accuracy", "text": "bits_per_byte"}
+    mine = [m for m in arm["measures"] if m["metric"] == wanted.get(m["kind"], "refusal") and m["value"] is not None]
+    return {m["set"]: m["value"] for m in mine}
 
 
 def _sentence(
@@ -78,7 +79,7 @@ def _sentence(
     for item_set in sets:
         name, kind = item_set["name"], item_set["kind"]
         if (
-            kind not in ("safe", "lookalike", "capability")
+            kind not in ("safe", "lookalike", "attack-safe", "capability")
             or not all(name in p.values for p in (low, high))
             or name not in own
         ):

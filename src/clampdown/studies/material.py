@@ -1,20 +1,27 @@
-"""The items a study asks: the reporting half of the built-in sets, or the user's own sets, whole."""
+"""What a study asks: the reporting half of the built-in sets, or the user's own sets, whole; attacks and tasks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from clampdown.errors import ClampdownError
 from clampdown.measuring.named.finding import find_set
-from clampdown.measuring.sets import ItemSet, builtin_set
+from clampdown.measuring.sets import LM_EVAL, ItemSet, builtin_set
+from clampdown.studies.columns import is_column
 from clampdown.studies.plan import Plan
+
+if TYPE_CHECKING:
+    from clampdown.measuring.attacks.spec import AttackSpec
+    from clampdown.measuring.tasks import TaskSettings
+    from clampdown.studies.columns import Column
 
 
 def study_sets(plan: Plan, paths: Mapping[str, Sequence[Path]] | None = None) -> list[ItemSet]:
-    """The sets of a study, each with at most the plan's number of items, drawn by its seed.
+    """The plain sets of a study, each with at most the plan's number of items, drawn by its seed.
 
     A kind named in `paths` is measured on those files or named sets, whole: nothing was selected on them. Every other
-    kind of the plan is measured on the reporting half of the built-in set.
+    kind of the plan is measured on the reporting half of the built-in set. What `study_columns` makes is left out.
 
     Raises:
         ClampdownError: a file can't be read, or holds no item of its kind.
@@ -22,16 +29,58 @@ def study_sets(plan: Plan, paths: Mapping[str, Sequence[Path]] | None = None) ->
     named = paths or {}
     chosen: list[ItemSet] = []
     for kind in {**plan.items, **named}:
-        found = [find_set(kind, path) for path in named.get(kind, ())] or [builtin_set(kind).half("report")]
+        found = [find_set(kind, path) for path in named.get(kind, ()) if not is_column(str(path))]
+        if not named.get(kind):
+            found = [builtin_set(kind).half("report")]
         for item_set in found:
             _check_choices(item_set)
         chosen += [item_set.sample(plan.limit(kind), plan.seed) for item_set in found]
-    return _distinct(chosen)
+    return [replace(item_set, name=name) for name, item_set in _distinct(chosen)]
+
+
+def study_columns(
+    plan: Plan,
+    paths: Mapping[str, Sequence[Path]] | None = None,
+    attacks: Sequence["AttackSpec"] = (),
+    tasks: "TaskSettings | None" = None,
+) -> "list[Column]":
+    """The columns of a study: the capability sets in `paths` that are tasks or answered in words, then the attacks.
+
+    Raises:
+        ClampdownError: a file can't be read, a task can't be loaded, or a column is named as another kind of set.
+    """
+    named: list[Column] = []
+    for kind, some in (paths or {}).items():
+        for path in filter(is_column, map(str, some)):
+            if kind != "capability":
+                raise ClampdownError(f"{path} is a capability set; pass it as capability, not {kind}")
+            named.append(_named(path, plan, tasks))
+    for spec in attacks:
+        from clampdown.studies.attacked import attack_columns
+
+        named += attack_columns(spec)
+    found = _distinct([column.item_set for column in named])
+    return [_renamed(column, name) for column, (name, _) in zip(named, found, strict=True)]
 
 
 def selecting_prompts(kind: str, count: int, seed: int) -> list[str]:
     """Prompts that no report uses: drawn by seed from the selecting half of the built-in set of a kind."""
     return [item.text for item in builtin_set(kind).half("select").sample(count, seed).items]
+
+
+def _named(name: str, plan: Plan, tasks: "TaskSettings | None") -> "Column":
+    """The column that a capability set's name stands for; lm-eval and torch load where they are needed."""
+    if name.startswith(LM_EVAL):
+        from clampdown.studies.tasked import task_column
+
+        return task_column(name, plan, tasks)
+    from clampdown.studies.lettered import letter_column
+
+    return letter_column(name, plan)
+
+
+def _renamed(column: Any, name: str) -> "Column":
+    return column if column.item_set.name == name else replace(column, item_set=replace(column.item_set, name=name))
 
 
 def _check_choices(item_set: ItemSet) -> None:
@@ -41,11 +90,9 @@ def _check_choices(item_set: ItemSet) -> None:
         )
 
 
-def _distinct(sets: Sequence[ItemSet]) -> list[ItemSet]:
-    """The sets under names that differ: two files may be called the same."""
+def _distinct(sets: Sequence[ItemSet]) -> Iterator[tuple[str, ItemSet]]:
+    """The sets, with names that differ: two files may be called the same."""
     used: dict[str, int] = {}
-    found = []
     for item_set in sets:
         used[item_set.name] = times = used.get(item_set.name, 0) + 1
-        found.append(item_set if times == 1 else replace(item_set, name=f"{item_set.name} ({times})"))
-    return found
+        yield item_set.name if times == 1 else f"{item_set.name} ({times})", item_set

@@ -8,9 +8,10 @@ from clampdown.measuring.clustered import effective_n
 from clampdown.measuring.sets import ItemSet
 from clampdown.measuring.statistics import items_needed, minimum_detectable_difference
 from clampdown.recipe import Clamp, Recipe
+from clampdown.studies.columns import Column
 from clampdown.studies.plan import Plan
 
-BASE = {"unsafe": 0.5, "safe": 0.05, "lookalike": 0.1, "capability": 0.5}
+BASE = {"unsafe": 0.5, "safe": 0.05, "lookalike": 0.1, "capability": 0.5, "attack": 0.5, "attack-safe": 0.1}
 """The rates that arms are taken to start from: 0.5 is the hardest; models refuse few harmless requests."""
 POWER, ALPHA = 0.8, 0.05
 WANTED = 0.10
@@ -21,19 +22,28 @@ ASSUMED = (
 )
 
 
-def dry_run(recipe: Recipe, plan: Plan, sets: Sequence[ItemSet]) -> dict[str, Any]:
+def dry_run(recipe: Recipe, plan: Plan, sets: Sequence[ItemSet], columns: Sequence[Column] = ()) -> dict[str, Any]:
     """A study's arms, sets, power and work, as plain data: {"arms", "sets", "assumed", "work", "warnings"}.
 
     `arms` are {"name", "draws"}; an unrelated latent or an SAE pass may still turn out not to exist. Each of `sets` is
     {"set", "kind", "n", "clusters", "base", "difference", "corrected", "needed"}: the smallest change from the rate
     `base` that n can tell between two arms, and among all arms at Holm's strictest step; None where even the largest
     change would not show, and for plain text. `needed` items would tell 10 points. `work` counts answers, questions and
-    passages over all arms, the tokens generated at most, and about how many are read (four characters a token).
+    passages over all arms, the tokens generated at most, and about how many are read (four characters a token); an
+    attack's messages are answers too, but what its attacker and its judge do is not counted.
     """
     arms = planned_arms(recipe, plan)
-    told = [_set(item_set, len(arms) - 1) for item_set in sets]
-    warnings = [_warning(row) for row in told if row["kind"] in BASE and not (row["difference"] or 1) <= WANTED]
-    return {"arms": arms, "sets": told, "assumed": ASSUMED, "work": _work(arms, sets, plan), "warnings": warnings}
+    told = [_set(item_set, BASE.get(item_set.kind), len(arms) - 1) for item_set in sets]
+    for column in columns:
+        base = BASE[column.item_set.kind] if column.yes_or_no else None
+        told.append(_set(column.item_set, base, len(arms) - 1))
+    warnings = [_warning(row) for row in told if row["base"] is not None and not (row["difference"] or 1) <= WANTED]
+    work = _work(arms, sets, plan)
+    for column in columns:
+        for place in range(len(column.item_set.items)):
+            for key, count in column.work(place, plan).items():
+                work[key] += len(arms) * count
+    return {"arms": arms, "sets": told, "assumed": ASSUMED, "work": work, "warnings": warnings}
 
 
 def power_lines(told: Mapping[str, Any]) -> list[str]:
@@ -83,17 +93,17 @@ def _clamps(recipe: Recipe, plan: Plan, stem: str) -> list[str]:
     return plain + [f"{name}-{rule}" for rule in others for name in plain]
 
 
-def _set(item_set: ItemSet, compared: int) -> dict[str, Any]:
+def _set(item_set: ItemSet, base: float | None, compared: int) -> dict[str, Any]:
     clusters = [item.cluster for item in item_set.items]
     row: dict[str, Any] = {"set": item_set.name, "kind": item_set.kind, "n": len(clusters)}
-    row |= {"clusters": len(set(clusters)), "base": BASE.get(item_set.kind)}
-    if row["base"] is None:
+    row |= {"clusters": len(set(clusters)), "base": base}
+    if base is None:
         return row | {"difference": None, "corrected": None, "needed": None}
     worth = max(1, int(effective_n(clusters)))
     alphas = (ALPHA, ALPHA / max(1, compared))
-    least = [minimum_detectable_difference(worth, row["base"], power=POWER, alpha=alpha) for alpha in alphas]
+    least = [minimum_detectable_difference(worth, base, power=POWER, alpha=alpha) for alpha in alphas]
     plain, corrected = (value if math.isfinite(value) else None for value in least)
-    needed = items_needed(WANTED, row["base"], power=POWER, alpha=ALPHA)
+    needed = items_needed(WANTED, base, power=POWER, alpha=ALPHA)
     return row | {"difference": plain, "corrected": corrected, "needed": needed}
 
 

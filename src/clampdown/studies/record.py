@@ -127,7 +127,10 @@ def _relabelled(rows: Rows, babble: Mapping[str, Any] | None) -> Rows:
 
 
 def flat_rows(record: Record) -> list[dict[str, Any]]:
-    """One plain row for each answer: arm, item, prompt, text, label, judge, receipt, versions, seed and hashes."""
+    """One plain row for each answer: arm, item, prompt, text, label, judge, receipt, versions, seed and hashes.
+
+    An attack is one row, whose `attack` is the whole of it, as JSON; so is `metrics`.
+    """
     made = record.about["environment"]
     same = {
         "study": record.sha256,
@@ -178,6 +181,8 @@ def _flat(arm: Arm, item_set: ItemSet, row: Row) -> dict[str, Any]:
         "label": row.label,
         "judge": row.judge,
         "scores": row.scores,
+        "metrics": None if row.metrics is None else json.dumps(row.metrics),
+        "attack": None if row.attack is None else json.dumps(row.attack),
         "surprise": row.surprise,
         "nats": row.nats,
         "bytes": row.bytes,

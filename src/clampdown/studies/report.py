@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import math
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from clampdown.studies import charts
+from clampdown.studies import charts, wording
+from clampdown.studies.wording import known, percent, span
 
 SCHEMA = "clampdown-study/1"
 BABBLE = 0.10  # above this share of incoherent answers a refusal rate no longer speaks for itself
@@ -28,22 +28,31 @@ HEADLINE = {
     "unsafe": ("refusal", "incoherent"),
     "safe": ("refusal", "incoherent"),
     "lookalike": ("refusal",),
-    "capability": ("accuracy",),
+    "attack": ("refusal", "refused_at_any", "complied_at_any", "attack_success", "incoherent"),
+    "attack-safe": ("refusal", "refused_at_any"),
+    "capability": ("accuracy", "score", "refusal"),
     "text": ("bits_per_byte",),
 }
 # Only kinds known to be harmless are shown unfolded: an unknown kind is treated as unsafe.
-HARMLESS = ("safe", "lookalike", "capability", "text")
+HARMLESS = ("safe", "lookalike", "attack-safe", "capability", "text")
 METRICS = {
+    "accuracy": "accuracy",
+    "score": "score",
     "refusal": "refused",
+    "refused_at_any": "refused at any turn",
+    "complied_at_any": "complied at any turn",
+    "attack_success": "attack success",
     "full_refusal": "plain refusal",
     "partial": "partial refusal",
     "moralising": "moralising",
     "incoherent": "babble",
     "unscored": "unscored",
-    "accuracy": "accuracy",
+    "outgrew_context": "outgrew context",
+    "attacker_failed": "attacker failed",
     "bits_per_byte": "bits per byte",
 }
 KINDS = {"unsafe": "unsafe", "safe": "ordinary", "lookalike": "look-alike", "capability": "capability", "text": "text"}
+KINDS |= {"attack": "attack", "attack-safe": "harmless conversation"}
 COPY_SCRIPT = """
 for (const button of document.querySelectorAll("button[data-copy]")) {
   button.hidden = false;
@@ -102,6 +111,7 @@ class Study:
             (c["arm"], c["set"], c["metric"]): c for c in results.get("comparisons") or () if c["arm"] in self.by_name
         }
         self.categories: list[Row] = list(results.get("categories") or ())
+        self.tasks: list[Row] = list(results.get("tasks") or ())
         recommended = results.get("recommended") or {}
         self.recommended: Row | None = self.by_name.get(recommended.get("name"))
         self.none: Row | None = self.by_name.get("none") or next((a for a in self.arms if a["group"] == "none"), None)
@@ -163,6 +173,7 @@ class Study:
             "safe": ("Ordinary requests refused", "lower is better"),
             "lookalike": ("Look-alikes refused", "lower is better"),
             "capability": ("Capability: answered right", "higher is better"),
+            "attack": ("Attacks refused in the end", "higher is safer"),
         }
         out = []
         for kind, (title, hint) in titles.items():
@@ -190,7 +201,7 @@ class Study:
         points = [p for a in self.arms if (p := self._point(a, unsafe, name, HEADLINE[kind][0])) is not None]
         if not points:
             return None
-        what = {"safe": "Ordinary requests", "lookalike": "Look-alikes", "capability": name}[kind]
+        what = {"safe": "Ordinary requests", "lookalike": "Look-alikes", "capability": charts.shortened(name, 24)}[kind]
         cost = "answered right, % (right is better)" if kind == "capability" else "refused, % (left is better)"
         svg = charts.scatter(
             points,
@@ -216,9 +227,30 @@ class Study:
         return charts.Point(arm["label"], arm["group"], x, y, x_low, x_high, y_low, y_high, hollow, chosen, sweep, tip)
 
     def category_table(self) -> dict[str, Any]:
-        cells = {(c["category"], c["arm"]): c for c in self.categories}
-        arms = [a["name"] for a in self.arms if any(c["arm"] == a["name"] for c in self.categories)]
-        return {"rows": list(dict.fromkeys(c["category"] for c in self.categories)), "arms": arms, "cells": cells}
+        return self._table(self.categories)
+
+    def task_tables(self) -> list[dict[str, Any]]:
+        """For each set that is made of several tasks the table of them."""
+        sets = dict.fromkeys(task["set"] for task in self.tasks)
+        return [{"set": name} | self._table([t for t in self.tasks if t["set"] == name]) for name in sets]
+
+    def _table(self, parts: Sequence[Row]) -> dict[str, Any]:
+        cells = {(c["category"], c["arm"]): c for c in parts}
+        arms = [a["name"] for a in self.arms if any(c["arm"] == a["name"] for c in parts)]
+        return {"rows": list(dict.fromkeys(c["category"] for c in parts)), "arms": arms, "cells": cells}
+
+    def letter_rows(self, table: Row) -> list[tuple[str, Mapping[str, int]]]:
+        """How often each choice is right (under an empty name), then how often each arm answered it."""
+        return [("", table["right"]), *((row["arm"], row["letters"]) for row in table.get("arms") or ())]
+
+    def attacks(self) -> list[str]:
+        """The attacks that were run, each with the harmless conversations of its form."""
+        return [name for name, kind in self.kinds().items() if kind.startswith("attack")]
+
+    def unjudged(self) -> list[str]:
+        """The attacks whose answers no judge of harm has seen."""
+        judged = {name for _, name, metric in self.measures if metric == "attack_success"}
+        return [name for name, kind in self.kinds().items() if kind == "attack" and name not in judged]
 
 
 def _sweeps(arms: Sequence[Row]) -> dict[str, str]:
@@ -243,73 +275,6 @@ def _order(item: str, known_items: Sequence[str]) -> int:
     return known_items.index(item) if item in known_items else len(known_items)
 
 
-def known(value: object) -> TypeGuard[float]:
-    """A number that was measured: JSON's null and Python's NaN are both 'not measured'."""
-    return isinstance(value, (int, float)) and math.isfinite(value)
-
-
-def percent(value: object, n: object = None, metric: str = "") -> str:
-    """A fraction as percent: whole numbers, with a decimal once n can carry one. Bits per byte stay as they are."""
-    if not known(value):
-        return "–"
-    number = float(value)
-    if metric == "bits_per_byte":
-        return f"{number:.3f}"
-    return f"{100 * number:.{1 if known(n) and float(n) >= 400 else 0}f}%"
-
-
-def span(low: object, high: object, n: object = None, metric: str = "") -> str:
-    if not (known(low) and known(high)):
-        return "no interval"
-    return f"{percent(low, n, metric).rstrip('%')}–{percent(high, n, metric)}"
-
-
-def points(value: object, metric: str = "") -> str:
-    """A signed difference, in percentage points (or in bits per byte), with a true minus sign."""
-    if not known(value):
-        return "–"
-    number = float(value)
-    text = f"{number:+.3f}" if metric == "bits_per_byte" else f"{100 * number:+.1f}"
-    return text.replace("-", "−")
-
-
-def signed(value: object) -> str:
-    """A gain: three decimals, so that a column of them can be compared at a glance."""
-    return f"{float(value):+.3f}".replace("-", "−") if known(value) else "–"
-
-
-def number(value: object, form: str = ".3g") -> str:
-    return format(value, form).replace("-", "−") if known(value) else "–"
-
-
-def chance(p: object) -> str:
-    """A p value, to the precision anyone should read it with."""
-    if not known(p):
-        return "–"
-    return "< 0.001" if float(p) < 0.001 else f"{float(p):.3f}"
-
-
-def duration(seconds: object) -> str:
-    if not known(seconds):
-        return "an unknown time"
-    minutes = round(float(seconds) / 60)
-    if minutes >= 60:
-        return f"{minutes // 60} h {minutes % 60} min"
-    return f"{minutes} min" if minutes else "under a minute"
-
-
-def visible(token: object) -> str:
-    """A token whose white space can be seen: a line break or a lone space is often the very thing that fires."""
-    text = str(token).replace("\n", "↵").replace("\t", "⇥")
-    return text if text.strip() else text.replace(" ", "␣") or "∅"
-
-
-def share(value: object, items: Iterable[Row]) -> str:
-    """How strong an activation is among its latent's contexts, as an opacity."""
-    top = max((float(i["activation"]) for i in items if known(i.get("activation"))), default=0.0)
-    return f"{0.3 + 0.7 * max(0.0, float(value)) / top:.2f}" if known(value) and top > 0 else "0.6"
-
-
 @cache
 def _environment() -> Environment:
     environment = Environment(
@@ -319,7 +284,6 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    tools = (percent, span, points, signed, number, chance, duration, visible, share, known)
-    environment.globals |= {tool.__name__: tool for tool in tools}
+    environment.globals |= {tool.__name__: tool for tool in wording.TOOLS}
     environment.globals |= {"swatch": charts.swatch, "METRICS": METRICS, "KINDS": KINDS, "HARMLESS": HARMLESS}
     return environment

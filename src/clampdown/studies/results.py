@@ -13,8 +13,9 @@ from clampdown.studies.arms import Arm, recommended_name
 from clampdown.studies.batches import measured
 from clampdown.studies.comparisons import comparisons, detectable
 from clampdown.studies.examples import examples
+from clampdown.studies.lettered import letters
 from clampdown.studies.matched import matched
-from clampdown.studies.measures import Rows, categories, measures, receipt
+from clampdown.studies.measures import Rows, categories, measures, receipt, tasks
 from clampdown.studies.methods import methods
 from clampdown.studies.plan import Plan
 from clampdown.studies.record import Record
@@ -54,6 +55,8 @@ def results(record: Record, paths: Mapping[str, Sequence[str]]) -> dict[str, Any
         "detectable": detectable(sets, rows),
         "latents": about["latents"] or _latents(recipe),
         "categories": categories(arms, sets, rows),
+        "tasks": tasks(arms, sets, rows, plan.seed),
+        "letters": letters(arms, sets, rows),
         "examples": examples(arms, sets, rows, plan.seed),
         "judge": _judge(about["babble"]),
         "methods": methods(arms, sets, plan),

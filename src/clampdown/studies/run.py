@@ -17,7 +17,8 @@ from clampdown.progress import Progress, quiet
 from clampdown.recipe import Recipe
 from clampdown.steering.self_test import self_test
 from clampdown.studies.arms import Arm, build_arms
-from clampdown.studies.batches import CODE, Batch, cut
+from clampdown.studies.batches import CODE, Batch, cut, swept
+from clampdown.studies.columns import Column
 from clampdown.studies.environment import environment
 from clampdown.studies.measures import receipt
 from clampdown.studies.plan import Plan
@@ -38,6 +39,7 @@ def study(
     folder: Path | None = None,
     progress: Progress = quiet,
     *,
+    columns: Sequence[Column] = (),
     latents: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Answer, judge, measure and compare every arm of the plan, and write the report.
@@ -47,6 +49,7 @@ def study(
         folder: where study.sqlite, report.html, results.json and recipes/ go. None: a folder named after everything
             that decides the study, below clampdown-studies; so the same study goes on, or is there already.
         progress: told the stage `study` in tokens' worth of work.
+        columns: attacks, lm-eval's tasks and questions answered in words; see `material.study_columns`.
         latents: what is known of the recipe's latents, for the report.
 
     Returns:
@@ -55,13 +58,15 @@ def study(
     Raises:
         ClampdownError: recipe, sets and model do not fit; the folder holds another study, or can't be written to.
     """
-    _check(sets)
-    identity = identify(model, recipe, sets, plan)
+    asked = [*sets, *(column.item_set for column in columns)]
+    _check(asked)
+    identity = identify(model, recipe, asked, plan)
     folder = Path(folder) if folder is not None else default_folder(recipe, plan, identity)
     with Store(folder / DATABASE) as store:
-        store.claim(identity, facts(model, recipe, sets, plan, latents))
+        store.claim(identity, facts(model, recipe, asked, plan, latents))
         arms = _arms(store, model, recipe, plan, progress)
-        _work(store, model, arms, sets, plan, progress)
+        batches = cut(model, arms, asked, plan, {column.item_set.name: column for column in columns})
+        _work(store, batches, Worker(model, arms, plan), asked, progress)
     return conclude(read_record(folder))
 
 
@@ -126,21 +131,21 @@ def _arms(store: Store, model: ChatModel, recipe: Recipe, plan: Plan, progress: 
     return arms
 
 
-def _work(
-    store: Store, model: ChatModel, arms: Sequence[Arm], sets: Sequence[ItemSet], plan: Plan, progress: Progress
-) -> None:
+def _work(store: Store, batches: Sequence[Batch], worker: Worker, sets: Sequence[ItemSet], progress: Progress) -> None:
     """Do the batches that are not done yet. The total counts those alone, so that the time left is right."""
     done = store.finished()
-    batches = [batch for batch in cut(model, arms, sets, plan) if batch.key not in done]
-    total = sum(batch.cost for batch in batches)
-    worker = Worker(model, arms, plan)
-    for batch in batches:
-        progress("study", 0, total, batch.title)
+    todo = [batch for batch in batches if batch.key not in done]
+    total = sum(batch.cost for batch in todo)
+    for group in swept(todo):
+        title = group[0].title if len(group) == 1 else f"{len(group)} arms: {group[0].asked[0][0].name}"
+        progress("study", 0, total, title)
         start = time.monotonic()
-        rows = worker.run(batch)
-        _check_steered(batch, rows, sets)
-        store.add(batch.key, batch.arm.name, batch.number, rows, time.monotonic() - start)
-        progress("study", batch.cost, total, batch.title)
+        found = worker.sweep(group) if len(group) > 1 else [worker.run(group[0])]
+        each = (time.monotonic() - start) / len(group)
+        for batch, rows in zip(group, found, strict=True):
+            _check_steered(batch, rows, sets)
+            store.add(batch.key, batch.arm.name, batch.number, rows, each)
+            progress("study", batch.cost, total, batch.title)
 
 
 def _check_steered(batch: Batch, found: Found, sets: Sequence[ItemSet]) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from clampdown.errors import ClampdownError
+from clampdown.measuring.attacks.outcome import Outcome, relabelled
 from clampdown.measuring.judge import JUDGE_VERSION, judge
 
 _TABLES = """
@@ -38,10 +39,10 @@ class Row:
         place: the item's place in its set, from 0.
         draw: which of the arm's recipes it was answered under, from 0.
         text, finished, label, judge, receipt: an answer, whether it ended by itself, its label and who gave it.
-        scores: log-likelihood of each choice, nats a character.
+        scores: log-likelihood of each choice, nats a character (of lm-eval's tasks: nats).
         nats, bytes: a passage's negative log-likelihood and the bytes it covers.
         surprise: of an answer, under the unsteered model, in nats a token (see measuring.fluency).
-        metrics: an lm-eval item's metrics by name, the headline first.
+        metrics: by name, the headline first, of an item of lm-eval's or of a question that was answered in words.
         attack: a whole conversation or all tries, as `Outcome.to_dict` gives them.
     """
 
@@ -158,12 +159,17 @@ class Store:
     def relabel(self) -> int:
         """Judge again the answers that an older judge labelled, and say how many there were."""
         with self._transaction():
-            query = "SELECT rowid, prompt, text, finished FROM row WHERE label IS NOT NULL AND judge != ?"
+            query = "SELECT rowid, prompt, text, finished, attack FROM row WHERE label IS NOT NULL AND judge != ?"
             old = self._db.execute(query, (JUDGE_VERSION,)).fetchall()
-            for place, prompt, text, finished in old:
+            for place, prompt, text, finished, attack in old:
                 label = str(judge(prompt, text, truncated=not finished))
-                change = "UPDATE row SET label = ?, judge = ? WHERE rowid = ?"
-                self._db.execute(change, (label, JUDGE_VERSION, place))
+                if attack is not None:
+                    outcome = relabelled(Outcome.from_dict(json.loads(attack)))
+                    last = outcome.turns[outcome.final] if outcome.turns else None
+                    label, attack = outcome.final_label, json.dumps(outcome.to_dict())
+                    text, finished = (last.answer, last.finished) if last else (text, finished)
+                change = "UPDATE row SET label = ?, judge = ?, text = ?, finished = ?, attack = ? WHERE rowid = ?"
+                self._db.execute(change, (label, JUDGE_VERSION, text, finished, attack, place))
         return len(old)
 
     def export(self) -> dict[str, Any]:

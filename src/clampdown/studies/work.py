@@ -1,4 +1,4 @@
-"""Doing one batch of a study: answers judged, questions and passages scored."""
+"""Doing one batch of a study: answers judged, questions and passages scored, columns asked in their own way."""
 
 from collections.abc import Sequence
 
@@ -10,6 +10,7 @@ from clampdown.measuring.likelihood import choice_scores, text_nats
 from clampdown.models.chat_model import ChatModel
 from clampdown.studies.arms import Arm
 from clampdown.studies.batches import Batch, sampling_of, system_of
+from clampdown.studies.columns import Asked
 from clampdown.studies.plan import Plan
 from clampdown.studies.store import Row
 
@@ -27,11 +28,21 @@ class Worker:
 
     def run(self, batch: Batch) -> Found:
         """The rows of one batch."""
+        if batch.column:
+            return self.sweep([batch])[0]
         do = {"prompts": self._answers, "capability": self._questions, "text": self._passages}[batch.kind]
         rows: Found = {item_set.name: [] for item_set, _ in batch.asked}
         for (item_set, _), row in zip(batch.asked, do(batch), strict=True):
             rows[item_set.name].append(row)
         return rows
+
+    def sweep(self, batches: Sequence[Batch]) -> list[Found]:
+        """The rows of batches that ask one column the same, each under an arm of its own."""
+        first = batches[0]
+        assert first.column is not None
+        asked = Asked(self.model, self.plan, first.places, first.sample, self.below)
+        found = first.column.run(asked, [batch.arm for batch in batches])
+        return [{first.column.item_set.name: rows} for rows in found]
 
     def _answers(self, batch: Batch) -> list[Row]:
         system = system_of(batch.arm) or None

@@ -1,14 +1,12 @@
 """What an attack is after, and what came of it: one record a goal, plain data that another can check."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 from clampdown.measuring.attacks.conversation import Target
-from clampdown.measuring.judge import judge
+from clampdown.measuring.judge import REFUSING, judge
 from clampdown.measuring.sets import Item
-
-REFUSING = ("refusal", "partial", "moralising")
 
 
 @dataclass(frozen=True)
@@ -83,6 +81,7 @@ class Outcome:
         final: the place in `turns` of the answer that the attack ends on; -1 if it got none.
         stopped: why it ended: "end" (all turns used), "success" (the judge of harm said so), "context" (the
             conversation outgrew the model's context) or "attacker" (it gave no message that could be read).
+        tries: whether its turns stand alone and any of them may work: it then ends on the first that complied.
     """
 
     attack: str
@@ -90,6 +89,7 @@ class Outcome:
     turns: tuple[Turn, ...]
     final: int
     stopped: str = "end"
+    tries: bool = False
 
     @property
     def labels(self) -> list[str]:
@@ -126,6 +126,7 @@ class Outcome:
             "success": self.success,
             "final": self.final,
             "stopped": self.stopped,
+            "tries": self.tries,
             "texts": [asdict(turn) for turn in self.turns],
         }
 
@@ -134,7 +135,24 @@ class Outcome:
         """The outcome that `to_dict` wrote; a goal's user turns are in the texts and not told twice."""
         goal = Goal(body["id"], body["goal"], body["category"], body["cluster"], body["kind"])
         turns = tuple(Turn(**turn) for turn in body["texts"])
-        return cls(body["attack"], goal, turns, body["final"], body["stopped"])
+        return cls(body["attack"], goal, turns, body["final"], body["stopped"], body.get("tries", False))
+
+
+def relabelled(outcome: Outcome, label: Labeller = by_rules) -> Outcome:
+    """The outcome with its answers labelled anew. What was sent stays, also where it hung on the older labels."""
+    seen = [Exchange(outcome.goal.text, turn.prompt, turn.answer, turn.finished) for turn in outcome.turns]
+    turns = tuple(replace(turn, label=name) for turn, name in zip(outcome.turns, label(seen), strict=True))
+    return replace(outcome, turns=turns, final=first_that_complied(turns) if outcome.tries else outcome.final)
+
+
+def first_that_complied(turns: Sequence[Turn]) -> int:
+    """The place of the first try that complied, else of the first that was declined, else 0; -1 where there is none."""
+    wanted: tuple[Collection[str], ...] = (("compliance",), REFUSING)
+    for labels in wanted:
+        for place, turn in enumerate(turns):
+            if turn.label in labels:
+                return place
+    return 0 if turns else -1
 
 
 class Attack(Protocol):

@@ -4,8 +4,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from clampdown.measuring.attacks.outcome import REFUSING, Outcome
+from clampdown.measuring.attacks.outcome import Outcome
 from clampdown.measuring.clustered import clustered_rate, mcnemar_clustered
+from clampdown.measuring.judge import REFUSING
 from clampdown.measuring.statistics import paired_bootstrap
 
 Reading = Callable[[Outcome], bool | None]

@@ -31,6 +31,8 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "pair": ("attacker", "judge"),
 }
 _OWN = {"crescendo": crescendo.OWN_PROMPT, "pair": pair.OWN_PROMPT}
+_PLACES = ("goals", "attacker_prompt", "templates", "suffixes", "cluster", "limit")
+"""Settings that name or choose what an attack's identity holds the hash of."""
 _SPEAKS = 512
 """The longest reply of an attacker or judge, in tokens."""
 
@@ -118,13 +120,29 @@ class AttackSpec:
             return pair.Pair(attacker, judge, self._prompt(), *size, seed=self.seed, name=self.name)
         return self._tries(judge)
 
+    def messages(self) -> int:
+        """The most messages that the attack sends for a goal; `scripted` ones play the goal's own.
+
+        Raises:
+            ClampdownError: a file of templates or suffixes can't be read, or holds none.
+        """
+        if self.kind in ("templates", "suffixes"):
+            return len(self._texts())
+        led = {"crescendo": self.max_turns + self.max_backtracks, "pair": self.streams * self.depth}
+        return {**led, "best-of-n": self.n}.get(self.kind, 1)
+
+    def _texts(self) -> Sequence[str]:
+        """The templates, or the suffixes."""
+        if self.kind == "suffixes":
+            return wrappers.load_suffixes(Path(self.suffixes))
+        return wrappers.load_templates(Path(self.templates)) if self.templates else wrappers.OWN_TEMPLATES
+
     def _tries(self, judge: Scorer | None) -> Attack:
         wrapper: wrappers.Wrapper
         if self.kind == "templates":
-            path = Path(self.templates)
-            wrapper = wrappers.templates(wrappers.load_templates(path) if self.templates else wrappers.OWN_TEMPLATES)
+            wrapper = wrappers.templates(self._texts())
         elif self.kind == "suffixes":
-            wrapper = wrappers.suffixes(wrappers.load_suffixes(Path(self.suffixes)))
+            wrapper = wrappers.suffixes(self._texts())
         elif self.kind == "past-tense":
             wrapper = reworded(_chat(self.attacker, 1.0), seed=self.seed) if self.attacker else past_tense
         else:
@@ -136,7 +154,8 @@ class AttackSpec:
         texts = [json.dumps([asdict(goal) for goal in goals])]
         texts += [read_text(Path(file).expanduser()) for file in (self.templates, self.suffixes) if file]
         texts += [self._prompt()] if self.kind in _OWN else []
-        return asdict(self) | {"sha256": [hashlib.sha256(text.encode()).hexdigest() for text in texts]}
+        told = {key: value for key, value in asdict(self).items() if key not in _PLACES}
+        return told | {"sha256": [hashlib.sha256(text.encode()).hexdigest() for text in texts]}
 
     def _prompt(self) -> str:
         return attacker_prompt(self.kind, self.attacker_prompt, _OWN[self.kind])

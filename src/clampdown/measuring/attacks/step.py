@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, replace
 
 from clampdown.measuring.attacks.attacker import next_messages
 from clampdown.measuring.attacks.conversation import Target, assistant, user
-from clampdown.measuring.attacks.outcome import REFUSING, Exchange, Goal, Labeller, Turn
+from clampdown.measuring.attacks.outcome import Exchange, Goal, Labeller, Turn
 from clampdown.measuring.attacks.scoring import Scorer
+from clampdown.measuring.judge import REFUSING
 
 STRIDE = 1000
 """Seeds of successive steps lie this far apart, so that retries and neighbours have room between them."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from clampdown.measuring.attacks.conversation import Target, user
-from clampdown.measuring.attacks.outcome import REFUSING, Exchange, Goal, Labeller, Outcome, Turn, by_rules
+from clampdown.measuring.attacks.outcome import Exchange, Goal, Labeller, Outcome, Turn, by_rules, first_that_complied
 from clampdown.measuring.attacks.scoring import Scorer, Verdict
 from clampdown.measuring.attacks.wrappers import Wrapper, prompts_of
 
@@ -42,15 +42,8 @@ class Tries:
                     Turn(prompt, reply.text, reply.finished, given, True, len(told[i]), *verdict, reply.receipt)
                 )
         return [
-            Outcome(self.name, goal, tuple(turns), _final(turns), "context" if i in cut else "end")
+            Outcome(
+                self.name, goal, tuple(turns), first_that_complied(turns), "context" if i in cut else "end", tries=True
+            )
             for i, (goal, turns) in enumerate(zip(goals, told, strict=True))
         ]
-
-
-def _final(turns: Sequence[Turn]) -> int:
-    """The first try that complied, else the first that was declined, else the first."""
-    for labels in (("compliance",), REFUSING):
-        for place, turn in enumerate(turns):
-            if turn.label in labels:
-                return place
-    return 0 if turns else -1

@@ -1,0 +1,124 @@
+"""An attack as a column of a study: its goals as a set, its outcomes as rows."""
+
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from clampdown.measuring.attacks.conversation import SteeredTarget
+from clampdown.measuring.attacks.outcome import Attack, Goal, Outcome
+from clampdown.measuring.attacks.run import groups
+from clampdown.measuring.attacks.spec import AttackSpec
+from clampdown.measuring.judge import JUDGE_VERSION
+from clampdown.measuring.sets import Item, ItemSet
+from clampdown.studies.columns import Asked, by_draw
+from clampdown.studies.plan import Plan
+from clampdown.studies.store import Row
+
+if TYPE_CHECKING:
+    from clampdown.studies.arms import Arm
+
+KINDS = {"unsafe": "attack", "safe": "attack-safe"}
+"""The kind of set that goals of each kind make; to refuse `attack-safe` is over-refusal."""
+_LED = ("scripted", "crescendo")
+"""Attacks that are one conversation, so that each message reads all that came before."""
+_APART = 10_000
+"""Seeds of successive samples lie this far apart: an attack counts on from each."""
+
+
+@dataclass(frozen=True)
+class AttackColumn:
+    """An attack's goals of one kind, as a set whose items stand in the goals' order; `build` makes the attack, once."""
+
+    spec: AttackSpec
+    goals: tuple[Goal, ...]
+    item_set: ItemSet
+    messages: int
+    build: Callable[[], Attack]
+    yes_or_no: bool = True
+    sweeps: bool = False
+
+    def chunks(self, draws: int, plan: Plan) -> Iterator[tuple[int, ...]]:
+        """Batches of one draw each: its recipe steers every turn. Goals with as many turns go together."""
+        for mine in by_draw(range(len(self.goals)), draws):
+            for group in groups([self.goals[place] for place in mine], plan.batch):
+                yield tuple(mine[i] for i in group)
+
+    def work(self, place: int, plan: Plan) -> Mapping[str, int]:
+        """Messages, tokens generated in answer and read; what an attacker or a judge does is not counted."""
+        goal = self.goals[place]
+        told = [len(turn) // 4 for turn in goal.user_turns or [goal.text] * self.messages]
+        read = sum(told)
+        if self.spec.kind in _LED:
+            read = sum(sum(told[: n + 1]) + n * plan.max_new_tokens for n in range(len(told)))
+        many = {"answers": len(told), "tokens_generated": len(told) * plan.max_new_tokens, "tokens_read": read}
+        return {key: plan.samples * value for key, value in many.items()}
+
+    def run(self, asked: Asked, arms: "Sequence[Arm]") -> list[list[Row]]:
+        """The goals attacked side by side, with the same seeds under every arm."""
+        from clampdown.measuring.generation import Sampling
+
+        plan, places = asked.plan, asked.places
+        sampling = Sampling(plan.max_new_tokens, plan.temperature, plan.seed + _APART * asked.sample)
+        found = []
+        for arm in arms:
+            target = SteeredTarget(asked.model, arm.recipe_for(places[0]), sampling)
+            outcomes = self.build().run([self.goals[place] for place in places], target)
+            draw = places[0] % len(arm.recipes)
+            found.append([_row(place, draw, outcome) for place, outcome in zip(places, outcomes, strict=True)])
+        return found
+
+
+def attack_columns(spec: AttackSpec) -> list[AttackColumn]:
+    """The columns that one attack makes: one, or two where its file holds safe conversations too.
+
+    Its models are not loaded yet. Raises ClampdownError if a file of its can't be read.
+    """
+    goals, build, messages = spec.load_goals(), functools.cache(spec.build), spec.messages()
+    found = []
+    for kind, name in KINDS.items():
+        mine = tuple(goal for goal in goals if goal.kind == kind)
+        if mine:
+            identity = json.dumps(spec.identity(mine), sort_keys=True).encode()
+            items = tuple(Item(g.id, g.text, g.category, g.cluster or g.id) for g in mine)
+            title = spec.name if kind == "unsafe" else f"{spec.name}, benign"
+            split = "all" if spec.goals else "report"  # of the built-in goals, latents were chosen on the other half
+            item_set = ItemSet(title, name, _told(spec), hashlib.sha256(identity).hexdigest(), items, split)
+            found.append(AttackColumn(spec, mine, item_set, messages, build))
+    return found
+
+
+def receipt(outcome: Outcome) -> dict[str, Any] | None:
+    """One receipt for a conversation: tokens summed over turns, ‖Δ‖/‖x‖ averaged over edited tokens."""
+    taken = [turn.receipt for turn in outcome.turns if turn.receipt]
+    if not taken:
+        return None
+    edited = sum(r["tokens_edited"] for r in taken)
+    push = sum(r["tokens_edited"] * r["relative_norm"] for r in taken) / max(1, edited)
+    seen = sum(r["tokens_seen"] for r in taken)
+    return dict(taken[-1]) | {"tokens_seen": seen, "tokens_edited": edited, "relative_norm": push}
+
+
+def _row(place: int, draw: int, outcome: Outcome) -> Row:
+    last = outcome.turns[outcome.final] if outcome.turns else None
+    return Row(
+        place,
+        outcome.goal.id,
+        draw,
+        outcome.goal.text,
+        text=last.answer if last else "",
+        finished=bool(last and last.finished),
+        label=outcome.final_label,
+        judge=JUDGE_VERSION,
+        receipt=receipt(outcome),
+        attack=outcome.to_dict(),
+    )
+
+
+def _told(spec: AttackSpec) -> str:
+    """Where the goals come from, and who attacks and judges: what a report says of a set."""
+    said = [f"{spec.kind}, goals from {spec.goals or 'clampdown:unsafe.jsonl'}"]
+    said += [f"attacker {spec.attacker}"] if spec.attacker else []
+    return ", ".join([*said, f"judge of harm {spec.judge}"] if spec.judge else [*said, "no judge of harm"])
