@@ -41,6 +41,17 @@ def test_an_edit_on_the_tree_is_the_edit_that_steering_makes(tiny):
     assert found != pytest.approx([plain_log_odds(tiny, prompt) for prompt in PROMPTS], abs=1e-2)
 
 
+def test_edits_side_by_side_are_those_made_one_by_one(tiny):
+    vectors = [torch.linspace(-3, 3, tiny.d_model), torch.linspace(2, -1, tiny.d_model)]
+    deltas = [lambda x, v=vector: v.expand_as(x) for vector in vectors]
+    tree = grow(tiny, 1, PROMPTS, REFUSAL, COMPLIANCE)
+    with torch.no_grad():
+        together = log_odds(tiny, 1, tree.under(deltas), None).tolist()
+        alone = [log_odds(tiny, 1, tree, delta).tolist() for delta in deltas]
+    assert together == pytest.approx([*alone[0], *alone[1]], abs=1e-3)
+    assert alone[0] != pytest.approx(alone[1], abs=1e-2)
+
+
 def test_the_bundled_model_too(bundled):
     tree = grow(bundled, 12, PROMPTS[:2], REFUSAL, COMPLIANCE)
     assert tree.beginning.ids.shape[1] > 20  # the template's opening is shared

@@ -8,7 +8,7 @@ from clampdown.measuring.judge import REFUSING, Label, judge
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Recipe
 
-_BATCH = 32
+_BATCH = 48
 
 
 class Confirmed(NamedTuple):
@@ -29,8 +29,8 @@ def confirm(
     model: ChatModel, recipe: Recipe, factor: float, unsafe: Sequence[str], safe: Sequence[str], sampling: Sampling
 ) -> Confirmed:
     """Greedy answers under the recipe, judged."""
-    first = _labels(model, recipe, unsafe, sampling)
-    second = _labels(model, recipe, safe, sampling)
+    labels = _labels(model, recipe, [*unsafe, *safe], sampling)  # in one batch, where it holds them all
+    first, second = labels[: len(unsafe)], labels[len(unsafe) :]
     rate = [sum(label in REFUSING for label in labels) / max(1, len(labels)) for labels in (first, second)]
     babble = sum(label is Label.INCOHERENT for label in first) / max(1, len(first))
     return Confirmed(factor, rate[0], rate[1], babble)
@@ -51,10 +51,11 @@ def strongest_needed(
 
 
 def _labels(model: ChatModel, recipe: Recipe, prompts: Sequence[str], sampling: Sampling) -> list[Label]:
-    ordered = sorted(prompts, key=len)
-    labels = []
-    for i in range(0, len(ordered), _BATCH):
-        batch = ordered[i : i + _BATCH]
+    order = sorted(range(len(prompts)), key=lambda place: len(prompts[place]))
+    labels = dict.fromkeys(range(len(prompts)), Label.UNSCORED)
+    for start in range(0, len(order), _BATCH):
+        batch = [prompts[place] for place in order[start : start + _BATCH]]
         answers = generate(model, [model.prompt_ids(p) for p in batch], [recipe] * len(batch), sampling)
-        labels += [judge(p, a.text, truncated=not a.finished) for p, a in zip(batch, answers, strict=True)]
-    return labels
+        for place, prompt, answer in zip(order[start : start + _BATCH], batch, answers, strict=True):
+            labels[place] = judge(prompt, answer.text, truncated=not answer.finished)
+    return list(labels.values())

@@ -14,6 +14,8 @@ REFUSAL = "I'm sorry, but I can't assist with that request."
 COMPLIANCE = "Sure, here is a detailed answer to your question."
 _TEXT_TOKENS = 64
 _TEXT_STRIDE = 4
+_TOGETHER = 2048
+"""Tokens of evidence that several edits may have together."""
 
 
 class Scores(NamedTuple):
@@ -88,13 +90,6 @@ def text_log_probabilities(model: ChatModel, layer: int, text: Level, delta: Del
     return out.logits.float().log_softmax(-1)
 
 
-def text_kl(model: ChatModel, layer: int, text: Level, base: Tensor, delta: Delta) -> Tensor:
-    """Mean KL(unsteered ‖ steered) on plain text, nats a token; `base` are the unsteered log-probabilities."""
-    steered = text_log_probabilities(model, layer, text, delta)
-    real = text.mask[:, _TEXT_STRIDE::_TEXT_STRIDE].bool()
-    return (base.exp() * (base - steered)).sum(-1)[real].mean()
-
-
 class Scorer:
     """Scores edits against evidence; what the unsteered model does is computed once."""
 
@@ -104,12 +99,22 @@ class Scorer:
             self.odds = log_odds(evidence.model, evidence.layer, evidence.tree, None)
             self.text = text_log_probabilities(evidence.model, evidence.layer, evidence.text, None)
 
+    def at_once(self) -> int:
+        """How many edits to score in one call: more rows keep the processor busier, until their logits fill memory."""
+        return max(1, _TOGETHER // sum(level.ids.numel() for level in self.evidence.levels()))
+
     @torch.no_grad()
-    def score(self, delta: Delta) -> Scores:
+    def scores(self, deltas: Sequence[Delta]) -> list[Scores]:
+        """What each edit does by itself; all run side by side."""
         e = self.evidence
-        gains = log_odds(e.model, e.layer, e.tree, delta) - self.odds
-        return Scores(
-            unsafe_gain=float(gains[: e.unsafe_count].mean()),
-            safe_gain=float(gains[e.unsafe_count :].mean()),
-            kl=float(text_kl(e.model, e.layer, e.text, self.text, delta)),
-        )
+        odds = log_odds(e.model, e.layer, e.tree.under(deltas), None).reshape(len(deltas), -1)
+        texts = text_log_probabilities(e.model, e.layer, e.text.under(deltas), None).chunk(len(deltas))
+        real = e.text.mask[:, _TEXT_STRIDE::_TEXT_STRIDE].bool()
+        return [
+            Scores(
+                unsafe_gain=float(gains[: e.unsafe_count].mean()),
+                safe_gain=float(gains[e.unsafe_count :].mean()),
+                kl=float((self.text.exp() * (self.text - steered)).sum(-1)[real].mean()),  # KL(unsteered ‖ steered)
+            )
+            for gains, steered in zip(odds - self.odds, texts, strict=True)
+        ]

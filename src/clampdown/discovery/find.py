@@ -1,7 +1,7 @@
 """Find the latents behind refusal and write them as a recipe: candidates, causal validation, choice, confirmation."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
@@ -97,7 +97,7 @@ class FoundLatent:
 
 @dataclass(frozen=True)
 class Trial:
-    """A set of latents, and what it did at one strength."""
+    """A set of latents at one strength, and what it did."""
 
     recipe: Recipe
     confirmed: Confirmed
@@ -205,11 +205,12 @@ def _validate(
 ) -> dict[int, Scores]:
     """Clamp each candidate alone to its value in `values` [n_latents] and score it; ranked by gap."""
     scorer = Scorer(evidence.some(options.effort.scored, options.effort.passages))
-    scores = {}
-    for latent in named:
-        delta = clamp_delta(sae, [latent], values[[latent]].to(sae.w_dec.device))
-        scores[latent] = scorer.score(delta)
-        progress("validating candidates", 1, len(named), f"latent {latent}")
+    scores: dict[int, Scores] = {}
+    for start in range(0, len(named), size := scorer.at_once()):
+        some = named[start : start + size]
+        deltas = [clamp_delta(sae, [latent], values[[latent]].to(sae.w_dec.device)) for latent in some]
+        scores |= dict(zip(some, scorer.scores(deltas), strict=True))
+        progress("validating candidates", len(some), len(named), f"latent {some[-1]}")
     return dict(sorted(scores.items(), key=lambda pair: -pair[1].gap))
 
 
@@ -235,19 +236,22 @@ def _choose(
     total = len(options.effort.sizes) * len(_FACTORS)
     for share in options.effort.sizes:
         values = pursue(sae, evidence, named, max(1, round(options.max_latents * share)))
-        recipe = _recipe(model, sae, options, evidence, values)
+        at_factor = {
+            factor: _recipe(model, sae, options, evidence, {k: round(v * factor, 3) for k, v in values.items()})
+            for factor in _FACTORS
+        }
 
-        def at(factor: float, recipe: Recipe = recipe) -> Confirmed:
-            result = confirm(model, scaled(recipe, factor), factor, *prompts, Sampling(options.effort.tokens))
+        def at(factor: float, recipes: dict[float, Recipe] = at_factor) -> Confirmed:
+            result = confirm(model, recipes[factor], factor, *prompts, Sampling(options.effort.tokens))
             progress("confirming by generation", 1, total, f"×{factor:g}: {result.unsafe:.0%} refused")
             return result
 
         best, all_ = strongest_needed(at, _FACTORS, options.target)
-        tried += [Trial(recipe, confirmed) for confirmed in all_]
+        tried += [Trial(at_factor[confirmed.factor], confirmed) for confirmed in all_]
         if best.unsafe >= options.target:
             break
     chosen = max(tried, key=lambda t: (t.confirmed.unsafe >= options.target, t.confirmed.worth))
-    return scaled(chosen.recipe, chosen.confirmed.factor), tried
+    return chosen.recipe, tried
 
 
 def _recipe(model: ChatModel, sae: SAE, options: FindOptions, evidence: Evidence, values: dict[int, float]) -> Recipe:
@@ -260,17 +264,6 @@ def _recipe(model: ChatModel, sae: SAE, options: FindOptions, evidence: Evidence
         positions=Positions(sink_norm=sink_norm(norms)),
         note=f"found by {options.method} on the selecting half",
     )
-
-
-def scaled(recipe: Recipe, factor: float) -> Recipe:
-    """The recipe with every clamp value multiplied."""
-    edits = tuple(
-        replace(e, values={k: round(v * factor, 3) if not isinstance(v, str) else v for k, v in e.values.items()})
-        if isinstance(e, Clamp)
-        else e
-        for e in recipe.edits
-    )
-    return replace(recipe, edits=edits)
 
 
 def _described(

@@ -44,6 +44,11 @@ class Level(NamedTuple):
     def take(self, rows: Sequence[int]) -> "Level":
         return Level(*(part[list(rows)] for part in self))
 
+    def under(self, deltas: Sequence[Delta]) -> "Level":
+        """The level once for each delta, one below the other, its residual edited."""
+        ids, mask, position = (part.repeat(len(deltas), 1) for part in (self.ids, self.mask, self.position))
+        return Level(ids, mask, position, torch.cat([self.edited(delta) for delta in deltas]))
+
 
 class Tree(NamedTuple):
     """Beginning (one row), prompts (left-padded), and answers (two a prompt: refusal, compliance; right-padded)."""
@@ -58,6 +63,10 @@ class Tree(NamedTuple):
     def take(self, rows: Sequence[int]) -> "Tree":
         both = [2 * row + side for row in rows for side in (0, 1)]
         return Tree(self.beginning, self.prompts.take(rows), self.answers.take(both))
+
+    def under(self, deltas: Sequence[Delta]) -> "Tree":
+        """The tree once for each delta, side by side, as if grown under it: its prompts follow those of the last."""
+        return Tree(*(level.under(deltas) for level in self.levels()))
 
     def __len__(self) -> int:
         return len(self.prompts.ids)

@@ -66,6 +66,10 @@ class Below:
             out.past_key_values.layers[: self.layer + 1] = map(copied, kept.layers)
         return out
 
+    def forget(self) -> None:
+        """Free what is kept: the next call is asked something else."""
+        self._kept.clear()
+
     def _whole(self, step: str, asked: Hashable, inputs: dict[str, Any]) -> Any:
         """Run all blocks, and keep what the lower ones made, as it was before any edit."""
         assert self.layer is not None

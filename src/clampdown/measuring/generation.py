@@ -56,7 +56,7 @@ def generate(
     if not prompts:
         return []
     told: list[list[int]] = [[] for _ in prompts]
-    with opened(model, prompts, recipes, sampling.max_new_tokens, below) as begun:
+    with opened(model, prompts, recipes, sampling.max_new_tokens, below, roomy=True) as begun:
         for row, token in _tokens(model, begun, sampling):
             told[row].append(token)
     receipts = begun.steering.receipts()
@@ -69,7 +69,7 @@ def stream(
     """The same for one prompt, handing each piece of text to `write` as soon as it is whole."""
     ids: list[int] = []
     shown = ""
-    with opened(model, [prompt], [recipe], sampling.max_new_tokens) as begun:
+    with opened(model, [prompt], [recipe], sampling.max_new_tokens, roomy=True) as begun:
         for _, token in _tokens(model, begun, sampling):
             ids.append(token)
             text = model.said(ids, prompt)

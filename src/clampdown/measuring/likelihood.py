@@ -79,7 +79,8 @@ def bits_per_byte(nats: float, covered: int) -> float:
 def _log_probability(logits: Tensor, ids: Tensor) -> Tensor:
     """Log-probability of each id, [row, position], in float32. Raises ClampdownError if one is not finite."""
     chosen = logits.gather(-1, ids[..., None]).squeeze(-1).float()
-    told = chosen - logits.float().logsumexp(-1)
+    total = torch.stack([row.float().logsumexp(-1) for row in logits])  # row by row: a whole batch takes gigabytes
+    told = chosen - total
     if not torch.isfinite(told).all():
         raise ClampdownError("the model's logits are not finite; try a smaller clamp value, or --dtype float32")
     return told

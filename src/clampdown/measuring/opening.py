@@ -47,11 +47,14 @@ def opened(
     recipes: Sequence[Recipe | None],
     room: int,
     below: Below | None = None,
+    *,
+    roomy: bool = False,
 ) -> Iterator[Opened]:
     """Read prompts (token ids), row r under recipes[r]; the context keeps steering on for what follows them.
 
     Args:
         room: how many tokens may follow the longest prompt.
+        roomy: set memory aside for them at once, as is best where they come one by one.
         below: shares the lower blocks with whoever was asked the same just before.
 
     Raises:
@@ -63,7 +66,7 @@ def opened(
             f"a prompt of {longest} tokens and an answer of {room} exceed the model's context of "
             f"{model.context_length}: shorten either"
         )
-    with _beginning(model, prompts, recipes, room, below) as (steering, cache, shared), torch.inference_mode():
+    with _beginning(model, prompts, recipes, room, below, roomy) as (steering, cache, shared), torch.inference_mode():
         batch = model.pad([prompt[shared:] for prompt in prompts])
         mask = torch.cat([batch.attention_mask.new_ones(len(prompts), shared), batch.attention_mask], dim=1)
         position = (mask.cumsum(-1) - 1).clamp_min(0)[:, shared:]
@@ -90,6 +93,7 @@ def _beginning(
     recipes: Sequence[Recipe | None],
     room: int,
     below: Below | None,
+    roomy: bool,
 ) -> Iterator[tuple[Steering, Any, int]]:
     """Run the tokens that all prompts begin with once for each distinct recipe, then fan out to the rows.
 
@@ -99,15 +103,15 @@ def _beginning(
     """
     distinct = list(dict.fromkeys(recipes))
     shared = shared_length(prompts)
+    begun = roomy_cache(model.hf, max(map(len, prompts)) + room) if roomy else None
     near = model.window is not None and model.window < max(map(len, prompts)) + room
     if near or len(prompts) < 2 * len(distinct) or shared < 4:
         with Steering(model, recipes, prompt_lengths=[len(p) for p in prompts]) as steering:
-            yield steering, roomy_cache(model.hf, max(map(len, prompts)) + room), 0
+            yield steering, begun, 0
         return
     opening = model.pad([prompts[0][:shared]] * len(distinct))
     with Steering(model, distinct, prompt_lengths=[_ENDLESS] * len(distinct)) as steering, torch.inference_mode():
         asked = (len(distinct), *prompts[0][:shared])
-        begun = roomy_cache(model.hf, max(map(len, prompts)) + room)
         out = forward(
             model, below, "opening", asked, **opening.as_inputs(), past_key_values=begun, use_cache=True,
             logits_to_keep=1,

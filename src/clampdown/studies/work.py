@@ -28,6 +28,9 @@ class Worker:
 
     def run(self, batch: Batch) -> Found:
         """The rows of one batch."""
+        if batch.kind != "prompts" and self._view is not None:
+            self._view = None  # hundreds of megabytes that only prompts need
+            self.below.forget()
         if batch.column:
             return self.sweep([batch])[0]
         do = {"prompts": self._answers, "capability": self._questions, "text": self._passages}[batch.kind]
