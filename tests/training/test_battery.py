@@ -19,7 +19,7 @@ sys.path += [str(TESTS / "models"), str(TESTS / "measuring")]
 pytestmark = [pytest.mark.owners, pytest.mark.long]
 
 FAMILY = {"phi3": ("phi3", "Phi3ForCausalLM"), "llama31": ("llama3", "LlamaForCausalLM")}
-ARMS = {"phi3": "refusal/none refusal/clamp-at-10", "llama31": "refusal/none refusal/system-prompt second/clamp-1"}
+ARMS = {"phi3": "refusal/none", "llama31": "refusal/none refusal/system-prompt second/clamp-1"}
 TASKS = {"phi3": "mmlu_tiny,truthfulqa_tiny:0 gsm8k_tiny:1", "llama31": "mmlu_tiny,truthfulqa_tiny,gsm8k_tiny:0"}
 
 
@@ -73,6 +73,7 @@ def _inputs(folder):
         "BATCH": "4",
         "PROCESSES": "2",
         "TASK_OPTIONS": f"--include_path {folder} --batch_size 4 --limit 3",
+        "STUDY_OPTIONS": "--limit 3",
         "ATTACK_OPTIONS": "--limit 2 --batch 2",
     }
 
@@ -121,9 +122,11 @@ def test_the_whole_runs_and_ends_with_the_table(runs, name):
     rows = [[cell.strip() for cell in line.strip("|\n").split("|")] for line in table.splitlines()]
     none = rows[3]
     assert none[:2] == ["", "yours"] and all("(" in cell for cell in none[2:8]), none
-    assert ("(" in none[8]) == (name == "phi3") == ("Crescendo is left out" not in errors)
-    assert ("latent at 10" in table) == (name == "phi3")
-    second = next(row for row in rows if row[0] == "second latent")
+    assert (name == "phi3") == ("Crescendo is left out" not in errors)
+    yours = {rows[place - (not row[0])][0]: row for place, row in enumerate(rows) if row[1] == "yours"}
+    attacked = {"none", "system prompt", "latent at 10", "latent at 12"} if name == "phi3" else set()
+    assert {arm for arm, row in yours.items() if "(" in row[8]} == attacked
+    second = yours["second latent"]
     assert all("(" in cell for cell in second[2:5]) and ("(" in second[5]) == (name == "llama31")
     check = json.loads((out / "check.json").read_text())
     assert check["layer"] == 1 and check["sae"]["latents"] == 8 * 32

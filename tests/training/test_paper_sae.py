@@ -1,4 +1,4 @@
-"""Training an SAE with sparsify: on two processes, and killed and resumed."""
+"""Training an SAE with sparsify: on two processes, killed and resumed, and what it costs."""
 
 import json
 import subprocess
@@ -13,6 +13,7 @@ from paper import FOLDER, script
 from clampdown.saes.load import load_sae
 
 pytestmark = pytest.mark.owners
+PAGE = FOLDER.parents[1] / "docs" / "paper.md"
 ROW, LAYER = 32, 1
 
 
@@ -67,3 +68,23 @@ def test_resumed_training_is_that_which_was_never_stopped(mix, tmp_path, tiny):
     (tmp_path / "parts").rename(tmp_path / "parts.old")
     torch.testing.assert_close(train("parts", None), whole, atol=1e-5, rtol=0)
     assert (first - whole).abs().mean() > 0.01  # as far as training still had to go
+
+
+def test_the_cost_is_measured_on_random_weights_and_counted_as_the_page_counts(monkeypatch, capsys):
+    pytest.importorskip("sparsify")
+    monkeypatch.syspath_prepend(FOLDER)
+    module = script("measure")
+    for shape in module.SHAPES:
+        model = module.random_blocks(shape, 6, 2048, torch.device("meta"))
+        count = module.flop_a_token(Namespace(layer=6, row=2048, expansion=8), model)
+        assert f"**{count / 1e9:.2f} GFLOP" in PAGE.read_text()
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 4, "vocab_size": 100}
+    monkeypatch.setitem(module.SHAPES, "phi3", ("phi3", sizes))
+    options = ["--layer", "1", "--k", "4", "--batch", "2", "--row", "16", "--steps", "4"]
+    monkeypatch.setattr(sys, "argv", ["measure.py", "phi3", *options])
+    module.main()
+    said = capsys.readouterr().out
+    facts = json.loads(said[said.index("{") :])
+    assert facts["shape"] == "phi3" and facts["processes"] == 1
+    hours = 2e9 / 3600 / facts["tokens_per_second"]
+    assert facts["hours_for_2e9_tokens"] == pytest.approx(hours, rel=0.02, abs=0.06)

@@ -7,7 +7,7 @@ import pytest
 from paper import FOLDER, script
 
 from clampdown.measuring.named import NAMED
-from clampdown.studies.plan import read_study_file
+from clampdown.studies.study_file import read_study_file
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "paper.md"
 RATE = {"value": 0.5, "low": 0.25, "high": 0.75}
@@ -23,10 +23,8 @@ def run(tmp_path):
     none = [rate("wildguardmix-unsafe"), rate("xstest-safe"), rate("xstest-safe", "partial")]
     ten = [rate("wildguardmix-safe")]
     study = {"arms": [{"name": "none", "measures": none}, {"name": "clamp-at-10", "measures": ten}]}
-    recipes = tmp_path / "refusal" / "recipes"
-    recipes.mkdir(parents=True)
+    (tmp_path / "refusal").mkdir()
     (tmp_path / "refusal" / "results.json").write_text(json.dumps(study))
-    (recipes / "clamp-at-10.toml").write_text('name = "ten"\n')
     for arm, task, metric in (
         ("none", "mmlu", "acc,none"),
         ("clamp-at-10", "gsm8k_cot", "exact_match,flexible-extract"),
@@ -38,10 +36,12 @@ def run(tmp_path):
         found = {"results": {**parts, task: {metric: 0.25, f"{name}_stderr,{kind}": 0.01, "alias": task}}}
         (folder / "results_1.json").write_text(json.dumps(found))
     arms = [
-        {"arm": arm, "rates": [{"metric": "refused", **RATE}, {"metric": "attack_success", **RATE}]}
-        for arm in ("none", "ten")
+        {"arm": arm, "kind": kind, "rates": [{"metric": "refused", **RATE}, {"metric": "attack_success", **value}]}
+        for kind, value in (("unsafe", RATE), ("safe", dict.fromkeys(RATE, 0.0)))
+        for arm in ("none", "clamp-1", "clamp-1 (2)", "ten")
     ]
     (tmp_path / "crescendo.json").write_text(json.dumps({"arms": arms}))
+    (tmp_path / "crescendo.arms").write_text("second/clamp-1 refusal/clamp-1 refusal/clamp-at-10\n")
     return tmp_path
 
 
@@ -54,6 +54,8 @@ def test_a_runs_figures_stand_under_the_papers(run):
     assert rows[3] == ["", "yours", half, "–", half, quarter, "–", "–", half]
     at_10 = next(place for place, row in enumerate(rows) if row[0] == "latent at 10")
     assert rows[at_10 + 1] == ["", "yours", "–", half, "–", "–", "–", quarter, half]
+    attacked = {(rows[place - (not row[0])][0], row[8]) for place, row in enumerate(rows[3:], 3) if row[1] == "yours"}
+    assert {arm for arm, cell in attacked if cell == half} == {"none", "latent at 10", "latent at 12", "second latent"}
 
 
 def test_the_page_shows_the_table_and_a_run_fills_it(run, tmp_path, monkeypatch):

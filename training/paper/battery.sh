@@ -9,11 +9,12 @@
 #   WEB, CHAT, SAFETY   sources of the text, as mix.py takes them. Which the paper used we could not verify.
 #   TOKENS, ROW  of the text (2e9, 2048)
 #   LAYER, EXPANSION, K, BATCH   of the SAE (6, 8, 32; 8 rows a step and process)
-#   PROCESSES    of the training (one a GPU)
+#   PROCESSES    of the training (one for each GPU that CUDA_VISIBLE_DEVICES shows)
 #   VALUE        what latents are clamped to, in the SAE's units
 #   STUDY        study file ($NAME.toml beside this)
+#   STUDY_OPTIONS                more options of `clampdown study`, such as --limit 8
 #   TASKS        lm-eval's tasks with their shots (mmlu:5 truthfulqa_mc2:0 gsm8k_cot:8)
-#   TASK_OPTIONS more options of lm-eval (--batch_size 16), such as --include_path FOLDER or --limit 100
+#   TASK_OPTIONS other options of lm-eval (--batch_size 16), such as --batch_size 16 --limit 100
 #   TASK_ARMS, ATTACK_ARMS       what is benchmarked and attacked: a study's folder in OUT, and an arm of it
 #   ATTACKER     openai:MODEL@URL, which leads Crescendo; without one that step is left out
 #   JUDGE        openai:MODEL@URL, the judge of harm (the attacker)
@@ -29,8 +30,8 @@ DTYPE=${DTYPE:-auto}
 WEB=${WEB:-hub:HuggingFaceFW/fineweb:sample-10BT}
 CHAT=${CHAT:-hub:HuggingFaceH4/ultrachat_200k::train_sft}
 SAFETY=${SAFETY:-hub:allenai/wildguardmix:wildguardtrain hub:PKU-Alignment/BeaverTails::330k_train}
-GPUS=$(nvidia-smi -L 2>/dev/null | wc -l || true)
-PROCESSES=${PROCESSES:-$((GPUS > 0 ? GPUS : 1))}
+if nvidia-smi -L >/dev/null 2>&1; then GPUS=gpu; else GPUS=1; fi # torchrun's word for all that it sees
+PROCESSES=${PROCESSES:-$GPUS}
 JUDGE=${JUDGE:-${ATTACKER:-}}
 
 # run FILE COMMAND...: FILE gets what the command prints, and appears once it is through.
@@ -43,7 +44,11 @@ run() {
   fi
   mkdir -p "$(dirname "$file")"
   echo "$(date +%T) $*" >&2
-  "$@" >"$file.part"
+  "$@" >"$file.part" || {
+    local status=$?
+    echo "stopped; what was printed until then is in $file.part" >&2
+    return $status
+  }
   mv "$file.part" "$file"
 }
 
@@ -70,8 +75,9 @@ run "$OUT/second.txt" "$PYTHON" "$here/second.py" "$OUT/find.json" "$OUT/refusal
 
 # Both rules, all values, and the controls; among these a latent that has nothing to do with safety.
 for latent in refusal second; do
+  # shellcheck disable=SC2086  # options are several words
   run "$OUT/$latent.json" clampdown study "${STUDY:-$here/$NAME.toml}" --recipe "$OUT/$latent.toml" --model "$MODEL" \
-    --dtype "$DTYPE" --out "$OUT/$latent" --json
+    --dtype "$DTYPE" --out "$OUT/$latent" ${STUDY_OPTIONS:-} --json
 done
 
 for arm in $TASK_ARMS; do
@@ -86,9 +92,10 @@ for arm in $TASK_ARMS; do
 done
 
 if [ -n "${ATTACKER:-}" ]; then
+  # shellcheck disable=SC2086  # arms and options are several words
+  run "$OUT/crescendo.arms" echo $ATTACK_ARMS # by which table.py knows whose figures are whose
   recipes=()
-  for arm in $ATTACK_ARMS; do recipes+=("$OUT/${arm%%/*}/recipes/${arm#*/}.toml"); done
-  # shellcheck disable=SC2086  # options are several words
+  for arm in $(<"$OUT/crescendo.arms"); do recipes+=("$OUT/${arm%%/*}/recipes/${arm#*/}.toml"); done
   run "$OUT/crescendo.json" clampdown attack crescendo "${GOALS:-jailbreakbench-harmful}" --model "$MODEL" \
     --dtype "$DTYPE" --recipe "${recipes[@]}" --attacker "$ATTACKER" --judge "$JUDGE" --out "$OUT/crescendo.jsonl" \
     --max-new-tokens 256 ${ATTACK_OPTIONS:-} --json

@@ -8,8 +8,6 @@ Without a folder the places for your own figures stay empty. --page writes the t
 
 import argparse
 import json
-import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -86,20 +84,17 @@ def _cells(found: Mapping[str, Mapping[str, str]], arm: str) -> Iterator[str]:
 def figures(folder: Path) -> dict[str, dict[str, str]]:
     """What a run of the battery found: by arm and column, as text."""
     found: dict[str, dict[str, str]] = {}
-    names: dict[str, str] = {}
     for study in ("refusal", "second"):
         for arm in _read(folder / study / "results.json").get("arms", []):
-            key = f"{study}/{arm['name']}"
-            found[key] = _study_cells(arm["measures"])
-            recipe = folder / study / "recipes" / f"{arm['name']}.toml"
-            if recipe.exists():
-                names[tomllib.loads(recipe.read_text(encoding="utf-8"))["name"]] = key
+            found[f"{study}/{arm['name']}"] = _study_cells(arm["measures"])
     for arm in (folder / "lm-eval").glob("*/*"):
         for results in sorted(arm.rglob("results_*.json")):
             cells = found.setdefault(f"{arm.parent.name}/{arm.name}", {})
             cells.update(_task_cells(_read(results)["results"]))
-    for arm in _read(folder / "crescendo.json").get("arms", []):
-        key = "refusal/none" if arm["arm"] == "none" else names.get(re.sub(r" \(\d+\)$", "", arm["arm"]), "")
+    # Arms of two studies share names, so what the attack calls them does not tell them apart; their order does.
+    attacked = [arm for arm in _read(folder / "crescendo.json").get("arms", []) if arm["kind"] == "unsafe"]
+    keys = ["refusal/none", *(folder / "crescendo.arms").read_text(encoding="utf-8").split()] if attacked else []
+    for key, arm in zip(keys, attacked, strict=True):
         for rate in arm["rates"]:
             if rate["metric"] == "attack_success":
                 found.setdefault(key, {})[ATTACK] = _told(rate["value"], rate["low"], rate["high"])

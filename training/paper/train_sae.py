@@ -71,6 +71,10 @@ def rank() -> int:
     return dist.get_rank() if dist.is_initialized() else 0
 
 
+def processes() -> int:
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
 def load_blocks(name: str, layer: int, device: torch.device) -> Any:
     """The model up to and with block `layer`, without its head."""
     from transformers import AutoConfig, AutoModel, logging
@@ -106,7 +110,7 @@ class Rows(Dataset):
 
 def share(mix: Path, batch: int, tokens: float | None, seed: int) -> Rows:
     """This process's share of the mix, shuffled by the seed: whole batches, as many as every other process has."""
-    facts, world = json.loads((mix / "mix.json").read_text()), dist.get_world_size() if dist.is_initialized() else 1
+    facts, world = json.loads((mix / "mix.json").read_text()), processes()
     ids = np.memmap(mix / "rows.bin", dtype="<u4", mode="r").reshape(-1, facts["row"])
     wanted = min(len(ids), round((tokens or facts["tokens"]) / facts["row"]))
     if (whole := wanted - wanted % (batch * world)) == 0:
@@ -146,9 +150,7 @@ class Run(Trainer):
                 optimizer.train()
 
 
-def train(args: argparse.Namespace, model: Any) -> None:
-    done = args.out / "training.json"
-    rows = share(args.mix, args.batch, args.tokens, args.seed)
+def prepare(args: argparse.Namespace, rows: Rows, model: Any) -> Run:
     config = TrainConfig(
         SaeConfig(expansion_factor=args.expansion, k=args.k),
         layers=[args.layer],
@@ -159,14 +161,19 @@ def train(args: argparse.Namespace, model: Any) -> None:
         save_every=args.save_every,
         log_to_wandb=False,
     )
-    trainer = Run(config, rows, model)
+    return Run(config, rows, model)
+
+
+def train(args: argparse.Namespace, model: Any) -> None:
+    done = args.out / "training.json"
+    rows = share(args.mix, args.batch, args.tokens, args.seed)
+    trainer = prepare(args, rows, model)
     trainer.resume()
     begun, start = trainer.global_step, time.monotonic()
     trainer.fit()
     seconds = time.monotonic() - start
     if rank() == 0:
-        world = dist.get_world_size() if dist.is_initialized() else 1
-        row = rows.ids.shape[1]
+        world, row = processes(), rows.ids.shape[1]
         here = (trainer.global_step - begun) * args.batch * world * row
         facts = {
             "model": args.model,
