@@ -52,7 +52,7 @@ class Plan:
     factors: tuple[float, ...] = (0.75, 1.0, 1.25)
     values: tuple[float, ...] = ()
     rules: tuple[str, ...] = ()
-    strengths: tuple[float, ...] = (0.5, 0.75, 1.0)
+    strengths: tuple[float, ...] = (0.5, 1.0)
     temperature: float = 0.0
     samples: int = 1
     draws: int = 5
