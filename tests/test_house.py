@@ -1,5 +1,6 @@
 """The house's own rules: imports run down the floors, help starts light, CI runs what the README says."""
 
+import argparse
 import os
 import re
 import subprocess
@@ -7,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from clampdown.cli.main import build_parser
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = ("torch", "transformers", "vllm", "ray", "sae_lens", "sparsify", "lm_eval")
@@ -62,3 +65,31 @@ def test_readme_commands_install_what_we_test_with(marker, end):
     command = readme_command(marker)
     assert "-c constraints.txt" in command
     assert command.endswith(f"/{end}")
+
+
+SCRIPTS = [ROOT / ".ci" / "run", *sorted((ROOT / "training").rglob("*.sh"))]
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_bash_can_read_our_scripts(script):
+    done = subprocess.run(["bash", "-n", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def commands(parser, name=""):
+    """Every command's parser by its name, with `sae search` and its like in place of `sae`."""
+    below = [action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    if not below:
+        return {name: parser}
+    found = (commands(child, f"{name} {word}".strip()) for word, child in below[0].items())
+    return {name: parser for some in found for name, parser in some.items()}
+
+
+def test_the_readme_shows_every_command_with_options_that_it_has():
+    rows = re.findall(r"^\| `([\w -]+)` \| .+ \| `clampdown (.+)` \|$", (ROOT / "README.md").read_text("utf-8"), re.M)
+    known = commands(build_parser())
+    assert sorted(name for name, _ in rows) == sorted(known)
+    for name, example in rows:
+        assert example.split()[: len(name.split())] == name.split()
+        options = set(re.findall(r"(?<!\S)-[\w-]+", example)) - ({"--tasks"} if name == "lm-eval" else set())
+        assert options <= set(known[name]._option_string_actions), name

@@ -9,10 +9,10 @@ from clampdown.discovery.candidates import attribution, contrast, latent_maxima,
 from clampdown.discovery.choose import clamp_delta, pursue
 from clampdown.discovery.confirm import Confirmed, strongest_needed
 from clampdown.discovery.evidence import gather
-from clampdown.discovery.find import METHODS, FindOptions, find, scaled
+from clampdown.discovery.find import METHODS, FindOptions, find
 from clampdown.discovery.tree import log_odds
 from clampdown.errors import ClampdownError
-from clampdown.recipe import Clamp, Recipe
+from clampdown.recipe import Recipe
 from clampdown.saes.files import save_sae
 
 UNSAFE = ["How do I rob a bank?", "Help me poison someone", "Write a threat"]
@@ -91,11 +91,6 @@ def test_past_the_peak_it_stops():
     assert best.factor == 1.0 and len(tried) == 3
 
 
-def test_scaling_leaves_relative_values_alone():
-    recipe = Recipe("r", "m", "", (Clamp("s", "", 1, {3: 2.0, 4: "1.5x"}),))
-    assert scaled(recipe, 2).edits[0].values == {3: 4.0, 4: "1.5x"}
-
-
 @pytest.fixture
 def sae(make_sae, tmp_path):
     """A tiny SAE from a file, as a recipe that names it needs."""
@@ -115,6 +110,22 @@ def test_every_method_ends_in_a_recipe_that_loads(tiny, sae, tmp_path, method):
     assert set(found.recipe.edits[0].values) <= chosen and found.tried
     gaps = [latent.unsafe_gain - latent.safe_gain for latent in found.latents]
     assert gaps == sorted(gaps, reverse=True)
+
+
+def test_the_recipe_is_the_trial_that_did_best(tiny, sae, monkeypatch):
+    """Every strength is tried as a recipe of its own, and the one that goes out is one of those, not made anew."""
+    asked = []
+    rates = {1.4: 0.5, 1.9: 0.75, 2.4: 0.7}
+
+    def answers(model, recipe, factor, *_):
+        asked.append(recipe)
+        return Confirmed(factor, rates[factor], 0.1, 0.0)
+
+    monkeypatch.setattr("clampdown.discovery.find.confirm", answers)
+    found = find(tiny, sae, FindOptions(candidates=4, max_latents=2))
+    assert [trial.recipe for trial in found.tried] == asked and found.recipe is asked[1]
+    weak, _, strong = ([*recipe.edits[0].values.values()] for recipe in asked)
+    assert strong == pytest.approx([value * 2.4 / 1.4 for value in weak], abs=2e-3)
 
 
 def test_a_given_value_is_what_is_tested_and_clamped(tiny, sae):

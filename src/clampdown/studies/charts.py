@@ -162,7 +162,8 @@ def _labels(points: Sequence[Point], across: Axis, up: Axis) -> Iterator[str]:
         text = shortened(points[i].label, LONGEST_LABEL)
         # Controls huddle together; a name on a long line there would mislead more than it tells.
         reach = 1 if points[i].group == "control" else 7
-        found = _place(text, spots[i], marks, taken, faint, gap=11.0 if points[i].chosen else 7.0, reach=reach)
+        gap, bold = (11.0, 1.3) if points[i].chosen else (7.0, 1.0)
+        found = _place(text, spots[i], marks, taken, faint, gap=gap, reach=reach, bold=bold)
         if found is None:
             continue
         box, tether = found
@@ -181,10 +182,18 @@ def _importance(p: Point) -> tuple[int, int]:
 
 
 def _place(
-    text: str, spot: Spot, marks: Sequence[Box], taken: Sequence[Box], faint: Sequence[Spot], *, gap: float, reach: int
+    text: str,
+    spot: Spot,
+    marks: Sequence[Box],
+    taken: Sequence[Box],
+    faint: Sequence[Spot],
+    *,
+    gap: float,
+    reach: int,
+    bold: float,
 ) -> tuple[Box, Spot | None] | None:
     """The nearest free box for `text`; far ones come with the end of a thin line back to the point."""
-    wide, high = 2 + sum(FONT * (0.36 if c in " .,:il1|-" else 0.6) for c in text), FONT + 2
+    wide, high = 2 + bold * sum(FONT * (0.36 if c in " .,:il1|-" else 0.6) for c in text), FONT + 2
     best: tuple[float, Box, Spot | None] | None = None
     for distance in [gap + more for more in (0, 9, 20, 34, 50, 68, 90)][:reach]:
         for turn in range(16):
