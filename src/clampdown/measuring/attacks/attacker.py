@@ -85,7 +85,9 @@ def _message(text: str) -> str | None:
 def _pyrit_folder() -> Path:
     spec = importlib.util.find_spec("pyrit")  # finds it without the seconds that importing it takes
     if spec is None or spec.origin is None:
-        raise ClampdownError("PyRIT is not installed, so its prompt is not at hand; pip install pyrit, or name a file")
+        raise ClampdownError(
+            "PyRIT is not installed, so its prompt is not at hand; pip install 'clampdown[redteam]', or name a file"
+        )
     return Path(spec.origin).parent / "datasets" / "executors"
 
 
