@@ -20,7 +20,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("study", metavar="STUDY", type=Path, help="a study's folder or database")
     parser.add_argument("--format", choices=FORMATS, default=FORMATS[0], help=f"(default: {FORMATS[0]})")
     parser.add_argument(
-        "--out", metavar="PATH", type=Path, help="file, or folder for inspect (default: in the study's)"
+        "--out", metavar="PATH", type=Path, help="file, or folder for inspect (default: in the study's; json: printed)"
     )
     parser.set_defaults(run=run)
 

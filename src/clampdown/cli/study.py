@@ -36,7 +36,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser = command(subparsers, "study", "measure what a recipe gains and costs, and write a report", said, _EXAMPLE)
     parser.add_argument("file", metavar="FILE", nargs="?", type=existing, help="a recipe or a study file (TOML)")
-    parser.add_argument("--plan", choices=("quick", "full"), help="(default: quick)")
+    parser.add_argument("--plan", choices=("quick", "full"), help="(default: quick; a study file stands alone)")
     add_model(parser, "the one the recipe names")
     parser.add_argument("--recipe", metavar="FILE", type=existing, help="(default: the recipe that comes along)")
     add_sets(parser, KINDS)

@@ -45,8 +45,7 @@ def results(record: Record, paths: Mapping[str, Sequence[str]]) -> dict[str, Any
             "name": chosen,
             "path": paths[chosen][0],
             "toml": recipe.to_toml(),
-            "why": "This is the recipe as it is, chosen beforehand on the selecting half; these figures are from items "
-            "that chose nothing.",
+            "why": _why(recipe, asked),
         },
         "sets": asked,
         "arms": told,
@@ -61,6 +60,16 @@ def results(record: Record, paths: Mapping[str, Sequence[str]]) -> dict[str, Any
         "judge": _judge(about["babble"]),
         "methods": methods(arms, sets, plan),
     }
+
+
+def _why(recipe: Recipe, sets: Sequence[Mapping[str, Any]]) -> str:
+    """How the recommended recipe was chosen, as far as can be known."""
+    if "selecting hal" in recipe.note and all(asked["split"] == "report" for asked in sets):
+        return (
+            "This is the recipe as it is, chosen beforehand on the selecting half; these figures are from items that "
+            "chose nothing."
+        )
+    return "This is the recipe as it was given; whether any of these items helped to choose it, its maker must say."
 
 
 def _check_finished(record: Record) -> None:

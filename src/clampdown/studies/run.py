@@ -15,6 +15,7 @@ from clampdown.measuring.sets import ItemSet
 from clampdown.models.chat_model import ChatModel
 from clampdown.progress import Progress, quiet
 from clampdown.recipe import Recipe
+from clampdown.steering.attach import Steering
 from clampdown.steering.self_test import self_test
 from clampdown.studies.arms import Arm, build_arms
 from clampdown.studies.batches import CODE, Batch, cut, swept
@@ -60,6 +61,7 @@ def study(
     """
     asked = [*sets, *(column.item_set for column in columns)]
     _check(asked)
+    Steering(model, recipe)  # compiled before a database is claimed for a recipe that can't run
     identity = identify(model, recipe, asked, plan)
     folder = Path(folder) if folder is not None else default_folder(recipe, plan, identity)
     with Store(folder / DATABASE) as store:
