@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -182,13 +181,10 @@ def _relative(found: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 def _write(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
-    temporary = None
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
-            out.write(text)
+        temporary.write_text(text, encoding="utf-8")
         os.replace(temporary, path)
     except OSError as error:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise ClampdownError(f"could not write {path}: {error.strerror or error}") from error
