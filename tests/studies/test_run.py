@@ -41,6 +41,13 @@ def test_files_and_schema(finished):
     assert len({arm["name"] for arm in found["arms"]}) == 11
 
 
+def test_of_a_recipe_made_elsewhere_nobody_claims_how_it_was_chosen(finished):
+    _, found = finished
+    assert "as it was given" in found["recommended"]["why"]
+    assert [m["text"] for m in found["methods"] if m["name"] == "Recommended arm"] == [found["recommended"]["why"]]
+    assert "selecting half" not in found["recommended"]["why"]
+
+
 def test_every_arm_is_measured_on_every_set(finished, sets):
     _, found = finished
     for arm in found["arms"]:

@@ -11,8 +11,8 @@ from clampdown.studies.measures import ATTACK_KINDS
 from clampdown.studies.plan import Plan
 
 
-def methods(arms: Sequence[Arm], sets: Sequence[ItemSet], plan: Plan) -> list[dict[str, str]]:
-    """{"name", "text"} for each step, in the order they were taken."""
+def methods(arms: Sequence[Arm], sets: Sequence[ItemSet], plan: Plan, chosen: str) -> list[dict[str, str]]:
+    """{"name", "text"} for each step, in the order they were taken; `chosen` says how the recipe was."""
     told = {
         "Splits": _splits(sets),
         "Answers": f"{_drawn(plan)}, at most {plan.max_new_tokens} new tokens, in batches of {plan.batch} rows that "
@@ -61,9 +61,7 @@ def methods(arms: Sequence[Arm], sets: Sequence[ItemSet], plan: Plan) -> list[di
             f"“{REFUSAL}” minus that over “{COMPLIANCE}”, both teacher-forced after the same unsafe prompts of the "
             "selecting half, times the strength, added wherever the recipe edits."
         )
-    told["Recommended arm"] = (
-        "The recipe as it is. It was chosen beforehand, on the selecting half, not by these figures."
-    )
+    told["Recommended arm"] = chosen
     return [{"name": name, "text": text} for name, text in told.items()]
 
 

@@ -150,15 +150,20 @@ def flat_rows(record: Record) -> list[dict[str, Any]]:
 def write_json(record: Record, path: Path) -> int:
     """Write `flat_rows` as one JSON object to `path`, whole or not at all, and say how many rows there are."""
     rows = flat_rows(record)
+    write_whole(path, json.dumps({"schema": ROWS_SCHEMA, "rows": rows}, ensure_ascii=False))
+    return len(rows)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file whole or not at all, its folder too. Raises ClampdownError if it can't be written."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps({"schema": ROWS_SCHEMA, "rows": rows}, ensure_ascii=False), encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")
         os.replace(temporary, path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise ClampdownError(f"could not write {path}: {error.strerror or error}") from error
-    return len(rows)
 
 
 def _flat(arm: Arm, item_set: ItemSet, row: Row) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def results(record: Record, paths: Mapping[str, Sequence[str]]) -> dict[str, Any
     plan, recipe = Plan.from_dict(about["plan"]), Recipe.from_dict(about["recipe"])
     told = [_arm(arm, sets, rows, paths[arm.name], plan.seed) for arm in arms]
     asked = [{"name": s.name, "kind": s.kind, "n": len(s.items), "source": s.source, "split": s.split} for s in sets]
-    chosen = recommended_name(recipe)
+    chosen, why = recommended_name(recipe), _why(recipe, asked)
     return {
         "schema": SCHEMA,
         "title": f"{recipe.name} on {about['model']['name']}: what its refusals cost",
@@ -45,7 +45,7 @@ def results(record: Record, paths: Mapping[str, Sequence[str]]) -> dict[str, Any
             "name": chosen,
             "path": paths[chosen][0],
             "toml": recipe.to_toml(),
-            "why": _why(recipe, asked),
+            "why": why,
         },
         "sets": asked,
         "arms": told,
@@ -58,7 +58,7 @@ def results(record: Record, paths: Mapping[str, Sequence[str]]) -> dict[str, Any
         "letters": letters(arms, sets, rows),
         "examples": examples(arms, sets, rows, plan.seed),
         "judge": _judge(about["babble"]),
-        "methods": methods(arms, sets, plan),
+        "methods": methods(arms, sets, plan, why),
     }
 
 

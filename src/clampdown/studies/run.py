@@ -22,7 +22,7 @@ from clampdown.studies.columns import Column
 from clampdown.studies.environment import environment
 from clampdown.studies.measures import receipt
 from clampdown.studies.plan import Plan
-from clampdown.studies.record import DATABASE, Record, facts, read_record
+from clampdown.studies.record import DATABASE, Record, facts, read_record, write_whole
 from clampdown.studies.report import write_report
 from clampdown.studies.results import results
 from clampdown.studies.store import Store
@@ -81,7 +81,7 @@ def conclude(record: Record) -> dict[str, Any]:
     paths = _save_recipes(record.arms, folder)
     found = results(record, paths)
     found |= {"report": str(folder / REPORT), "database": str(folder / DATABASE)}
-    _write(folder / RESULTS, json.dumps(found, indent=1) + "\n")
+    write_whole(folder / RESULTS, json.dumps(found, indent=1) + "\n")
     try:
         write_report(_relative(found, folder), folder / REPORT)
     except OSError as error:
@@ -177,14 +177,3 @@ def _relative(found: dict[str, Any], folder: Path) -> dict[str, Any]:
     arms = [arm | {"recipe": seen(arm["recipe"])} for arm in found["arms"]]
     recommended = found["recommended"]
     return found | {"arms": arms, "recommended": recommended and recommended | {"path": seen(recommended["path"])}}
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise ClampdownError(f"could not write {path}: {error.strerror or error}") from error
