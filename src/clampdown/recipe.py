@@ -1,10 +1,8 @@
 """The recipe: one small TOML file that says what is done to which model. Pure data, checked when made."""
 
-import contextlib
 import hashlib
 import json
 import math
-import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -13,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from clampdown.errors import ClampdownError
+from clampdown.writing import write_whole
 
 VERSION = 1
 RULES = ("delta", "reconstruct")
@@ -157,16 +156,7 @@ class Recipe:
 
     def save(self, path: Path) -> None:
         """Write the recipe atomically. Raises ClampdownError if the folder can't be written to."""
-        path = Path(path)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(self.to_toml(), encoding="utf-8")
-            os.replace(temporary, path)
-        except (OSError, UnicodeEncodeError) as error:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise ClampdownError(f"could not write {path}: {getattr(error, 'strerror', None) or error}") from error
+        write_whole(path, self.to_toml())
 
     @classmethod
     def load(cls, path: Path) -> "Recipe":

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import synthetic
 
+from clampdown.errors import ClampdownError
 from clampdown.studies import charts, report
 from clampdown.studies.report import render_report, write_report
 
@@ -194,7 +195,7 @@ def test_a_failed_write_leaves_the_old_page(
         raise OSError("disk full")
 
     monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(ClampdownError, match="disk full"):
         write_report(full, out)
     assert out.read_text() == "the old page"
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]

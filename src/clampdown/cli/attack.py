@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from clampdown.cli.options import (
 from clampdown.cli.progress import ProgressBar
 from clampdown.errors import ClampdownError
 from clampdown.progress import Progress
+from clampdown.writing import write_whole
 
 if TYPE_CHECKING:
     from clampdown.measuring.attacks.conversation import Target
@@ -139,9 +139,7 @@ def _named(progress: Progress, arm: str) -> Progress:
 def _write(path: Path, arms: "Mapping[str, Sequence[Outcome]]") -> None:
     """All records, whole or not at all."""
     lines = [json.dumps({"arm": arm} | o.to_dict(), ensure_ascii=False) for arm, some in arms.items() for o in some]
-    part = path.with_name(f"{path.name}.part")
-    part.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    os.replace(part, path)
+    write_whole(path, "".join(f"{line}\n" for line in lines))
 
 
 def _print(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -2,13 +2,13 @@
 
 import argparse
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clampdown.cli.loading import load_model
 from clampdown.cli.options import add_json, add_model, add_sets, check_writable, command, positive, print_json, whole
 from clampdown.cli.progress import ProgressBar
+from clampdown.writing import write_whole
 
 if TYPE_CHECKING:
     from clampdown.discovery.find import Found, FoundLatent
@@ -96,11 +96,8 @@ def _save(found: "Found", out: Path) -> None:
     chosen = [_plain(latent, found) for latent in found.latents if latent.chosen]
     known = [latent | {"value": latent["recipe_value"]} for latent in chosen]
     body = {"recipe_sha256": found.recipe.sha256, "latents": known}
-    beside = latents_file(out)
-    part = beside.with_suffix(".part")
     found.recipe.save(out)
-    part.write_text(json.dumps(body, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(part, beside)
+    write_whole(latents_file(out), json.dumps(body, indent=1, ensure_ascii=False) + "\n")
 
 
 def _plain(latent: "FoundLatent", found: "Found") -> dict[str, Any]:

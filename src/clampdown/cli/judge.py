@@ -3,7 +3,6 @@
 import argparse
 import json
 import math
-import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from clampdown.cli.options import add_json, check_writable, command, existing, print_json
 from clampdown.cli.progress import ProgressBar
 from clampdown.errors import ClampdownError
+from clampdown.writing import write_whole
 
 if TYPE_CHECKING:
     from clampdown.measuring.judges.agreement import Agreement
@@ -139,12 +139,5 @@ def _lines(rows: "Sequence[Row]", human: Sequence[str], verdicts: "Sequence[Verd
 
 
 def _write(path: Path, rows: "Sequence[Row]", human: Sequence[str], verdicts: "Sequence[Verdict]") -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with beside.open("w", encoding="utf-8") as stream:
-            stream.writelines(line + "\n" for line in _lines(rows, human, verdicts))
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    write_whole(path, "".join(line + "\n" for line in _lines(rows, human, verdicts)))
     print(f"wrote {path}", file=sys.stderr)

@@ -6,7 +6,6 @@ missing one. Padding and the sink at the first position are left out; sinks else
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +17,7 @@ from torch import Tensor
 
 from clampdown.errors import ClampdownError
 from clampdown.saes.sinks import sink_norm
+from clampdown.writing import beside, write_whole
 
 SHARD_ROWS = 512
 """Token rows (sequences) per shard."""
@@ -101,9 +101,7 @@ def _claim(folder: Path, sequences: list[list[int]], settings: dict[str, object]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not note.exists():
-            temporary = note.with_suffix(".part")
-            temporary.write_text(json.dumps({**settings, "sequences": len(sequences), "sha256": digest}, indent=2))
-            os.replace(temporary, note)
+            write_whole(note, json.dumps({**settings, "sequences": len(sequences), "sha256": digest}, indent=2))
         known = json.loads(note.read_text())["sha256"]
     except OSError as error:
         raise ClampdownError(f"could not write {folder}: {error.strerror or error}") from error
@@ -131,11 +129,5 @@ def _shard(rows: list[list[int]], residual: Callable[[Tensor, Tensor], Tensor]) 
 
 
 def _write(path: Path, array: np.ndarray) -> None:
-    temporary = path.with_suffix(".part")
-    try:
-        with temporary.open("wb") as stream:
-            np.save(stream, array)
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise ClampdownError(f"could not write {path}: {error.strerror or error}") from error
+    with beside(path) as part, part.open("wb") as stream:
+        np.save(stream, array)

@@ -1,8 +1,6 @@
 """Read and write SAEs in Clampdown's own format: one safetensors file whose header says everything."""
 
-import contextlib
 import json
-import os
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +12,7 @@ from clampdown.errors import ClampdownError
 from clampdown.saes.hashes import LARGE, file_version, sha256_when_asked
 from clampdown.saes.hashes import file_sha256 as file_sha256
 from clampdown.saes.sae import SAE
+from clampdown.writing import beside
 
 FORMAT = "clampdown-sae-1"
 
@@ -67,15 +66,11 @@ def save_sae(sae: SAE, path: Path, dtype: torch.dtype = torch.float32) -> None:
         "model": sae.model,
         "about": sae.about,
     }
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(stored, temporary, metadata={"format": FORMAT, "sae": json.dumps(facts)})
-        os.replace(temporary, path)
-    except (OSError, SafetensorError) as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise ClampdownError(f"could not write {path}: {getattr(error, 'strerror', None) or error}") from error
+    with beside(path) as part:
+        try:
+            save_file(stored, part, metadata={"format": FORMAT, "sae": json.dumps(facts)})
+        except SafetensorError as error:
+            raise ClampdownError(f"could not write {path}: {error}") from error
 
 
 @lru_cache(maxsize=4)

@@ -3,12 +3,12 @@
 import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 from clampdown.cache import cache_folder
 from clampdown.errors import ClampdownError
+from clampdown.writing import write_whole
 
 LARGE = 1 << 28
 """Bytes from which on a file is mapped, not read whole, and its hash remembered."""
@@ -72,8 +72,5 @@ def _known(store: Path) -> dict[str, object]:
 
 
 def _keep(store: Path, known: dict[str, object]) -> None:
-    temporary = store.with_name(f".{store.name}.{os.getpid()}.part")
-    with contextlib.suppress(OSError):
-        store.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(known), encoding="utf-8")
-        os.replace(temporary, store)
+    with contextlib.suppress(ClampdownError):
+        write_whole(store, json.dumps(known))

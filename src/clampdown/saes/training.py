@@ -5,9 +5,7 @@ Sources: TopK and its auxiliary loss on dead latents, Gao et al. 2024 (arXiv 240
 its penalty on the squared relative distance from a target L0.
 """
 
-import contextlib
 import math
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ from clampdown.errors import ClampdownError
 from clampdown.saes.activations import Cache
 from clampdown.saes.sae import SAE
 from clampdown.saes.sparse_step import SparseDecode, SparseEncode
+from clampdown.writing import beside
 
 TRAINABLE = ("topk", "batchtopk", "jumprelu")
 _DEAD_AFTER = 500_000  # tokens without firing
@@ -225,21 +224,18 @@ def _stream(cache: Cache, settings: Settings, start: int) -> Iterator[Tensor]:
 
 
 def _checkpoint(folder: Path, settings: Settings, step: int, trainee: Trainee, optimizer: torch.optim.Adam) -> None:
-    temporary = folder / "checkpoint.part"
     state = {
         "settings": asdict(settings),
         "step": step,
         "trainee": trainee.state_dict(),
         "optimizer": optimizer.state_dict(),
     }
-    try:
-        torch.save(state, temporary)
-        os.replace(temporary, folder / "checkpoint.pt")
-    except (OSError, RuntimeError) as error:  # PyTorch reports a full disk as the latter
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
-        raise ClampdownError(f"could not write {folder / 'checkpoint.pt'}: {reason}") from error
+    path = folder / "checkpoint.pt"
+    with beside(path) as part:
+        try:
+            torch.save(state, part)
+        except RuntimeError as error:  # as which PyTorch reports a full disk
+            raise ClampdownError(f"could not write {path}: {str(error).partition(chr(10))[0]}") from error
 
 
 def _resume(folder: Path, settings: Settings, trainee: Trainee, optimizer: torch.optim.Adam) -> int:

@@ -1,6 +1,5 @@
 """A study's answers as logs of Inspect, one an arm, for `inspect view` and for those who analyse with it."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from clampdown.studies.arms import Arm
 from clampdown.studies.measures import headline, measures
 from clampdown.studies.record import Record
 from clampdown.studies.store import Row
+from clampdown.writing import beside
 
 
 def write_inspect_logs(record: Record, folder: Path) -> list[Path]:
@@ -29,17 +29,10 @@ def write_inspect_logs(record: Record, folder: Path) -> list[Path]:
         raise ClampdownError(
             "Inspect's logs need inspect-ai; install it with: pip install 'clampdown[inspect]'"
         ) from error
-    paths = []
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for arm in record.arms:
-            path = folder / f"{record.name}_{arm.name}.eval"
-            temporary = folder / f".{path.stem}.{os.getpid()}.eval"
-            write_eval_log(_log(record, arm), str(temporary), format="eval")
-            os.replace(temporary, path)
-            paths.append(path)
-    except OSError as error:
-        raise ClampdownError(f"could not write to {folder}: {error.strerror or error}") from error
+    paths = [folder / f"{record.name}_{arm.name}.eval" for arm in record.arms]
+    for arm, path in zip(record.arms, paths, strict=True):
+        with beside(path) as part:
+            write_eval_log(_log(record, arm), str(part), format="eval")
     return paths
 
 

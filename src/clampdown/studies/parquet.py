@@ -1,11 +1,11 @@
 """A study's answers as one Parquet table, for notebooks and data frames."""
 
 import json
-import os
 from pathlib import Path
 
 from clampdown.errors import ClampdownError
 from clampdown.studies.record import ROWS_SCHEMA, Record, flat_rows
+from clampdown.writing import beside
 
 
 def write_parquet(record: Record, path: Path) -> int:
@@ -32,12 +32,6 @@ def write_parquet(record: Record, path: Path) -> int:
         "arms": [arm.to_dict() for arm in record.arms],
     }
     table = pyarrow.Table.from_pylist(rows).replace_schema_metadata({"clampdown": json.dumps(shared)})
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pyarrow.parquet.write_table(table, temporary)
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise ClampdownError(f"could not write {path}: {error.strerror or error}") from error
+    with beside(path) as part:
+        pyarrow.parquet.write_table(table, part)
     return len(rows)

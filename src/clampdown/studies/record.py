@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from clampdown.studies.environment import environment
 from clampdown.studies.measures import Rows
 from clampdown.studies.plan import Plan
 from clampdown.studies.store import Row, Store
+from clampdown.writing import write_whole
 
 DATABASE = "study.sqlite"
 ROWS_SCHEMA = "clampdown-rows/1"
@@ -152,18 +152,6 @@ def write_json(record: Record, path: Path) -> int:
     rows = flat_rows(record)
     write_whole(path, json.dumps({"schema": ROWS_SCHEMA, "rows": rows}, ensure_ascii=False))
     return len(rows)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file whole or not at all, its folder too. Raises ClampdownError if it can't be written."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise ClampdownError(f"could not write {path}: {error.strerror or error}") from error
 
 
 def _flat(arm: Arm, item_set: ItemSet, row: Row) -> dict[str, Any]:

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -21,6 +19,7 @@ from markupsafe import Markup
 
 from clampdown.studies import charts, wording
 from clampdown.studies.wording import known, percent, span
+from clampdown.writing import beside
 
 SCHEMA = "clampdown-study/1"
 BABBLE = 0.10  # above this share of incoherent answers a refusal rate no longer speaks for itself
@@ -72,19 +71,8 @@ def write_report(results: dict[str, Any], path: Path) -> None:
     """Write the page to `path`: a reader finds the old page or the new one there, never half of either."""
     # A tokenizer can leave lone surrogates in an answer; they have no UTF-8 form.
     page = render_report(results).encode("utf-8", "replace")
-    path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as out:
-            out.write(page)
-        # mkstemp makes private files; a report is for sharing, as far as its writer's umask allows.
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with beside(path) as part:
+        part.write_bytes(page)
 
 
 def render_report(results: Row) -> str:

@@ -22,11 +22,12 @@ from clampdown.studies.columns import Column
 from clampdown.studies.environment import environment
 from clampdown.studies.measures import receipt
 from clampdown.studies.plan import Plan
-from clampdown.studies.record import DATABASE, Record, facts, read_record, write_whole
+from clampdown.studies.record import DATABASE, Record, facts, read_record
 from clampdown.studies.report import write_report
 from clampdown.studies.results import results
 from clampdown.studies.store import Store
 from clampdown.studies.work import Found, Worker
+from clampdown.writing import write_whole
 
 REPORT, RESULTS, RECIPES = "report.html", "results.json", "recipes"
 

@@ -2,7 +2,6 @@
 
 import os
 import socket
-import tempfile
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from urllib.parse import quote, urlsplit
 from clampdown.cache import cache_folder
 from clampdown.errors import ClampdownError
 from clampdown.measuring.named.page import NamedSet, Origin
+from clampdown.writing import beside
 
 FOLDER = "CLAMPDOWN_SETS"
 _RAW = "https://raw.githubusercontent.com"
@@ -120,11 +120,8 @@ def _download(origin: Origin, file: str) -> Path:
         address = f"{_RAW}/{origin.repo}/{origin.revision}/{quote(file)}"
         with urllib.request.urlopen(address, timeout=_SECONDS) as answer:
             data = answer.read()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        with os.fdopen(handle, "wb") as out:
-            out.write(data)
-        os.replace(temporary, path)
+        with beside(path) as part:
+            part.write_bytes(data)
     return path
 
 
