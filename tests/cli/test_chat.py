@@ -42,9 +42,16 @@ def test_json_is_one_object_and_nothing_else(clampdown, loaded, piped):
     status, out, err = clampdown("chat", "--no-recipe", "--tokens", 3, "--json")
     body = json.loads(out)
     assert (status, err) == (0, "")
-    assert set(body) == {"prompt", "answer", "receipt"}
-    assert (body["prompt"], body["answer"]) == (QUESTION, "The capital of")
+    assert set(body) == {"prompt", "answer", "finished", "receipt"}
+    assert (body["prompt"], body["answer"], body["finished"]) == (QUESTION, "The capital of", False)
     assert body["receipt"]["tokens_edited"] == 0
+
+
+def test_an_answer_that_was_cut_says_so(clampdown, loaded):
+    _, _, err = clampdown("chat", QUESTION, "--no-recipe", "--tokens", 3)
+    assert err.endswith(" · cut at 3 tokens\n")
+    _, _, err = clampdown("chat", QUESTION, "--no-recipe", "--tokens", 12)
+    assert "cut" not in err
 
 
 def test_a_recipe_steers_and_the_receipt_says_so(clampdown, loaded, tmp_path):

@@ -13,6 +13,7 @@ from clampdown.errors import ClampdownError
 
 if TYPE_CHECKING:
     from clampdown.library import Model
+    from clampdown.measuring.generation import Answer
     from clampdown.recipe import Recipe
 
 _EXAMPLE = """  clampdown chat                               talk; /help tells what else there is
@@ -89,11 +90,17 @@ def _one_shot(args: argparse.Namespace, model: "Model", recipe: "Recipe | None",
     ids = model.chat.prompt_ids(prompt, system=system_text(recipe, args.system), room=args.tokens)
     answer = stream(model.chat, ids, recipe, _sampling(args), (lambda piece: None) if args.json else _write)
     if args.json:
-        print_json({"prompt": prompt, "answer": answer.text, "receipt": answer.receipt.to_dict()})
+        told = {"prompt": prompt, "answer": answer.text, "finished": answer.finished}
+        print_json(told | {"receipt": answer.receipt.to_dict()})
         return 0
     _write("\n")
-    print(dim(str(answer.receipt), sys.stderr), file=sys.stderr)
+    print(dim(receipt(answer, args.tokens), sys.stderr), file=sys.stderr)
     return 0
+
+
+def receipt(answer: "Answer", tokens: int) -> str:
+    """What steering did, and that the answer was cut, if it was."""
+    return str(answer.receipt) + ("" if answer.finished else f" · cut at {tokens} tokens")
 
 
 def _sampling(args: argparse.Namespace) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clampdown.cli.chat import dim
+from clampdown.cli.chat import dim, receipt
 from clampdown.errors import ClampdownError
 from clampdown.library import system_text
 from clampdown.measuring.generation import Sampling, stream
@@ -112,9 +112,8 @@ class Session:
         except KeyboardInterrupt:
             self._say("\n(stopped, so there is no receipt)")
             return "".join(told)
-        cut = "" if answer.finished else f" · cut at {self.sampling.max_new_tokens} tokens"
         print()
-        self._say(f"{answer.receipt}{cut}\n")
+        self._say(f"{receipt(answer, self.sampling.max_new_tokens)}\n")
         return answer.text
 
     def _both(self, messages: "list[Message]") -> None:

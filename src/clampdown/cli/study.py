@@ -36,7 +36,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser = command(subparsers, "study", "measure what a recipe gains and costs, and write a report", said, _EXAMPLE)
     parser.add_argument("file", metavar="FILE", nargs="?", type=existing, help="a recipe or a study file (TOML)")
-    parser.add_argument("--plan", choices=("quick", "full"), help="(default: quick; a study file stands alone)")
+    parser.add_argument("--plan", metavar="{quick,full}", type=_plan_name, help="(default: quick; a study file stands alone)")
     add_model(parser, "the one the recipe names")
     parser.add_argument("--recipe", metavar="FILE", type=existing, help="(default: the recipe that comes along)")
     add_sets(parser, KINDS)
@@ -112,6 +112,13 @@ def _file(args: argparse.Namespace) -> "StudyFile":
     if args.plan:
         raise ClampdownError(f"{args.file} is a study file with a plan of its own; leave --plan out")
     return read_study_file(args.file)
+
+
+def _plan_name(text: str) -> str:
+    if text in ("quick", "full"):
+        return text
+    more = f"; {text} goes in place of the recipe: clampdown study {text}" if text.endswith(".toml") else ""
+    raise argparse.ArgumentTypeError(f"{text!r} is neither quick nor full{more}")
 
 
 def _is_recipe(path: Path) -> bool:

@@ -58,8 +58,9 @@ def power_lines(told: Mapping[str, Any]) -> list[str]:
             f"{row['set']:{wide}}  {row['n']:>6}  {row['clusters']:>8}  {start:>5}  {cells[0]:>10}  {cells[1]}"
         )
     lines.append(f"smallest difference each set can tell; {told['assumed']}")
+    lines.append(f"{len(arms)} arms: {', '.join(arm['name'] for arm in arms)}")
     lines.append(
-        f"{len(arms)} arms: {work['answers']} answers (at most {work['tokens_generated']} tokens), {work['questions']} "
+        f"in all {work['answers']} answers (at most {work['tokens_generated']} tokens), {work['questions']} "
         f"questions, {work['passages']} passages, about {work['tokens_read']} tokens read"
     )
     return lines + [f"warning: {line}" for line in told["warnings"]]
