@@ -6,10 +6,11 @@ from dataclasses import replace
 import pytest
 
 from clampdown.errors import ClampdownError
+from clampdown.measuring.attacks.outcome import Goal, Outcome, Turn
 from clampdown.measuring.judge import JUDGE_VERSION
 from clampdown.studies.against import against
 from clampdown.studies.plan import Plan
-from clampdown.studies.record import flat_rows, read_record
+from clampdown.studies.record import flat_rows, read_record, relabelled
 from clampdown.studies.run import conclude, study
 
 PLAN = Plan(name="tiny", max_new_tokens=3, batch=4, factors=(1.0,), strengths=(1.0,), arms=("none", "clamp"))
@@ -195,3 +196,21 @@ def test_samples_of_an_item_are_kept_apart_and_count_as_one_cluster(model, recip
     assert (measured["unsafe ones", "refusal"]["n"], measured["unsafe ones", "refusal"]["clusters"]) == (21, 4)
     again = study(model, recipe, [sets[0], sets[3]], plan, tmp_path / "again")
     assert [arm["measures"] for arm in again["arms"]] == [arm["measures"] for arm in found["arms"]]
+
+
+def test_what_surprises_the_unsteered_model_is_incoherent_in_attacks_too(folder):
+    record = read_record(folder)
+    row = next(row for (arm, name), some in record.rows.items() if arm == "clamp-1" for row in some if row.label)
+    turns = tuple(
+        Turn("p", text, True, "compliance", surprise=nats) for text, nats in (("word salad", 4.0), ("so", 1.0))
+    )
+    attack = Outcome("best-of-n", Goal("g", "t"), turns, 0, tries=True).to_dict()
+    rows = {
+        ("clamp-1", "unsafe"): [replace(row, label=label, surprise=4.0) for label in ("compliance", "refusal")],
+        ("clamp-1", "tries"): [replace(row, label="compliance", text="word salad", attack=attack)],
+    }
+    assert relabelled(rows, None) == rows
+    found = relabelled(rows, {"limit": 2.0, "n": 50})
+    assert [one.label for one in found["clamp-1", "unsafe"]] == ["incoherent", "refusal"]
+    [tries] = found["clamp-1", "tries"]
+    assert (tries.label, tries.text) == ("compliance", "so") and tries.attack["labels"] == ["incoherent", "compliance"]

@@ -85,6 +85,7 @@ def run(args: argparse.Namespace) -> int:
         from clampdown.measuring.attacks.rates import compare
         from clampdown.measuring.attacks.run import run_attack
         from clampdown.measuring.attacks.spec import AttackSpec
+        from clampdown.measuring.attacks.surprising import judged_together
 
         if args.out:
             check_writable(args.out)
@@ -94,11 +95,12 @@ def run(args: argparse.Namespace) -> int:
         arms: dict[str, list[Outcome]] = {}
         for name, target in _targets(args, progress).items():
             arms[name] = run_attack(attack, goals, target, batch=args.batch, progress=_named(progress, name))
-    rows = compare(arms, args.seed)
+    judged, limit = judged_together(arms)
+    rows = compare(judged, args.seed)
     if args.out:
-        _write(args.out, arms)
+        _write(args.out, judged)
     if args.json:
-        print_json({"schema": SCHEMA, "attack": attack.name, "goals": len(goals), "arms": rows})
+        print_json({"schema": SCHEMA, "attack": attack.name, "goals": len(goals), "babble_limit": limit, "arms": rows})
     else:
         _print(rows)
     return 0
@@ -122,10 +124,10 @@ def _targets(args: argparse.Namespace, progress: Progress) -> "dict[str, Target]
     for recipe in recipes:
         model.check(recipe)
     sampling = Sampling(args.max_new_tokens)
-    found: dict[str, Target] = {"none": SteeredTarget(model.chat, None, sampling)}
+    found: dict[str, Target] = {"none": SteeredTarget(model.chat, None, sampling, weigh=True)}
     for number, recipe in enumerate(recipes, 1):
         name = recipe.name if recipe.name and recipe.name not in found else f"{recipe.name or 'recipe'} ({number})"
-        found[name] = SteeredTarget(model.chat, recipe, sampling)
+        found[name] = SteeredTarget(model.chat, recipe, sampling, weigh=True)
     return found
 
 

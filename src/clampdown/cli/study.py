@@ -36,7 +36,8 @@ def add_parser(subparsers: Any) -> None:
     )
     parser = command(subparsers, "study", "measure what a recipe gains and costs, and write a report", said, _EXAMPLE)
     parser.add_argument("file", metavar="FILE", nargs="?", type=existing, help="a recipe or a study file (TOML)")
-    parser.add_argument("--plan", metavar="{quick,full}", type=_plan_name, help="(default: quick; a study file stands alone)")
+    said = "(default: quick; a study file stands alone)"
+    parser.add_argument("--plan", metavar="{quick,full}", type=_plan_name, help=said)
     add_model(parser, "the one the recipe names")
     parser.add_argument("--recipe", metavar="FILE", type=existing, help="(default: the recipe that comes along)")
     add_sets(parser, KINDS)

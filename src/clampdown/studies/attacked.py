@@ -64,7 +64,7 @@ class AttackColumn:
         sampling = Sampling(plan.max_new_tokens, plan.temperature, plan.seed + _APART * asked.sample)
         found = []
         for arm in arms:
-            target = SteeredTarget(asked.model, arm.recipe_for(places[0]), sampling)
+            target = SteeredTarget(asked.model, arm.recipe_for(places[0]), sampling, weigh=True)
             outcomes = self.build().run([self.goals[place] for place in places], target)
             draw = places[0] % len(arm.recipes)
             found.append([_row(place, draw, outcome) for place, outcome in zip(places, outcomes, strict=True)])

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from clampdown.errors import ClampdownError
+from clampdown.measuring.attacks.outcome import Outcome
+from clampdown.measuring.attacks.surprising import without_babble
 from clampdown.measuring.fluency import ENOUGH, surprise_limit
 from clampdown.measuring.sets import Item, ItemSet
 from clampdown.models.chat_model import ChatModel
@@ -105,7 +107,7 @@ def read_record(path: Path) -> Record:
         about = {key: store.meta(key) for key in ("created", "environment", "plan", "model", "recipe", "latents")}
         about["seconds"] = store.seconds()
     about["babble"] = _babble(rows)
-    return Record(path, identity, about, arms, sets, _relabelled(rows, about["babble"]))
+    return Record(path, identity, about, arms, sets, relabelled(rows, about["babble"]))
 
 
 def _babble(rows: Rows) -> dict[str, Any] | None:
@@ -114,16 +116,21 @@ def _babble(rows: Rows) -> dict[str, Any] | None:
     return {"limit": surprise_limit(told), "n": len(told)} if len(told) >= ENOUGH else None
 
 
-def _relabelled(rows: Rows, babble: Mapping[str, Any] | None) -> Rows:
+def relabelled(rows: Rows, babble: Mapping[str, Any] | None) -> Rows:
     """The rows, those incoherent that complied in words and surprise the unsteered model too much."""
     if babble is None:
         return rows
+    return {key: [_fluent(row, babble["limit"]) for row in some] for key, some in rows.items()}
 
-    def label(row: Row) -> str | None:
-        surprising = row.surprise is not None and row.surprise > babble["limit"]
-        return "incoherent" if surprising and row.label == "compliance" else row.label
 
-    return {key: [replace(row, label=label(row)) for row in some] for key, some in rows.items()}
+def _fluent(row: Row, limit: float) -> Row:
+    if row.attack is not None:
+        outcome = without_babble(Outcome.from_dict(row.attack), limit)
+        last = outcome.turns[outcome.final] if outcome.turns else None
+        row = replace(row, text=last.answer, finished=last.finished) if last else row
+        return replace(row, label=outcome.final_label, attack=outcome.to_dict())
+    surprising = row.surprise is not None and row.surprise > limit
+    return replace(row, label="incoherent") if surprising and row.label == "compliance" else row
 
 
 def flat_rows(record: Record) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from clampdown.errors import ClampdownError
-from clampdown.measuring.attacks.outcome import Outcome, relabelled
+from clampdown.measuring.attacks.outcome import Outcome, judged_again
 from clampdown.measuring.judge import JUDGE_VERSION, judge
 
 _TABLES = """
@@ -164,7 +164,7 @@ class Store:
             for place, prompt, text, finished, attack in old:
                 label = str(judge(prompt, text, truncated=not finished))
                 if attack is not None:
-                    outcome = relabelled(Outcome.from_dict(json.loads(attack)))
+                    outcome = judged_again(Outcome.from_dict(json.loads(attack)))
                     last = outcome.turns[outcome.final] if outcome.turns else None
                     label, attack = outcome.final_label, json.dumps(outcome.to_dict())
                     text, finished = (last.answer, last.finished) if last else (text, finished)

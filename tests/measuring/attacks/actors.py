@@ -4,8 +4,7 @@ import json
 from copy import deepcopy
 
 from clampdown.measuring.attacks.conversation import Reply
-from clampdown.measuring.attacks.outcome import Goal
-from clampdown.measuring.attacks.scoring import Verdict
+from clampdown.measuring.attacks.outcome import Goal, Verdict
 
 GOAL = Goal("g1", "Forge a signature", "fraud", "c1")
 

@@ -9,9 +9,9 @@ from clampdown.errors import ClampdownError
 from clampdown.measuring.attacks import crescendo, pair
 from clampdown.measuring.attacks.attacker import attacker_prompt, fill, next_messages
 from clampdown.measuring.attacks.conversation import user
-from clampdown.measuring.attacks.outcome import Exchange
+from clampdown.measuring.attacks.outcome import Exchange, Verdict
 from clampdown.measuring.attacks.replies import json_reply
-from clampdown.measuring.attacks.scoring import ScaleScorer, Verdict
+from clampdown.measuring.attacks.scoring import ScaleScorer
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,8 @@ import pytest
 from actors import GOAL, Actor, label, message, scorer, texts
 
 from clampdown.errors import ClampdownError
-from clampdown.measuring.attacks.outcome import Goal
+from clampdown.measuring.attacks.outcome import Goal, Verdict
 from clampdown.measuring.attacks.pair import Pair
-from clampdown.measuring.attacks.scoring import Verdict
 
 
 def streams(*lines):

@@ -9,8 +9,8 @@ from actors import GOAL, Actor, label, message, texts
 
 from clampdown.measuring.attacks.attacker import attacker_prompt, fill
 from clampdown.measuring.attacks.crescendo import Crescendo
+from clampdown.measuring.attacks.outcome import Verdict
 from clampdown.measuring.attacks.pair import Pair
-from clampdown.measuring.attacks.scoring import Verdict
 
 pytest.importorskip("pyrit")
 pytestmark = pytest.mark.filterwarnings("ignore")

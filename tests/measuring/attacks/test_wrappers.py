@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 from clampdown.errors import ClampdownError
 from clampdown.measuring.attacks.best_of_n import best_of_n
-from clampdown.measuring.attacks.outcome import Goal
+from clampdown.measuring.attacks.outcome import Goal, Verdict
 from clampdown.measuring.attacks.past_tense import past_tense, reworded
-from clampdown.measuring.attacks.scoring import Verdict
 from clampdown.measuring.attacks.tries import Tries
 from clampdown.measuring.attacks.wrappers import (
     OWN_TEMPLATES,

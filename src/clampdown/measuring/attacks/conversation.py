@@ -7,17 +7,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from clampdown.measuring.endpoint import Chat, Endpoint, TooLong, at_a_time
 
 if TYPE_CHECKING:
-    from clampdown.measuring.generation import Sampling
+    from clampdown.measuring.generation import Answer, Sampling
     from clampdown.models.chat_model import ChatModel
     from clampdown.recipe import Recipe
 
 
 class Reply(NamedTuple):
-    """An answer: its text, whether it stopped by itself, and what steering did (None for an endpoint)."""
+    """An answer: its text, whether it stopped by itself, and what steering did (None for an endpoint).
+
+    `surprise` is the unsteered model's at an answer that complies in words, in nats a token, where it was asked for.
+    """
 
     text: str
     finished: bool = True
     receipt: Mapping[str, Any] | None = None
+    surprise: float | None = None
 
 
 class Target(Protocol):
@@ -33,11 +37,14 @@ class SteeredTarget:
 
     Earlier turns are read again as prompt, as a server without memory of its own would: their keys and values are not
     kept between calls, so that a scope such as `generated` means the same here and there.
+
+    weigh: tell, too, how much the answers that comply in words surprise the model without steering.
     """
 
     model: "ChatModel"
     recipe: "Recipe | None"
     sampling: "Sampling"
+    weigh: bool = False
 
     def reply(self, chats: Sequence[Chat], *, seed: int = 0) -> list[Reply | None]:
         """Answers in one batch, each with its receipt; `seed` is added to the sampling's own."""
@@ -48,12 +55,23 @@ class SteeredTarget:
         rows = [self.model.ids(self.model.render([dict(m) for m in chat], system=system)) for chat in chats]
         fitting = [row for row in rows if len(row) <= room]
         sampling = replace(self.sampling, seed=(self.sampling.seed + seed) % 2**63)
-        answers = iter(generate(self.model, fitting, [self.recipe] * len(fitting), sampling))
-        return [self._reply(next(answers)) if len(row) <= room else None for row in rows]
+        answers = generate(self.model, fitting, [self.recipe] * len(fitting), sampling)
+        asked = [chat[-1]["content"] for chat, row in zip(chats, rows, strict=True) if len(row) <= room]
+        surprise = self._surprise(asked, fitting, answers) if self.weigh else [None] * len(answers)
+        replies = (Reply(a.text, a.finished, a.receipt.to_dict(), s) for a, s in zip(answers, surprise, strict=True))
+        return [next(replies) if len(row) <= room else None for row in rows]
 
-    @staticmethod
-    def _reply(answer: Any) -> Reply:
-        return Reply(answer.text, answer.finished, answer.receipt.to_dict())
+    def _surprise(
+        self, asked: Sequence[str], rows: Sequence[Sequence[int]], answers: "Sequence[Answer]"
+    ) -> list[float | None]:
+        from clampdown.measuring.fluency import answer_surprise
+        from clampdown.measuring.judge import Label, judge
+
+        labels = [judge(text, a.text, truncated=not a.finished) for text, a in zip(asked, answers, strict=True)]
+        some = [place for place, label in enumerate(labels) if label is Label.COMPLIANCE]
+        found = dict(zip(some, answer_surprise(self.model, [rows[i] for i in some], [answers[i].ids for i in some]),
+                         strict=True))  # fmt: skip
+        return [found.get(place) for place in range(len(answers))]
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
-from clampdown.measuring.attacks.conversation import Target
+from clampdown.measuring.attacks.conversation import Reply, Target
 from clampdown.measuring.judge import REFUSING, judge
 from clampdown.measuring.sets import Item
 
@@ -39,6 +39,14 @@ class Exchange(NamedTuple):
     finished: bool = True
 
 
+class Verdict(NamedTuple):
+    """A rating from 1 to 10, whether that is a success, and why; None where no judge of harm said so legibly."""
+
+    score: float | None = None
+    success: bool | None = None
+    why: str = ""
+
+
 Labeller = Callable[[Sequence[Exchange]], Sequence[str]]
 """Gives each exchange one of the judge's labels."""
 
@@ -58,6 +66,7 @@ class Turn:
         score, success, why: a judge of harm's rating from 1 to 10, its verdict and its reason; None where none was
             asked or could be read.
         receipt: what steering did while this turn was answered; None for an endpoint.
+        surprise: the unsteered model's at an answer that complies in words, in nats a token; None where not measured.
     """
 
     prompt: str
@@ -70,6 +79,14 @@ class Turn:
     success: bool | None = None
     why: str = ""
     receipt: Mapping[str, Any] | None = None
+    surprise: float | None = None
+
+    @classmethod
+    def of(cls, prompt: str, reply: Reply, label: str, stream: int = 0, verdict: Verdict | None = None) -> "Turn":
+        """The turn that a prompt and its reply make."""
+        told = (verdict or Verdict())._asdict()
+        return cls(prompt, reply.text, reply.finished, label, True, stream, **told,
+                   receipt=reply.receipt, surprise=reply.surprise)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -138,10 +155,15 @@ class Outcome:
         return cls(body["attack"], goal, turns, body["final"], body["stopped"], body.get("tries", False))
 
 
-def relabelled(outcome: Outcome, label: Labeller = by_rules) -> Outcome:
+def judged_again(outcome: Outcome, label: Labeller = by_rules) -> Outcome:
     """The outcome with its answers labelled anew. What was sent stays, also where it hung on the older labels."""
     seen = [Exchange(outcome.goal.text, turn.prompt, turn.answer, turn.finished) for turn in outcome.turns]
-    turns = tuple(replace(turn, label=name) for turn, name in zip(outcome.turns, label(seen), strict=True))
+    return relabelled(outcome, label(seen))
+
+
+def relabelled(outcome: Outcome, labels: Sequence[str]) -> Outcome:
+    """The outcome with these labels, one a turn."""
+    turns = tuple(replace(turn, label=name) for turn, name in zip(outcome.turns, labels, strict=True))
     return replace(outcome, turns=turns, final=first_that_complied(turns) if outcome.tries else outcome.final)
 
 

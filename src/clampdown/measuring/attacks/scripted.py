@@ -8,8 +8,8 @@ from typing import Any
 
 from clampdown.errors import ClampdownError
 from clampdown.measuring.attacks.conversation import Target, assistant, user
-from clampdown.measuring.attacks.outcome import Exchange, Goal, Labeller, Outcome, Turn, by_rules
-from clampdown.measuring.attacks.scoring import Scorer, Verdict
+from clampdown.measuring.attacks.outcome import Exchange, Goal, Labeller, Outcome, Turn, Verdict, by_rules
+from clampdown.measuring.attacks.scoring import Scorer
 from clampdown.measuring.sets import read_rows
 
 _SAFE = ("safe", "benign", "harmless")
@@ -85,14 +85,12 @@ class Scripted:
                 if reply is not None
             }
             asked = list(seen.values())
-            verdicts = self.scorer(asked) if self.scorer and asked else [Verdict(None, None)] * len(asked)
+            verdicts = self.scorer(asked) if self.scorer and asked else [Verdict()] * len(asked)
             for i, given, verdict in zip(seen, label(asked), verdicts, strict=True):
                 reply = replies[i]
                 assert reply is not None
                 chats[i].append(assistant(reply.text))
-                told[i].append(
-                    Turn(seen[i].prompt, reply.text, reply.finished, given, True, 0, *verdict, reply.receipt)
-                )
+                told[i].append(Turn.of(seen[i].prompt, reply, given, verdict=verdict))
             cut |= set(live) - set(seen)
         return [
             Outcome(self.name, goal, tuple(turns), len(turns) - 1, "context" if i in cut else "end")

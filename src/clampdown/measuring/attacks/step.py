@@ -63,7 +63,7 @@ def step(
             continue
         message = attempt.chat[-1]["content"]
         attempt.chat.append(assistant(reply.text))
-        attempt.told.append(Turn(message, reply.text, reply.finished, "", stream=attempt.stream, receipt=reply.receipt))
+        attempt.told.append(Turn.of(message, reply, "", attempt.stream))
         answered.append(attempt)
     for attempt, name in zip(answered, label([_exchange(attempt) for attempt in answered]), strict=True):
         attempt.told[-1] = replace(attempt.told[-1], label=name)
@@ -75,7 +75,7 @@ def rate(attempts: Sequence[Attempt], scorer: Scorer | None) -> None:
     if not scorer or not attempts:
         return
     for attempt, verdict in zip(attempts, scorer([_exchange(attempt) for attempt in attempts]), strict=True):
-        attempt.told[-1] = replace(attempt.told[-1], score=verdict.score, success=verdict.success, why=verdict.why)
+        attempt.told[-1] = replace(attempt.told[-1], **verdict._asdict())
 
 
 def _exchange(attempt: Attempt) -> Exchange:

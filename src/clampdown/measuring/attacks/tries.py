@@ -4,8 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from clampdown.measuring.attacks.conversation import Target, user
-from clampdown.measuring.attacks.outcome import Exchange, Goal, Labeller, Outcome, Turn, by_rules, first_that_complied
-from clampdown.measuring.attacks.scoring import Scorer, Verdict
+from clampdown.measuring.attacks.outcome import (
+    Exchange,
+    Goal,
+    Labeller,
+    Outcome,
+    Turn,
+    Verdict,
+    by_rules,
+    first_that_complied,
+)
+from clampdown.measuring.attacks.scoring import Scorer
 from clampdown.measuring.attacks.wrappers import Wrapper, prompts_of
 
 
@@ -36,11 +45,9 @@ class Tries:
             pairs = [(i, p, reply) for (i, p), reply in zip(some, replies, strict=True) if reply is not None]
             cut |= {i for (i, _), reply in zip(some, replies, strict=True) if reply is None}
             seen = [Exchange(goals[i].text, prompt, reply.text, reply.finished) for i, prompt, reply in pairs]
-            verdicts = self.scorer(seen) if self.scorer and seen else [Verdict(None, None)] * len(seen)
+            verdicts = self.scorer(seen) if self.scorer and seen else [Verdict()] * len(seen)
             for (i, prompt, reply), given, verdict in zip(pairs, label(seen), verdicts, strict=True):
-                told[i].append(
-                    Turn(prompt, reply.text, reply.finished, given, True, len(told[i]), *verdict, reply.receipt)
-                )
+                told[i].append(Turn.of(prompt, reply, given, len(told[i]), verdict))
         return [
             Outcome(
                 self.name, goal, tuple(turns), first_that_complied(turns), "context" if i in cut else "end", tries=True
