@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from clampdown.errors import ClampdownError
-    from clampdown.library import Model, check_sae, default_recipe, find, load, study
+    from clampdown.library import Model, check_sae, default_recipe, find, load, prepare_study, study
     from clampdown.measuring.generation import Answer
     from clampdown.recipe import Clamp, Direction, Positions, Recipe
     from clampdown.saes.load import load_sae
     from clampdown.steering.receipt import Receipt
+    from clampdown.studies.prepared import Prepared
 
 __version__ = "0.1.0"
 
@@ -37,6 +38,8 @@ __all__ = [
     "load_sae",
     "check_sae",
     "find",
+    "prepare_study",
+    "Prepared",
     "study",
     "ClampdownError",
     "__version__",
@@ -55,6 +58,8 @@ _HOME = {
     "load_sae": "saes.load",
     "check_sae": "library",
     "find": "library",
+    "prepare_study": "library",
+    "Prepared": "studies.prepared",
     "study": "library",
     "ClampdownError": "errors",
 }

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from clampdown.saes.sae import SAE
     from clampdown.steering.attach import Steering
     from clampdown.studies.plan import Plan
+    from clampdown.studies.prepared import Prepared
 
     RecipeLike = Recipe | str | Path | None
     Chat = Sequence[Message]
@@ -310,7 +311,7 @@ def study(
         model: a loaded model or a model's name; None is the one that the recipe names.
         plan: "quick", "full", or a `clampdown.studies.plan.Plan`.
         sets: files or names of sets by kind ("unsafe", "safe", "lookalike", "capability", "text"), in place of the
-        built-in ones; of capability also "lm-eval:TASK,TASK", or "letters:SET" for a set to be answered in words.
+            built-in ones; of capability also "lm-eval:TASK,TASK", or "letters:SET" for a set to be answered in words.
         attacks: attacks to run under every arm, each as an `AttackSpec` or its fields, such as {"kind": "best-of-n"}.
         tasks: how lm-eval's tasks are asked, and where their files are; None is as `TaskSettings` has it.
         folder: where results go; None picks a folder below clampdown-studies that the same study always gets.
@@ -321,10 +322,28 @@ def study(
     Raises:
         ClampdownError: recipe, model and sets do not fit, or the folder holds another study or can't be written to.
     """
+    ready = prepare_study(recipe, plan=plan, sets=sets, attacks=attacks, tasks=tasks)
+    loaded = _model(model or ready.recipe.model)
+    return ready.run(loaded.chat, Path(folder) if folder else None, progress)
+
+
+def prepare_study(
+    recipe: RecipeLike = None,
+    *,
+    plan: Plan | str = "quick",
+    sets: Mapping[str, Sequence[str | Path]] | None = None,
+    attacks: Sequence[AttackSpec | Mapping[str, Any]] = (),
+    tasks: TaskSettings | None = None,
+) -> Prepared:
+    """A study that can tell what it would ask and find (`dry_run`) before a model is loaded; arguments as of `study`.
+
+    Raises:
+        ClampdownError: a file can't be read, or a set or a task is not to be had.
+    """
     from clampdown.measuring.attacks.spec import AttackSpec
     from clampdown.studies.material import study_columns, study_sets
     from clampdown.studies.plan import named_plan
-    from clampdown.studies.run import study as run
+    from clampdown.studies.prepared import Prepared
 
     path = Path(recipe) if isinstance(recipe, str | Path) else DEFAULT_RECIPE if recipe is None else None
     chosen = _recipe(recipe) or default_recipe()
@@ -332,10 +351,7 @@ def study(
     paths = {kind: [Path(p) for p in some] for kind, some in (sets or {}).items()}
     specs = [spec if isinstance(spec, AttackSpec) else AttackSpec.from_dict(spec) for spec in attacks]
     asked, columns = study_sets(decided, paths), study_columns(decided, paths, specs, tasks)
-    known = known_latents(path) if path else []
-    loaded = _model(model or chosen.model)
-    place = Path(folder) if folder else None
-    return run(loaded.chat, chosen, asked, decided, place, progress, columns=columns, latents=known)
+    return Prepared(chosen, decided, asked, columns, known_latents(path) if path else [])
 
 
 def selecting_set(kind: str, paths: Sequence[str | Path], limit: int | None, seed: int) -> ItemSet:

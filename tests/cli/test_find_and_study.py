@@ -9,6 +9,7 @@ from clampdown.cli import study as study_command
 from clampdown.discovery.describe import Context
 from clampdown.discovery.find import Found, FoundLatent
 from clampdown.recipe import Clamp, Direction, Recipe
+from clampdown.studies.prepared import Prepared
 
 RECIPE = Recipe("refusal", "some-model", "", (Clamp("some/sae", "", 12, {7: 2.5}),))
 FOUND = Found(
@@ -102,7 +103,14 @@ RESULTS = {
 def studied(monkeypatch, loaded):
     told = {}
     monkeypatch.setattr(study_command, "load_model", lambda name, dtype, progress: told.update(named=name) or loaded)
-    monkeypatch.setattr(library, "study", lambda recipe, **rest: told.update(rest, recipe=recipe) or RESULTS)
+    real = library.prepare_study
+
+    def prepare(recipe, **rest):
+        told.update(rest, recipe=recipe)
+        return real(recipe, **rest)
+
+    monkeypatch.setattr(library, "prepare_study", prepare)
+    monkeypatch.setattr(Prepared, "run", lambda *_: told.update(ran=True) or RESULTS)
     return told
 
 
@@ -123,10 +131,10 @@ def test_study_prints_the_arms_and_ends_with_the_report(clampdown, studied, reci
 
 def test_a_dry_run_tells_what_would_be_done_and_does_nothing(clampdown, studied, recipe):
     status, out, err = clampdown("study", recipe, "--dry-run")
-    assert (status, err, studied) == (0, "", {}) and "answers (at most" in out
+    assert (status, err) == (0, "") and "answers (at most" in out and "none, direction-0.75" in out
     body = json.loads(clampdown("study", recipe, "--dry-run", "--json", "--limit", 5)[1])
     assert {row["n"] for row in body["sets"]} == {5} and body["arms"][0] == {"name": "none", "draws": 1}
-    assert not studied
+    assert not {"ran", "named"} & set(studied)
 
 
 def test_study_json_is_one_object_of_the_documented_shape(clampdown, studied, recipe):
@@ -134,7 +142,7 @@ def test_study_json_is_one_object_of_the_documented_shape(clampdown, studied, re
     assert set(body) == {"schema", "report", "database", "recipe", "arms"}
     assert set(body["arms"][0]) == {"name", "recipe", "measures"}
     assert set(body["arms"][0]["measures"][0]) == {"set", "kind", "metric", "n", "value", "low", "high"}
-    assert studied["plan"].name == "full"
+    assert studied["plan"].name == "full" and studied["ran"]
 
 
 def test_a_study_file_is_told_from_a_recipe_and_options_come_first(clampdown, studied, recipe, tmp_path):

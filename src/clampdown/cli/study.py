@@ -16,7 +16,6 @@ from clampdown.errors import ClampdownError
 if TYPE_CHECKING:
     from clampdown.measuring.attacks.spec import AttackSpec
     from clampdown.measuring.tasks import TaskSettings
-    from clampdown.recipe import Recipe
     from clampdown.studies.plan import Plan
     from clampdown.studies.study_file import StudyFile
 
@@ -55,16 +54,16 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from clampdown import library
-    from clampdown.recipe import Recipe
     from clampdown.studies.power import power_lines
 
     file = _file(args)
-    path = args.recipe or file.recipe or library.DEFAULT_RECIPE
-    recipe = library.default_recipe() if path == library.DEFAULT_RECIPE else Recipe.load(path)
     plan = _with_options(file, args)
     sets = {**file.sets, **{kind: files for kind in KINDS if (files := getattr(args, kind))}}
     attacks, tasks = _attacks(file, args, plan), _tasks(file, args)
-    told = _planned(recipe, plan, sets, attacks, tasks)
+    with ProgressBar() as progress:  # a bad file shows here, before the model is loaded
+        progress("starting", 0, 0)
+        ready = library.prepare_study(args.recipe or file.recipe, plan=plan, sets=sets, attacks=attacks, tasks=tasks)
+        told = ready.dry_run()
     if args.dry_run:
         if args.json:
             print_json(told)
@@ -75,30 +74,13 @@ def run(args: argparse.Namespace) -> int:
     if not args.json:
         print(*power_lines(told), sep="\n", file=sys.stderr)
     with ProgressBar() as progress:
-        model = load_model(args.model or file.model or recipe.model, args, progress)
-        more: dict[str, Any] = {"attacks": attacks, "tasks": tasks, "folder": args.out, "progress": progress}
-        results = library.study(path, model=model, plan=plan, sets=sets, **more)
+        model = load_model(args.model or file.model or ready.recipe.model, args, progress)
+        results = ready.run(model.chat, args.out, progress)
     if args.json:
         print_json(_short(results))
     else:
         _print(results)
     return 0
-
-
-def _planned(
-    recipe: "Recipe",
-    plan: "Plan",
-    sets: Mapping[str, Sequence[Path]],
-    attacks: "Sequence[AttackSpec]",
-    tasks: "TaskSettings | None",
-) -> dict[str, Any]:
-    """What the study will ask and can tell; a bad file shows here, before the model is loaded."""
-    with ProgressBar() as progress:
-        progress("starting", 0, 0)
-        from clampdown.studies.material import study_columns, study_sets
-        from clampdown.studies.power import dry_run
-
-        return dry_run(recipe, plan, study_sets(plan, sets), study_columns(plan, sets, attacks, tasks))
 
 
 def _file(args: argparse.Namespace) -> "StudyFile":

@@ -1,0 +1,40 @@
+"""A study that is ready to run: its sets are read and its tasks loaded, once, and it can tell what it will tell."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clampdown.measuring.sets import ItemSet
+from clampdown.progress import Progress, quiet
+from clampdown.recipe import Recipe
+from clampdown.studies.columns import Column
+from clampdown.studies.plan import Plan
+
+if TYPE_CHECKING:
+    from clampdown.models.chat_model import ChatModel
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A recipe, a plan, and all that will be asked; `latents` is what is known of the recipe's, for the report."""
+
+    recipe: Recipe
+    plan: Plan
+    sets: Sequence[ItemSet]
+    columns: Sequence[Column]
+    latents: Sequence[Mapping[str, Any]] = ()
+
+    def dry_run(self) -> dict[str, Any]:
+        """The arms, the sets, what n can tell and the work, without a model: see `power.dry_run`."""
+        from clampdown.studies.power import dry_run
+
+        return dry_run(self.recipe, self.plan, self.sets, self.columns)
+
+    def run(self, model: "ChatModel", folder: Path | None = None, progress: Progress = quiet) -> dict[str, Any]:
+        """Run it, or go on where it was: see `run.study`."""
+        from clampdown.studies.run import study
+
+        return study(
+            model, self.recipe, self.sets, self.plan, folder, progress, columns=self.columns, latents=self.latents
+        )
