@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from clampdown.errors import ClampdownError
-from clampdown.measuring.sharing import Sweep, joined
+from clampdown.measuring.sharing import Sweep
 from clampdown.measuring.sweep import Request, sweep_loglikelihood
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Clamp, Direction, Positions, Recipe
 from clampdown.saes.directory import BUNDLED
 from clampdown.saes.files import save_sae
 from clampdown.steering.attach import Steering
-from clampdown.steering.receipt import Receipt
+from clampdown.steering.receipt import Receipt, joined
 
 
 @pytest.fixture(scope="module")

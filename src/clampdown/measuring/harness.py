@@ -22,12 +22,11 @@ from tqdm import tqdm
 from clampdown import __version__
 from clampdown.errors import ClampdownError
 from clampdown.measuring.padding import RightPadded, UntilEnded
-from clampdown.measuring.sharing import joined
 from clampdown.models.bundled import NAME
 from clampdown.models.chat_model import ChatModel, load_chat_model
 from clampdown.recipe import Recipe
 from clampdown.steering.attach import Steering
-from clampdown.steering.receipt import Receipt
+from clampdown.steering.receipt import Receipt, joined
 from clampdown.steering.self_test import self_test
 
 OPTIONS = (

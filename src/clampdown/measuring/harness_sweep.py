@@ -14,10 +14,11 @@ from torch import Tensor
 from clampdown.measuring.harness import SteeredLM, check_recipe
 from clampdown.measuring.opening import shared_length
 from clampdown.measuring.padding import UntilEnded
-from clampdown.measuring.sharing import Sweep, joined
+from clampdown.measuring.sharing import Sweep
 from clampdown.measuring.sweep import WORTH_SHARING, Request, sweep_loglikelihood
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Recipe
+from clampdown.steering.receipt import joined
 
 
 class SweepLM(SteeredLM):

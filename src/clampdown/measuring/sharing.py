@@ -19,7 +19,7 @@ from clampdown.models import residual
 from clampdown.models.chat_model import Batch, ChatModel
 from clampdown.recipe import Recipe
 from clampdown.steering.attach import Steering
-from clampdown.steering.receipt import Receipt
+from clampdown.steering.receipt import Receipt, joined
 
 
 class Prefilled(NamedTuple):
@@ -137,20 +137,6 @@ class Sweep:
         from transformers import DynamicCache
 
         return DynamicCache(config=self.model.hf.config.get_text_config())
-
-
-def joined(receipts: Sequence[Receipt]) -> Receipt:
-    """Several receipts of one recipe as one: tokens summed, ‖Δ‖/‖x‖ averaged over edited tokens."""
-    edited = sum(r.tokens_edited for r in receipts)
-    push = sum(r.tokens_edited * r.relative_norm for r in receipts)
-    paths = dict.fromkeys(r.path for r in receipts if r.path != "none")
-    return Receipt(
-        recipe_sha256=next((r.recipe_sha256 for r in receipts if r.recipe_sha256), ""),
-        tokens_seen=sum(r.tokens_seen for r in receipts),
-        tokens_edited=edited,
-        relative_norm=push / edited if edited else 0.0,
-        path="+".join(paths) or "none",
-    )
 
 
 @contextmanager

@@ -10,11 +10,10 @@ import numpy as np
 import torch
 
 from clampdown.measuring.judge import judge
-from clampdown.measuring.sharing import joined
 from clampdown.measuring.tasks import Tasks, TaskSettings, lm_eval_at_work, load_tasks
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Recipe
-from clampdown.steering.receipt import Receipt
+from clampdown.steering.receipt import Receipt, joined
 
 _SEED = 1234
 """lm-eval's default for all its draws but Python's own, which start from 0."""

@@ -1,5 +1,6 @@
 """The receipt: what steering really did to each row, so that unsteered text can't pass as steered."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 
@@ -31,3 +32,17 @@ class Receipt:
             f"steered by {self.recipe_sha256[:8]} · {self.tokens_edited} of {self.tokens_seen} tokens edited · "
             f"mean ‖Δ‖/‖x‖ {self.relative_norm:.3f} · {self.path}"
         )
+
+
+def joined(receipts: Sequence[Receipt]) -> Receipt:
+    """Several receipts as one: tokens summed, ‖Δ‖/‖x‖ averaged over edited tokens, the first hash."""
+    edited = sum(r.tokens_edited for r in receipts)
+    push = sum(r.tokens_edited * r.relative_norm for r in receipts)
+    paths = dict.fromkeys(part for r in receipts for part in r.path.split("+") if part != "none")
+    return Receipt(
+        recipe_sha256=next((r.recipe_sha256 for r in receipts if r.recipe_sha256), ""),
+        tokens_seen=sum(r.tokens_seen for r in receipts),
+        tokens_edited=edited,
+        relative_norm=push / edited if edited else 0.0,
+        path="+".join(paths) or "none",
+    )

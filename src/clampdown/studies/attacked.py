@@ -13,6 +13,7 @@ from clampdown.measuring.attacks.run import groups
 from clampdown.measuring.attacks.spec import AttackSpec
 from clampdown.measuring.judge import JUDGE_VERSION
 from clampdown.measuring.sets import Item, ItemSet
+from clampdown.steering.receipt import Receipt, joined
 from clampdown.studies.columns import Asked, by_draw
 from clampdown.studies.plan import Plan
 from clampdown.studies.store import Row
@@ -91,14 +92,9 @@ def attack_columns(spec: AttackSpec) -> list[AttackColumn]:
 
 
 def receipt(outcome: Outcome) -> dict[str, Any] | None:
-    """One receipt for a conversation: tokens summed over turns, ‖Δ‖/‖x‖ averaged over edited tokens."""
-    taken = [turn.receipt for turn in outcome.turns if turn.receipt]
-    if not taken:
-        return None
-    edited = sum(r["tokens_edited"] for r in taken)
-    push = sum(r["tokens_edited"] * r["relative_norm"] for r in taken) / max(1, edited)
-    seen = sum(r["tokens_seen"] for r in taken)
-    return dict(taken[-1]) | {"tokens_seen": seen, "tokens_edited": edited, "relative_norm": push}
+    """One receipt for all turns of a conversation; None where none has one."""
+    taken = [Receipt(**turn.receipt) for turn in outcome.turns if turn.receipt]
+    return joined(taken).to_dict() if taken else None
 
 
 def _row(place: int, draw: int, outcome: Outcome) -> Row:

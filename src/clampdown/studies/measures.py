@@ -14,6 +14,7 @@ from clampdown.measuring.judge import REFUSING
 from clampdown.measuring.likelihood import bits_per_byte
 from clampdown.measuring.sets import LM_EVAL, ItemSet
 from clampdown.measuring.statistics import Interval, cluster_bootstrap_mean
+from clampdown.steering.receipt import Receipt, joined
 from clampdown.studies.arms import Arm
 from clampdown.studies.store import Row
 
@@ -101,16 +102,9 @@ def receipt(arm: Arm, sets: Sequence[ItemSet], rows: Rows) -> dict[str, Any] | N
                 f"reported as "
                 "steered; check its positions"
             )
-    taken = [row.receipt for row in mine if row.receipt]
-    edited = sum(r["tokens_edited"] for r in taken)
-    push = sum(r["tokens_edited"] * r["relative_norm"] for r in taken) / max(1, edited)
-    paths = "+".join(sorted({r["path"] for r in taken}))
-    return {
-        "tokens_seen": sum(r["tokens_seen"] for r in taken),
-        "tokens_edited": edited,
-        "relative_norm": push,
-        "path": paths,
-    }
+    told = joined([Receipt(**row.receipt) for row in mine if row.receipt]).to_dict()
+    del told["recipe_sha256"]  # draws differ in it
+    return told
 
 
 def categories(arms: Sequence[Arm], sets: Sequence[ItemSet], rows: Rows) -> list[dict[str, Any]]:
