@@ -7,7 +7,8 @@ context the blocks cost more and every share is smaller. The SAE (written once t
 is loaded as a user's would be. Each contender takes its turn after a run of the block, so none finds its weights in a
 cache; shares are of medians. A share is what one decode step of the batch (one token a row) costs, steering alone.
 
-- sliced: a jumprelu SAE, the product's arithmetic; "in a model" adds the hook, the positions and the receipt.
+- sliced: a jumprelu SAE, the product's arithmetic; "in a model" is all that steering adds to a model without any: the
+  hooks, the positions, the receipt and the check that the residual is finite.
 - topk: on random tokens, as they need it; and with a clamped latent on at every token, so that each needs the full
   encode: with the encoder as stored, made float32 in tiles, and kept in the model's dtype (on a CPU: twice the memory).
 - SAELens: its own SAE with `use_error_term=True` and a hook on the activations. Its weights are kept in the model's
@@ -27,6 +28,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
@@ -194,8 +196,10 @@ def seconds(run: Callable[[], Any], device: str) -> float:
     return time.perf_counter() - start
 
 
-def decode_steps(options: argparse.Namespace, sae: SAE, config: LlamaConfig, layer: int, batch: int) -> list[float]:
-    """Median seconds of a decode step of a whole model, unsteered and steered, in turns."""
+def decode_steps(
+    options: argparse.Namespace, sae: SAE, config: LlamaConfig, layer: int, batch: int
+) -> list[tuple[float, int]]:
+    """A decode step of a whole model, by itself and steered, in turns: median seconds, and peak bytes on a GPU."""
     torch.set_default_dtype(options.model_dtype)
     with torch.device(options.device):
         hf = LlamaForCausalLM(config).eval()
@@ -208,7 +212,7 @@ def decode_steps(options: argparse.Namespace, sae: SAE, config: LlamaConfig, lay
 
     def run(steered: bool) -> list[float]:
         spent = []
-        with Steering(model, recipe if steered else None, saes=[there]):
+        with Steering(model, recipe, saes=[there]) if steered else nullcontext():
             cache = hf(input_ids=ids[:, :8], use_cache=True).past_key_values
             for step in range(8, 8 + STEPS):
                 call = {"input_ids": ids[:, :1], "attention_mask": torch.ones_like(ids[:, : step + 1])}
@@ -217,8 +221,15 @@ def decode_steps(options: argparse.Namespace, sae: SAE, config: LlamaConfig, lay
 
     for steered in (False, True):
         run(steered)
-    both = [(run(False), run(True)) for _ in range(2 * options.repeats)]
-    return [statistics.median(step for pair in both for step in pair[side]) for side in (0, 1)]
+    peak = [0, 0]
+    times: list[list[float]] = [[], []]
+    for turn in range(4 * options.repeats):
+        if options.device == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+        times[turn % 2] += run(bool(turn % 2))
+        if options.device == "cuda":
+            peak[turn % 2] = torch.cuda.max_memory_allocated()
+    return [(statistics.median(spent), most) for spent, most in zip(times, peak, strict=True)]
 
 
 @torch.inference_mode()
@@ -242,7 +253,7 @@ def measure(options: argparse.Namespace, sae: SAE, batch: int) -> dict[str, tupl
         found[name] = (statistics.median(times[name]) / whole, read / batch) if run else None
     # Steering adds hooks to a model: what they cost is seen where the model itself costs next to nothing.
     hollow = llama(options.width, num_hidden_layers=1, vocab_size=8, intermediate_size=8, head_dim=2)
-    plain, steered = decode_steps(options, sae, hollow, 0, batch)
+    (plain, _), (steered, _) = decode_steps(options, sae, hollow, 0, batch)
     found["sliced, in a model"] = ((steered - plain) / whole, found["sliced"][1] if found["sliced"] else 0.0)
     return found
 
@@ -298,8 +309,11 @@ def end_to_end(options: argparse.Namespace, sae: SAE) -> None:
     topk = replace(sae, kind="topk", k=K, threshold=None, b_enc=always)
     for batch in options.batches:
         for words, which in (("sliced", sae), ("topk, full", topk)):
-            plain, steered = decode_steps(options, which, llama(options.width), LAYER, batch)
-            print(f"end to end, batch {batch}, {words}: {steered / plain:.3f}× of {1000 * plain:.1f} ms a step")
+            (plain, before), (steered, after) = decode_steps(options, which, llama(options.width), LAYER, batch)
+            print(
+                f"end to end, batch {batch}, {words}: {steered / plain:.3f}× of {1000 * plain:.1f} ms a step; peak "
+                f"memory {readable(before)}, steered {readable(after)}"
+            )
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -10,11 +10,15 @@ from torch import Tensor
 from clampdown.errors import ClampdownError
 from clampdown.models import residual
 from clampdown.models.chat_model import ChatModel
-from clampdown.recipe import Positions, Recipe
+from clampdown.recipe import Recipe
 from clampdown.saes.sae import SAE
 from clampdown.steering.edits import CompiledEdit, compile_edit
-from clampdown.steering.positions import PlaceTracker
+from clampdown.steering.positions import Places, PlaceTracker
 from clampdown.steering.receipt import Receipt
+from clampdown.steering.tally import Tally
+
+_UNREAD = 64
+"""Steps on an accelerator after which it is asked whether the residuals were finite; it is asked at the end anyway."""
 
 
 class Steering:
@@ -42,8 +46,9 @@ class Steering:
         self.edits = [_compiled(model, recipe, saes) for recipe in self.kinds]
         self.tracker = PlaceTracker(prompt_lengths)
         self.owner = torch.tensor([self.kinds.index(r) if r is not None else -1 for r in self.recipes])
-        self.alive = torch.arange(len(self.recipes))
-        self._counts: Tensor | None = None
+        self._tally: Tally | None = None
+        self._rows: list[Tensor | None] | None = None
+        self._unread: list[tuple[Tensor, int, Recipe]] = []
         self._asked: dict[str, Any] | None = None
         self._handles: list[Any] = []
 
@@ -65,11 +70,15 @@ class Steering:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
+        if kind is None:
+            self._settle()
 
     def keep_rows(self, rows: Tensor) -> None:
         """Go on with these rows of the batch only; the receipts of the others stand."""
         self.tracker.select(rows)
-        self.alive = self.alive[rows.cpu()]
+        if self._tally is not None:
+            self._tally.keep(rows)
+        self._rows = None
 
     def fan_out(self, rows: Tensor, prompt_lengths: Sequence[int] | None = None) -> None:
         """Go on with a new batch whose row r continues row rows[r] of this one, its recipe and a receipt of its own.
@@ -78,31 +87,30 @@ class Steering:
         """
         self.tracker.select(rows, prompt_lengths)
         index = rows.cpu()
-        self.owner, self.per_row = self._owners(len(self.alive))[index], True
+        self.owner, self.per_row, self._rows = self._owners()[index], True, None
         self.recipes = [self.recipes[i] if i < len(self.recipes) else self.recipes[0] for i in index.tolist()]
-        self.alive = torch.arange(len(index))
-        if self._counts is not None:
-            self._counts = self._counts[index]
+        if self._tally is not None:
+            self._tally.fan_out(index)
 
     def receipts(self) -> list[Receipt]:
         """One receipt for each row seen so far."""
-        if self._counts is None:
+        if self._tally is None:
             return [Receipt() for _ in self.recipes]
-        owners = self._owners(len(self._counts))
+        self._settle()
         found = []
-        for owner, (seen, edited, norm, places) in zip(owners.tolist(), self._counts.tolist(), strict=True):
+        for owner, (seen, edited, push) in zip(self._owners().tolist(), self._tally.rows(), strict=True):
             if owner < 0:
-                found.append(Receipt(tokens_seen=int(seen)))
+                found.append(Receipt(tokens_seen=seen))
                 continue
-            recipe = self.kinds[owner]
             path = "+".join(dict.fromkeys(edit.path for edit in self.edits[owner])) or "none"
-            found.append(Receipt(recipe.sha256, int(seen), int(edited), norm / places if places else 0.0, path))
+            found.append(Receipt(self.kinds[owner].sha256, seen, edited, push, path))
         return found
 
-    def _owners(self, rows: int) -> Tensor:
-        if self.per_row:
+    def _owners(self) -> Tensor:
+        """Each row's recipe, as its place among `kinds`; -1 for a row without one. Of all rows there ever were."""
+        if self.per_row or self._tally is None:
             return self.owner
-        return self.owner.expand(rows)
+        return self.owner.expand(len(self._tally))
 
     def _called(self, _module: Any, _args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._asked = {"attention_mask": kwargs.get("attention_mask")}
@@ -113,17 +121,19 @@ class Steering:
             # A model that also takes pictures hands its language model finished masks, one for each kind of block.
             kwargs = {**kwargs, **asked}
         self.places = self.tracker.places(args, kwargs)
+        self._edited: Tensor | None = None  # what lower layers edited in this call
         rows = len(self.places.real)
-        if self.per_row and rows != len(self.alive):
-            raise ClampdownError(f"{len(self.alive)} recipes were given for a batch of {rows} rows; give one for each")
-        if not self.per_row and self._counts is None:
-            self.alive = torch.arange(rows)
-        if self._counts is None:
-            self._counts = torch.zeros(rows, 4, dtype=torch.float64)  # seen, edited, sum of norms, edits summed
-        elif rows != len(self.alive):
-            raise ClampdownError(f"the batch changed from {len(self.alive)} to {rows} rows inside one steering context")
-        self._counts[:, 0].index_add_(0, self.alive, self.places.real.sum(-1).cpu().double())
-        self._edited = torch.zeros_like(self.places.real)
+        if self.per_row and rows != (len(self.recipes) if self._tally is None else len(self._tally.alive)):
+            given = len(self.recipes) if self._tally is None else len(self._tally.alive)
+            raise ClampdownError(f"{given} recipes were given for a batch of {rows} rows; give one for each")
+        if self._tally is None:
+            self._tally = Tally(rows, self.places.real.device)
+        elif rows != len(self._tally.alive):
+            was = len(self._tally.alive)
+            raise ClampdownError(f"the batch changed from {was} to {rows} rows inside one steering context")
+        self._tally.saw(self.places.real)
+        if len(self._unread) >= _UNREAD:
+            self._settle()
 
     def _hook(self, layer: int) -> Any:
         def hook(_module: Any, _inputs: Any, output: Any) -> Any:
@@ -135,51 +145,136 @@ class Steering:
 
     def _steer(self, layer: int, x: Tensor) -> Tensor | None:
         """The residual with every row's edits at this layer made, or None where there are none."""
-        owners = self._owners(len(self._counts))[self.alive].to(x.device)  # type: ignore[arg-type]
-        changed: Tensor | None = None
-        for owner, (recipe, edits) in enumerate(zip(self.kinds, self.edits, strict=True)):
-            here = [edit for edit in edits if edit.layer == layer]
-            mine = owners == owner
-            if not here or not mine.any():
+        change: Change | None = None
+        for kind, rows in enumerate(self._rows_of_kinds()):
+            edits = [edit for edit in self.edits[kind] if edit.layer == layer]
+            if not edits or (rows is not None and not len(rows)):
                 continue
-            mask = self._places_of(recipe.positions, x) & mine[:, None]
-            if not mask.any():
-                continue
-            changed = x.clone() if changed is None else changed
-            before = x[mask].float()
-            after = before
-            for edit in here:
-                after = after + edit.delta(after)
-            stored = after.to(x.dtype)
-            self._check(stored, layer, recipe)  # as stored: float16 overflows where float32 does not
-            changed[mask] = stored
-            self._record(mask, before, after)
-        return changed
+            edit = self._edit_token if x.shape[1] == 1 else self._edit_places
+            if rows is None:
+                change = edit(x, self.places, edits, self.kinds[kind])
+            else:
+                here = rows.to(x.device)
+                change = _placed(edit(x[here], self.places.of(rows), edits, self.kinds[kind]), here, x, change)
+        if change is None:
+            return None
+        self._record(change)
+        return change.x
 
-    def _places_of(self, positions: Positions, x: Tensor) -> Tensor:
-        norm = None
-        if positions.sink_norm is not None:
-            norm = x.float().norm(dim=-1).to(self.places.real.device)
-        return self.places.selected(positions, norm).to(x.device)
+    def _rows_of_kinds(self) -> list[Tensor | None]:
+        """The rows of the batch that each of `kinds` steers, on the CPU; None for all of them."""
+        if self._rows is None:
+            assert self._tally is not None
+            owners = self._owners()[self._tally.alive]
+            found = [(owners == kind).nonzero()[:, 0] for kind in range(len(self.kinds))]
+            self._rows = [None if len(rows) == len(owners) else rows for rows in found]
+        return self._rows
 
-    def _check(self, after: Tensor, layer: int, recipe: Recipe) -> None:
-        # Of the squares, because the next block's norm squares: where that overflows it gives zeros, and no warning.
-        if not torch.isfinite(after.float().pow(2).sum(-1)).all():
+    def _edit_places(self, x: Tensor, places: Places, edits: Sequence[CompiledEdit], recipe: Recipe) -> "Change | None":
+        """Some columns of some rows, [row, column, d_model], under one recipe: only the places to edit are computed."""
+        mask = _chosen(places, recipe, x, x.float().norm(dim=-1))
+        if not mask.any():
+            return None
+        before = x[mask].float()
+        after, stored = _edited(before, edits, x.dtype)
+        self._check(_size(stored), edits[0].layer, recipe)
+        changed = x.clone()
+        changed[mask] = stored
+        ratio = x.new_zeros(mask.shape, dtype=torch.float32)
+        ratio[mask] = _ratio(before, after, before.norm(dim=-1))
+        return Change(changed, mask, ratio)
+
+    def _edit_token(self, x: Tensor, places: Places, edits: Sequence[CompiledEdit], recipe: Recipe) -> "Change | None":
+        """One column of some rows: all are computed, and nothing is asked that an accelerator would wait for."""
+        before = x[:, 0].float()
+        size = before.norm(dim=-1)
+        mask = _chosen(places, recipe, x, size[:, None])
+        if _free_to_ask(x) and not mask.any():
+            return None
+        after, stored = _edited(before, edits, x.dtype)
+        zero = size.new_zeros(())
+        sizes = torch.where(mask[:, 0], _size(stored), zero)
+        if _free_to_ask(x):
+            self._check(sizes, edits[0].layer, recipe)
+        else:
+            self._unread.append((sizes, edits[0].layer, recipe))
+        ratio = torch.where(mask, _ratio(before, after, size)[:, None], zero)
+        return Change(torch.where(mask[..., None], stored[:, None], x), mask, ratio)
+
+    def _settle(self) -> None:
+        """Read what was not asked at once: whether the residuals were finite."""
+        unread, self._unread = self._unread, []
+        if unread and not torch.isfinite(torch.cat([sizes.cpu() for sizes, _, _ in unread])).all():
+            for sizes, layer, recipe in unread:
+                self._check(sizes, layer, recipe)
+
+    @staticmethod
+    def _check(sizes: Tensor, layer: int, recipe: Recipe) -> None:
+        if not torch.isfinite(sizes).all():
             raise ClampdownError(
                 f"recipe {recipe.name}: steering at layer {layer} gave a residual that is not finite or too large; "
                 "nothing was returned"
             )
 
-    def _record(self, mask: Tensor, before: Tensor, after: Tensor) -> None:
-        assert self._counts is not None
-        ratio = ((after - before).norm(dim=-1) / before.norm(dim=-1).clamp_min(1e-12)).double()
-        rows = mask.nonzero()[:, 0].cpu()
-        alive = self.alive[rows]
-        new = mask & ~self._edited.to(mask.device)
-        self._edited = self._edited.to(mask.device) | mask
-        self._counts[:, 1].index_add_(0, self.alive, new.sum(-1).cpu().double())
-        self._counts[:, 2].index_add_(0, alive, ratio.detach().cpu())
-        self._counts[:, 3].index_add_(0, alive, torch.ones(len(alive), dtype=torch.float64))
+    def _record(self, change: "Change") -> None:
+        assert self._tally is not None
+        mask = change.mask
+        if self._edited is None:
+            self._edited = new = mask
+        else:
+            so_far = self._edited.to(mask.device)
+            new, self._edited = mask & ~so_far, mask | so_far
+        self._tally.edited(new, mask, change.ratio)
+
+
+class Change(NamedTuple):
+    """A residual after its edits, [row, column, d_model]; where they were made, and by what ‖Δ‖/‖x‖ (else 0)."""
+
+    x: Tensor
+    mask: Tensor
+    ratio: Tensor
+
+
+def _placed(change: Change | None, rows: Tensor, x: Tensor, into: Change | None) -> Change | None:
+    """The change of some rows as one of all, joined to what was changed before."""
+    if change is None:
+        return into
+    if into is None:
+        nothing = x.new_zeros(x.shape[:2], dtype=torch.float32)
+        into = Change(x.clone(), nothing.bool(), nothing)
+    for whole, part in zip(into, change, strict=True):
+        whole[rows] = part
+    return into
+
+
+def _chosen(places: Places, recipe: Recipe, x: Tensor, norm: Tensor) -> Tensor:
+    """Which columns the recipe edits, [row, column], where x is."""
+    return places.selected(recipe.positions, norm.to(places.real.device)).to(x.device)
+
+
+def _edited(before: Tensor, edits: Sequence[CompiledEdit], dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Residuals [token, d_model] after the edits, one upon the other: in float32, and as the model keeps them."""
+    after = before
+    for edit in edits:
+        after = after + edit.delta(after)
+    return after, after.to(dtype)
+
+
+def _free_to_ask(x: Tensor) -> bool:
+    """Whether a number can be read from the device without waiting for all that it still has to do."""
+    return x.device.type == "cpu"
+
+
+def _size(stored: Tensor) -> Tensor:
+    """‖x‖ of each residual as stored: float16 overflows where float32 does not.
+
+    It squares, because the next block's norm does: where that overflows it gives zeros, and no warning.
+    """
+    return torch.linalg.vector_norm(stored, dim=-1, dtype=torch.float32)
+
+
+def _ratio(before: Tensor, after: Tensor, size: Tensor) -> Tensor:
+    return (after - before).norm(dim=-1) / size.clamp_min(1e-12)
 
 
 def _distinct(recipes: Sequence[Recipe | None]) -> list[Recipe]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
+from weakref import ReferenceType, ref
 
 import torch
 from torch import Tensor
@@ -17,6 +18,12 @@ class Places(NamedTuple):
     position: Tensor  # 0-based place among the row's real tokens
     prompt_length: Tensor  # [row, 1]: real tokens of the prompt
     certain: bool = True  # whether prompt_length is known, or this call's columns may be prompt or answer
+    begun: bool = False  # whether every row is known to have had a real token before these columns
+
+    def of(self, rows: Tensor) -> "Places":
+        """The places of some rows."""
+        here = rows.to(self.real.device)
+        return self._replace(real=self.real[here], position=self.position[here], prompt_length=self.prompt_length[here])
 
     def selected(self, positions: Positions, norm: Tensor | None = None) -> Tensor:
         """Bool [row, column]: the places that `positions` edits; `norm` is the residual's, for sinks."""
@@ -27,17 +34,16 @@ class Places(NamedTuple):
                 "new tokens came at once (assisted decoding, a prompt in chunks), or no cache is used; use the scope "
                 "all, or say prompt_lengths"
             )
-        generated = self.position - self.prompt_length  # 0 for the first generated token
-        if positions.scope == "generated":
-            chosen = chosen & (generated >= 0)
-        elif positions.scope == "first-generated":
-            assert positions.count is not None
-            chosen = chosen & (generated >= 0) & (generated < positions.count)
-        elif positions.scope == "from-last-prompt-token":
-            chosen = chosen & (generated >= -1)
         if positions.scope == "all":
             return chosen
-        chosen = chosen & (self.position > 0)
+        if positions.scope != "all-but-sinks":
+            generated = self.position - self.prompt_length  # 0 for the first generated token
+            chosen = chosen & (generated >= (-1 if positions.scope == "from-last-prompt-token" else 0))
+            if positions.scope == "first-generated":
+                assert positions.count is not None
+                chosen = chosen & (generated < positions.count)
+        if not self.begun:
+            chosen = chosen & (self.position > 0)
         if positions.sink_norm is not None and norm is not None:
             chosen = chosen & (norm <= positions.sink_norm)
         return chosen
@@ -48,7 +54,8 @@ class PlaceTracker:
 
     A call without a cache starts a new sequence. Its first call is prompt, later single columns are generated tokens,
     unless `prompt_lengths` (real tokens per row) says otherwise. Places come from the cache's length and the mask, so a
-    cache that was cropped (as assisted decoding does) is followed too.
+    cache that was cropped (as assisted decoding does) is followed too. One more token in the same cache needs neither:
+    decoding is to cost next to nothing, and to wait for no accelerator.
     """
 
     def __init__(self, prompt_lengths: Sequence[int] | None = None) -> None:
@@ -58,6 +65,8 @@ class PlaceTracker:
         self.prompt_length: Tensor | None = None
         self.certain = True
         self.last_ids: Tensor | None = None
+        self.begun = False
+        self._cache: ReferenceType[Any] | None = None  # of the last call
 
     def places(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Places:
         """The places of a call of the decoder with these arguments."""
@@ -69,9 +78,15 @@ class PlaceTracker:
         if ids is None:
             raise ClampdownError("steering saw a forward call without input_ids or inputs_embeds; refusing to go on")
         rows, columns = ids.shape[:2]
-        past = _past_length(kwargs.get("past_key_values"))
+        cache = kwargs.get("past_key_values")
+        past = _past_length(cache)
         mask = kwargs.get("attention_mask")
         real = self._real(mask, rows, columns, past, ids.device)
+        if columns == 1 and self._goes_on(cache, past, rows):
+            assert self.seen is not None and self.prompt_length is not None
+            position = self.seen  # of a column that is real
+            self.seen, self.length, self.last_ids = self.seen + real, past + 1, ids
+            return Places(real, position, self.prompt_length, self.certain, self.begun)
         before = self._before(mask, rows, past, ids.device)
         position = before + real.long().cumsum(-1) - 1
         followed = self.seen is not None and len(self.seen) == rows
@@ -83,8 +98,14 @@ class PlaceTracker:
             self.prompt_length = self.seen
         elif columns > 1:
             self.certain, self.prompt_length = False, self.seen
-        self.last_ids = ids
+        self.last_ids, self._cache = ids, None if cache is None else ref(cache)
+        self.begun = bool((self.seen > 0).all())
         return Places(real, position, self.prompt_length, self.certain)
+
+    def _goes_on(self, cache: Any, past: int, rows: int) -> bool:
+        """Whether the cache is that of the last call, and holds what it held then."""
+        same = self._cache is not None and self._cache() is cache
+        return same and past == self.length > 0 and self.seen is not None and len(self.seen) == rows
 
     def _repeats(self, ids: Tensor) -> bool:
         """Whether a call without a cache is the last one again with more at its end: decoding without a cache."""
@@ -95,6 +116,7 @@ class PlaceTracker:
 
     def select(self, rows: Tensor, prompt_lengths: Sequence[int] | None = None) -> None:
         """Go on with these rows of the batch: some of them, or some several times over."""
+        self._cache = None
         if self.seen is not None:
             self.seen = self.seen[rows]
         if self.prompt_length is not None:

@@ -1,5 +1,7 @@
 """Before a recipe is trusted: check on the loaded model that it does what it says."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -28,30 +30,32 @@ def self_test(model: ChatModel, recipe: Recipe) -> None:
     batch = model.pad([ids, ids])
     steering = Steering(model, [recipe, None])
     layer = min(edit.layer for edits in steering.edits for edit in edits)
-    seen: list[Tensor] = []
-    with steering:
-        # Registered after the steering's own hook, so it sees the edited residual.
-        handle = residual.blocks(model.hf)[layer].register_forward_hook(
-            lambda _m, _i, output: seen.append(residual.block_output(output).float())
-        )
-        try:
-            out = model.hf(**batch.as_inputs(), use_cache=True)
-            ends = torch.ones(2, 1, dtype=torch.long, device=batch.attention_mask.device)
-            mask = torch.cat([batch.attention_mask, ends], dim=1)
-            step = batch.input_ids[:, -1:]
-            model.hf(input_ids=step, attention_mask=mask, past_key_values=out.past_key_values, use_cache=True)
-        finally:
-            handle.remove()
+    unedited: list[Tensor] = []
+    edited: list[Tensor] = []
+    # The one before the steering's own hook sees the residual as it was, the one after it the edited one.
+    with _watch(model, layer, unedited), steering, _watch(model, layer, edited):
+        out = model.hf(**batch.as_inputs(), use_cache=True)
+        ends = torch.ones(2, 1, dtype=torch.long, device=batch.attention_mask.device)
+        mask = torch.cat([batch.attention_mask, ends], dim=1)
+        step = batch.input_ids[:, -1:]
+        model.hf(input_ids=step, attention_mask=mask, past_key_values=out.past_key_values, use_cache=True)
     steered, plain = steering.receipts()
     if steered.tokens_edited == 0:
         raise ClampdownError(f"recipe {recipe.name} edited no token in a self-test; nothing would be steered")
-    if plain.tokens_edited:
+    if plain.tokens_edited or any(not torch.equal(a[1], b[1]) for a, b in zip(unedited, edited, strict=True)):
         raise ClampdownError(
             f"recipe {recipe.name} reached a row that is not its own in a self-test; refusing to steer"
         )
     for call, name in enumerate(("prompt", "cached token")):
         if call == 1 or recipe.positions.scope not in ("generated", "first-generated"):
-            _compare(recipe, layer, name, seen[call][1, -1], seen[call][0, -1], torch.finfo(model.dtype).eps)
+            _compare(recipe, layer, name, unedited[call][0, -1], edited[call][0, -1], torch.finfo(model.dtype).eps)
+
+
+def _watch(model: ChatModel, layer: int, seen: list[Tensor]) -> Any:
+    def keep(_module: Any, _inputs: Any, output: Any) -> None:
+        seen.append(residual.block_output(output).float())
+
+    return residual.blocks(model.hf)[layer].register_forward_hook(keep)
 
 
 def _compare(recipe: Recipe, layer: int, call: str, before: Tensor, after: Tensor, eps: float) -> None:
