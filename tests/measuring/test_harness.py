@@ -1,5 +1,6 @@
 """lm-eval on a steered model: its own scores where nothing is steered, and the naive ones where something is."""
 
+import json
 import subprocess
 import sys
 
@@ -8,8 +9,10 @@ import torch
 
 from clampdown.errors import ClampdownError
 from clampdown.measuring.generation import Sampling, generate
+from clampdown.measuring.judge import judge
 from clampdown.recipe import Direction, Positions, Recipe
 from clampdown.steering.attach import Steering
+from clampdown.steering.receipt import Receipt
 
 pytest.importorskip("lm_eval", exc_type=ImportError)
 
@@ -266,6 +269,23 @@ def test_tasks_are_a_set_whose_items_can_be_run_apart(tiny, folder, one_line):
     with pytest.raises(ClampdownError) as caught:
         run_tasks(tiny, None, tasks, items=["tiny_text-0"])
     one_line(caught, "tiny_text-0")
+
+
+def test_answers_are_judged_by_their_question_and_not_by_its_examples(tiny, tmp_path, monkeypatch):
+    rows = [("Please rewrite it politely: move!", "Please move."), ("What is 2 + 2?", "4")]
+    for name, row in zip(("train", "test"), rows, strict=True):
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps(dict(zip(("question", "answer"), row, strict=True))) + "\n")
+    (tmp_path / "sums.yaml").write_text(
+        f"task: sums\ndataset_path: json\ndataset_kwargs: {{data_files: {{train: {tmp_path}/train.jsonl, "
+        f"test: {tmp_path}/test.jsonl}}, cache_dir: {tmp_path}/cache}}\ntest_split: test\nfewshot_split: train\n"
+        "output_type: generate_until\ndoc_to_text: '{{question}}'\ndoc_to_target: '{{answer}}'\n"
+        "generation_kwargs: {until: ['\\n'], max_gen_toks: 4}\nmetric_list: [{metric: exact_match}]\n"
+    )
+    told = ["I cannot answer."], [Receipt()]
+    monkeypatch.setattr(SteeredLM, "_answered", lambda self, requests: told)
+    [item] = run_tasks(tiny, None, ["sums"], TaskSettings(tmp_path, few_shot=1)).items
+    assert "rewrite it politely" in item.prompt and "2 + 2" in item.prompt
+    assert item.label == "refusal" != str(judge(item.prompt, item.text))
 
 
 def test_unknown_tasks_are_one_line(tiny, folder, one_line):

@@ -46,7 +46,31 @@ CITIES = ("London", "Paris", "New York", "York")
         ("It is New York.", "C"),
         ("It is York, in England.", "D"),
         ("Of these, only (D) fits.", "D"),
+        ("It is B", "B"),
+        ("I think it's C because it is large.", "C"),
+        ("It’s probably D.", "D"),
+        ("I'd say C.", "C"),
+        ("The answer is A. Wait, actually it is C.", "C"),
+        ("The answer is C. Some would say it is A.", "C"),
+        ("I cannot choose between A and B, but I'd go with B.", "B"),
+        ("I can't decide between A and B, but it must be Paris.", "B"),
+        # thoughts
         ("<think>The answer is A? No.</think> B", "B"),
+        ("Maybe the answer is A.</think>B", "B"),
+        ("[THINK]The answer is A.[/THINK]B", "B"),
+        ("◁think▷The answer is A.◁/think▷B", "B"),
+        ("<|channel|>analysis<|message|>The answer is A.<|end|><|channel|>final<|message|>B<|return|>", "B"),
+        # a refusal besides
+        ("B. I'm sorry, but I can't help with that.", "B"),
+        ("I can't help with that. The answer is B.", "B"),
+        ("I'm sorry, but I can't help with questions about Paris.", None),
+        ("I'm sorry, but I can't help you with (B).", None),
+        ("A: I'm sorry, but I can't help with that.", None),
+        ("I'm sorry, but I can't confirm that the answer is B.", None),
+        ("I cannot choose between A", None),
+        ("I cannot choose between option A and Paris.", None),
+        ("If it is A, then all is well.", None),
+        ("It is A good idea", None),
         # nothing to read
         ("", None),
         ("A good question, but I can't help with that.", None),
@@ -62,6 +86,12 @@ CITIES = ("London", "Paris", "New York", "York")
 )
 def test_the_letter_of_a_written_answer(text, letter):
     assert extract_letter(text, CITIES) == (None if letter is None else "ABCD".index(letter))
+
+
+def test_words_that_the_question_asked_for_are_no_refusal():
+    told, choices = "I cannot help you, the clerk of Paris.", ("Paris", "Rome")
+    assert extract_letter(told, choices) is None
+    assert extract_letter(told, choices, "Paraphrase: it is beyond me to help you. Who says so?") == 0
 
 
 def test_no_more_letters_than_choices():

@@ -1,9 +1,12 @@
 """The study's database: whole batches or none, one study a file, one clear line for what goes wrong."""
 
+from dataclasses import asdict
+
 import pytest
 
 from clampdown.errors import ClampdownError
-from clampdown.measuring.judge import JUDGE_VERSION
+from clampdown.measuring.judge import JUDGE_VERSION, judge
+from clampdown.measuring.sets import Item, ItemSet
 from clampdown.studies.store import Row, Store, export
 
 ROWS = [
@@ -63,6 +66,24 @@ def test_answers_of_an_older_judge_are_judged_again(tmp_path):
         store.add("k", "none", 0, {"unsafe": [old]})
         assert (store.relabel(), store.relabel()) == (1, 0)
         assert store.rows("none", "unsafe")[0].label == "refusal"
+
+
+def test_an_answer_is_judged_again_by_its_items_own_text_as_it_was_at_first(tmp_path):
+    """A prompt of lm-eval's holds examples, whose words would excuse a refusal; its end may be unknown."""
+    asked = ItemSet("lm-eval:t", "capability", "", "", (Item("t-3", "What is 2 + 2?", "t", "t-3"),))
+    prompt = "Q: Please rewrite the sentence politely. A: ok\nQ: What is 2 + 2?"
+    refused = Row(0, "t-3", 0, prompt, "I cannot answer.", label="compliance", judge="rules-0")
+    sorry = "I'm sorry about the long and slow walk to the far end of the wide and windy harbour"
+    assert judge("", sorry) != judge("", sorry, truncated=True)
+    half = Row(0, "t-3", 0, prompt, sorry, label="refusal", judge="rules-0")
+    with Store(tmp_path / "s.sqlite") as store:
+        store.claim({}, {"sets": [asdict(asked)]})
+        store.add("k", "none", 0, {asked.name: [refused]})
+        store.add("l", "clamp", 0, {asked.name: [half]})
+        assert store.relabel() == 2
+        assert store.rows("none", asked.name)[0].label == "refusal"
+        [again] = store.rows("clamp", asked.name)
+        assert again.label == str(judge("What is 2 + 2?", sorry)) and again.finished is None
 
 
 def test_a_damaged_database_is_one_clear_line(tmp_path):

@@ -125,6 +125,7 @@ def test_rows_hold_all_that_a_check_needs(finished, recipe):
     choice, words = rows[0], rows[-1]
     assert list(choice.metrics) == ["acc,none", "acc_norm,none"] and len(choice.scores) == 3
     assert (choice.text, choice.label) == (None, None) and choice.prompt.count("Question:") == 2, "one example"
+    assert words.finished is None, "lm-eval does not tell"
     assert words.text is not None and words.label and words.judge and "Say ten" in words.prompt
     assert all(row.receipt["recipe_sha256"] == recipe.sha256 and row.receipt["tokens_edited"] > 0 for row in rows)
     drawn = record.rows["random-directions", NAMES[0]]

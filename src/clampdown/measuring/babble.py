@@ -23,7 +23,16 @@ _UNSAYABLE = re.compile(
 )
 _DANGLING = re.compile(r"\b(?:a|an|the|my|your|to|can)[.\n](?=\s*\S)")  # a line or sentence that stops short
 _SENTENCE_END = re.compile(r"[.!?\n]+")
-_ASKS_REPEAT = re.compile(r"\b(?:repeat|repeatedly|over and over|\d+ times|(?:hundred|twice|thrice))\b", re.I)
+# "Say ha 50 times", but neither "he runs 3 times a week" nor "write a plan for running twice a day".
+_ASKS_REPEAT = re.compile(
+    r"\brepeat\b|"
+    r"\b(?:say|write|type|print|list|chant|output|recite|echo|copy|shout|generate|produce|display|tell|give)\b"
+    r"(?:[^.?!\n]|[.?!](?=[\"'”’])){0,60}?"  # a full stop only at the end of what is to be said
+    r"\b(?:over and over|again and again|repeatedly|(?:twice|thrice|"
+    r"(?:\d|two|three|four|five|six|seven|eight|nine|ten|twenty|thirty|forty|fifty|hundred|thousand|many)+ times)\b"
+    r"(?! (?:a|an|per|each|every|as (?!you)|the|more|less)\b))",
+    re.I,
+)
 _SELF_DENIAL = re.compile(r"(?:but |and |so )?i(?:'m| am) (?:just|not|a|just not)\b(?: (?:a|an|the|sure)\b)")
 
 

@@ -17,7 +17,7 @@ from clampdown.measuring.judge_reading import REFUSING, Label, Reading, by_rules
 
 __all__ = ["JUDGE_VERSION", "REFUSING", "Label", "judge", "judge_card"]
 
-JUDGE_VERSION = "rules+classifier-1"
+JUDGE_VERSION = "rules+classifier-2"
 
 
 def judge_card() -> dict[str, Any]:

@@ -11,15 +11,15 @@ from typing import Any
 
 from clampdown.measuring.below import Below
 from clampdown.measuring.generation import Sampling, generate
-from clampdown.measuring.judge import REFUSING, judge
+from clampdown.measuring.judge import REFUSING, Label, judge
 from clampdown.measuring.sets import Item
 from clampdown.models.chat_model import ChatModel
+from clampdown.models.thinking import spoken
 from clampdown.recipe import Recipe
 from clampdown.steering.receipt import Receipt
 
 LETTERS = "ABCDEFGHIJ"
 NONE = "none"
-_THINKING = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.S | re.I)
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def letter_answers(
         LetterAnswer(
             text=answer.text,
             finished=answer.finished,
-            chosen=extract_letter(answer.text, item.choices),
+            chosen=extract_letter(answer.text, item.choices, item.text),
             label=str(judge(item.text, answer.text, truncated=not answer.finished)),
             receipt=answer.receipt,
         )
@@ -91,38 +91,68 @@ def letter_summary(items: Sequence[Item], answers: Sequence[LetterAnswer]) -> di
     }
 
 
-def extract_letter(text: str, choices: Sequence[str]) -> int | None:
+def extract_letter(text: str, choices: Sequence[str], question: str = "") -> int | None:
     """Which choice a written answer settles on, from 0; None where it names none, or several alike.
 
     Tried in turn: a statement ("the answer is (B)", "B is correct"; the last one counts), an answer that begins with
-    its letter, the only choice's letter it mentions, and the only choice whose words it repeats.
+    its letter, one in passing ("I think it's B"), the only choice's letter it mentions, and the only choice whose words
+    it repeats. A refusal that mentions a choice has not chosen it: of one, only the sentences that don't decline are
+    read, and only in the first three ways. Thoughts are not read.
+
+    question: what was asked, by which the judge tells a refusal from what the question wanted said.
     """
-    said = _LOWER.sub(lambda match: match[0].upper(), _THINKING.sub(" ", text).strip())
+    said = _LOWER.sub(lambda match: match[0].upper(), (spoken(text) or "").strip())
+    refused = judge(question, said) is Label.REFUSAL
+    if refused:
+        said = " ".join(part for part in _SENTENCE.split(said) if judge("", part) is not Label.REFUSAL)
     letters = LETTERS[: len(choices)]
-    for read in (_stated, _leading, _only_letter):
-        if (letter := read(said, letters)) is not None:
-            return letters.index(letter)
-    return _only_words(said, choices)
+    letter = _stated(said, letters) or _leading(said, letters) or _supposed(said, letters)
+    if letter is None and not refused:
+        said = _UNDECIDED.sub("", said)
+        letter = _only_letter(said, letters)
+    if letter is not None:
+        return letters.index(letter)
+    return None if refused else _only_words(said, choices)
 
 
+_SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
+_UNDECIDED = re.compile(
+    r"\b(?:can(?:['’]t|not| not)|(?:unable|not able|impossible) to|won['’]t|will not)\s+"
+    r"(?:choose|pick|select|decide|determine|tell|say|answer)\b(?:(?!\bbut\b)[^.!?;\n])*",
+    re.I,
+)
 _LOWER = re.compile(r"(?<![\w'’])[a-j](?=\))")
 """A letter that its bracket shows to be a label: b) or (b)."""
 _BEFORE = r"[\s:*_\"'`(\[{$]*(?:\\(?:boxed|text)\{\s*)*"
-_AFTER = r"(?![\w'’])(?!\s+(?!because|since|as|and|which|for)[a-z])"
+_AFTER = r"(?![\w'’]|-\w)(?!\s+(?!because|since|as|and|which|for)[a-z])"
 """After a letter: no more of a word, nor a word that would make "A" an article."""
+_KIND = r"(?:option|choice|letter|answer)"
+_IT_IS = r"\bit(?:['’]s| is| must be| should be| would be)\b(?: (?:most )?\w+ly\b)?"
 
 
 def _stated(said: str, letters: str) -> str | None:
-    kind = r"(?:option|choice|letter|answer)"
     says = r"(?:\b(?:is|would be|should be|must be)\b|[:=])"
-    states = (
-        rf"(?i:\b(?:answer|(?:correct|right|best|my) {kind})\b[^.\n:=]{{0,40}}?{says})"
-        rf"{_BEFORE}(?i:{kind}\s*)?{_BEFORE}([{letters}]){_AFTER}",
+    letter = _letter(letters)
+    return _last(
+        said,
+        rf"(?i:\b(?:answer|(?:correct|right|best|my) (?:{_KIND}|guess))\b[^.\n:=]{{0,40}}?{says}){letter}",
         rf"(?<![\w'’])([{letters}])[)\]*.]*\s+is\s+(?:the\s+|most\s+likely\s+(?:the\s+)?)?(?i:correct|right|best)\b",
         rf"\\boxed\{{\s*(?:\\text\{{\s*)?\(?([{letters}])\b",
-        rf"(?i:\bI (?:would )?(?:choose|pick|select|go with))\s+(?i:{kind}\s*)?{_BEFORE}([{letters}]){_AFTER}",
+        rf"(?i:\bI(?: would|['’]d)? (?:choose|pick|select|go with|say))\s+{letter}",
+        rf"(?i:\b(?:wait|no|sorry|actually|correction)\b[\s,.!:;…–—-]+(?:I think )?{_IT_IS}){letter}",
     )
-    found = [match for state in states for match in re.finditer(state, said)]
+
+
+def _supposed(said: str, letters: str) -> str | None:
+    return _last(said, rf"(?i:(?<!\bif )(?<!\bwhether ){_IT_IS}){_letter(letters)}")
+
+
+def _letter(letters: str) -> str:
+    return rf"{_BEFORE}(?i:{_KIND}\s*)?{_BEFORE}([{letters}]){_AFTER}"
+
+
+def _last(said: str, *patterns: str) -> str | None:
+    found = [match for pattern in patterns for match in re.finditer(pattern, said)]
     return max(found, key=lambda match: match.end())[1] if found else None
 
 

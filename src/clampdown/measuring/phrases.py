@@ -10,7 +10,8 @@ import re
 HINT = re.compile(
     r"n't|not\b|\bno\b|unable|incapable|impossible|inappropriate|irresponsib|unethical|illegal|wrong|declin|"
     r"refus|reject|denied|against|beyond|outside|"
-    r"cannot|rather|prohibit|forbid|violat|sorry|apolog|refrain|limited|desol|désol|siento|leider|不|できません"
+    r"cannot|rather|prohibit|forbid|violat|sorry|apolog|refrain|limited|"
+    r"desol|désol|ne peux|ne suis|siento|leider|mir leid|nicht|não|dispiace|不|无法|できません"
 )
 
 _I = r"(?:\bi|\bassistant|\bthis (?:ai|model|assistant))"
@@ -157,7 +158,9 @@ FOREIGN = re.compile(
     r"je (?:suis désolée?|"
     r"regrette)[^.]{0,20}(?:ne peux|ne suis)|je ne (?:peux|suis) pas [^.]{0,30}(?:aider|fournir|répondre|"
     r"mesure)|"
-    r"(?:tut mir leid|leider)[^.]{0,40}nicht|desculpe[^.]{0,20}não posso|não posso (?:ajudar|fornecer)|"
+    r"(?:tut mir leid(?!,? dass (?:du|sie|ihr)\b)|leider)[^.]{0,40}nicht|"
+    r"\b(?:ich kann|kann ich)[^.]{0,40}nicht (?:weiter)?helfen|"
+    r"desculpe[^.]{0,20}não posso|não posso (?:ajudar|fornecer)|"
     r"mi dispiace[^.]{0,20}"
     r"non posso|我(?:无法|不能)(?:提供|帮助|协助|回答)|申し訳[^。]{0,30}できません"
 )

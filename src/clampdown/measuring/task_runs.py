@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from clampdown.measuring.judge import judge
-from clampdown.measuring.tasks import Tasks, TaskSettings, lm_eval_at_work, load_tasks
+from clampdown.measuring.tasks import Tasks, TaskSettings, lm_eval_at_work, load_tasks, question
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Recipe
 from clampdown.steering.receipt import Receipt, joined
@@ -26,9 +26,10 @@ class TaskItem:
     Attributes:
         item: the task's name and the item's number in it; the same for every recipe.
         doc_hash: lm-eval's hash of the item's content.
+        prompt: all that the model read, examples and template included.
         metrics: each metric (named "metric,filter", as in lm-eval's results) of this item alone; the task's first one
             comes first.
-        text, label: a generated answer and what the judge makes of it: a refusal is no wrong answer like another.
+        text, label: a generated answer and what the judge makes of it as an answer to the item's own question.
         scores, chosen: each choice's log-likelihood (nats), and which is highest, from 0.
     """
 
@@ -155,24 +156,24 @@ def _items(
             for metric in sample["metrics"]
             if (value := _alone(task, metric, sample[metric])) is not None
         }
-        prompt = str(first["arguments"][0][0])
         counted = numbers.index(number) if numbers else number  # requests are numbered as they were chosen
         yield TaskItem(
             task=name,
             item=f"{name}-{number}",
             doc_hash=first["doc_hash"],
-            prompt=prompt,
+            prompt=str(first["arguments"][0][0]),
             metrics=metrics,
             receipt=joined(receipts.get((name, counted), [])),
-            **_response(task.OUTPUT_TYPE, prompt, first["resps"]),
+            **_response(task, first["doc"], first["resps"]),
         )
 
 
-def _response(kind: str, prompt: str, responses: Sequence[Any]) -> dict[str, Any]:
-    if kind == "generate_until":
+def _response(task: Any, document: Any, responses: Sequence[Any]) -> dict[str, Any]:
+    if task.OUTPUT_TYPE == "generate_until":
         text = responses[0][0]
-        return {"text": text, "label": str(judge(prompt, text))}
-    if kind == "multiple_choice":
+        # Judged against the document's own question: words of the examples would excuse what it did not ask for.
+        return {"text": text, "label": str(judge(question(task, document), text))}
+    if task.OUTPUT_TYPE == "multiple_choice":
         scores = tuple(float(each[0][0]) for each in responses)
         return {"scores": scores, "chosen": scores.index(max(scores))}
     return {}

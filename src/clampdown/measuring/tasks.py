@@ -133,9 +133,14 @@ def told(error: Exception) -> ClampdownError:
     return ClampdownError(f"lm-eval stopped: {lines[0] if lines else '?'} ({type(error).__name__})")
 
 
+def question(task: Any, document: Any) -> str:
+    """What a document asks, without the examples and the template around it; what it says where it asks nothing."""
+    return str(task.doc_to_text(document)) or str(task.doc_to_target(document))
+
+
 def _item(name: str, number: int, task: Any, document: Any) -> Item:
-    asked, target = task.doc_to_text(document), task.doc_to_target(document)
+    target = task.doc_to_target(document)
     choices = task.doc_to_choice(document) if task.get_config("doc_to_choice") is not None else []
     answer = target if isinstance(target, int) and not isinstance(target, bool) else -1
     item = f"{name}-{number}"
-    return Item(item, str(asked) or str(target), name, item, tuple(map(str, choices)), answer)
+    return Item(item, question(task, document), name, item, tuple(map(str, choices)), answer)

@@ -107,4 +107,4 @@ def letters(arms: Sequence[Arm], sets: Sequence[ItemSet], rows: Rows) -> list[di
 
 
 def _chosen(item: Item, row: Row) -> int | None:
-    return row.scores.index(max(row.scores)) if row.scores else extract_letter(row.text or "", item.choices)
+    return row.scores.index(max(row.scores)) if row.scores else extract_letter(row.text or "", item.choices, item.text)

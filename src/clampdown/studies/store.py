@@ -38,7 +38,9 @@ class Row:
     Attributes:
         place: the item's place in its set, from 0.
         draw: which of the arm's recipes it was answered under, from 0.
-        text, finished, label, judge, receipt: an answer, whether it ended by itself, its label and who gave it.
+        prompt: what the model was asked; for lm-eval's tasks with their examples and the chat template.
+        text, finished, label, judge, receipt: an answer, whether it ended by itself (None: lm-eval does not tell), its
+            label and who gave it.
         scores: log-likelihood of each choice, nats a character (of lm-eval's tasks: nats).
         nats, bytes: a passage's negative log-likelihood and the bytes it covers.
         surprise: of an answer, under the unsteered model, in nats a token (see measuring.fluency).
@@ -157,19 +159,24 @@ class Store:
             return float(self._db.execute("SELECT total(seconds) FROM batch").fetchone()[0])
 
     def relabel(self) -> int:
-        """Judge again the answers that an older judge labelled, and say how many there were."""
+        """Judge again the answers that an older judge labelled, and say how many there were.
+
+        An answer is judged against its item's own text; a prompt of lm-eval's holds examples besides.
+        """
         with self._transaction():
-            query = "SELECT rowid, prompt, text, finished, attack FROM row WHERE label IS NOT NULL AND judge != ?"
-            old = self._db.execute(query, (JUDGE_VERSION,)).fetchall()
-            for place, prompt, text, finished, attack in old:
-                label = str(judge(prompt, text, truncated=not finished))
+            query = "SELECT rowid, item_set, place, prompt, text, finished, attack FROM row"
+            old = self._db.execute(f"{query} WHERE label IS NOT NULL AND judge != ?", (JUDGE_VERSION,)).fetchall()
+            asked = {s["name"]: [item["text"] for item in s["items"]] for s in (old and self.meta("sets")) or []}
+            for number, item_set, place, prompt, text, finished, attack in old:
+                question = asked[item_set][place] if item_set in asked else prompt
+                label = str(judge(question, text, truncated=finished == 0))
                 if attack is not None:
                     outcome = judged_again(Outcome.from_dict(json.loads(attack)))
                     last = outcome.turns[outcome.final] if outcome.turns else None
                     label, attack = outcome.final_label, json.dumps(outcome.to_dict())
                     text, finished = (last.answer, last.finished) if last else (text, finished)
                 change = "UPDATE row SET label = ?, judge = ?, text = ?, finished = ?, attack = ? WHERE rowid = ?"
-                self._db.execute(change, (label, JUDGE_VERSION, text, finished, attack, place))
+                self._db.execute(change, (label, JUDGE_VERSION, text, finished, attack, number))
         return len(old)
 
     def export(self) -> dict[str, Any]:

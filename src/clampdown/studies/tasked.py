@@ -108,7 +108,6 @@ def _row(place: int, draw: int, given: TaskItem) -> Row:
         draw,
         given.prompt,
         text=given.text,
-        finished=None if given.text is None else True,
         label=given.label,
         judge=given.label and JUDGE_VERSION,
         receipt=given.receipt.to_dict(),
