@@ -42,7 +42,7 @@ def load(
     revision: str | None = None,
     template_options: Mapping[str, Any] | None = None,
 ) -> Model:
-    """Load a chat model: the bundled one, a local folder, a .gguf file, or a Hugging Face hub id.
+    """Load a chat model: the bundled one, a local folder, a .gguf file, a Hugging Face hub id, or one's .gguf file.
 
     Args:
         dtype: "float32", "bfloat16", "float16", or "auto" for the fastest one here.

@@ -83,6 +83,42 @@ def test_an_endpoint_judges(clampdown, answers, refusing_judge):
     assert found["kappa"] == {"value": 0.0, "low": 0.0, "high": 0.0}
 
 
+def test_answers_to_the_same_prompt_are_one_cluster(clampdown, tmp_path):
+    """Ten prompts answered five times alike tell what ten prompts tell, not fifty."""
+    rows = [
+        {"prompt": f"What is {n}?", "completion": c, "human_label": "1_full_compliance" if n % 5 else "2_full_refusal"}
+        for n in range(10)
+        for c in ("I'm sorry, but I can't assist with that." if n in (0, 1) else "A number.",)
+    ]
+    found = []
+    for times in (1, 5):
+        path = tmp_path / f"{times}.jsonl"
+        path.write_text("\n".join(json.dumps(row) for row in rows for _ in range(times)), encoding="utf-8")
+        found.append(json.loads(clampdown("judge", "--labels", path, "--json")[1]))
+        shown = clampdown("judge", "--labels", path)[1]
+        assert ("clustered by prompt: 50 answers to 10 prompts" in shown) == (times == 5)
+    once, often = found
+    assert once["prompts"] == often["prompts"] == 10 and often["n"] == 50
+    assert often["kappa"] == pytest.approx(once["kappa"])
+    assert often["agreement"]["value"] == once["agreement"]["value"] == 0.8
+    width = [one["agreement"]["high"] - one["agreement"]["low"] for one in found]
+    assert width[1] == pytest.approx(width[0], rel=0.1)
+
+
+def test_an_endpoint_judges_a_studys_export(clampdown, tmp_path, refusing_judge):
+    place = {"arm": "clamp-1", "set": "letters [a]", "item": "q1", "draw": 0}
+    answer = {"prompt": "What is a shed?", "text": "A small building.", "finished": True, "sample": 1}
+    rows = [place | answer, place | {"prompt": "Which?", "text": None, "finished": None, "sample": 0}]
+    path = tmp_path / "answers.json"
+    path.write_text(json.dumps({"schema": "clampdown-rows/1", "sets": [], "rows": rows}, indent=1), encoding="utf-8")
+    judge = ["--judge", f"openai:m@{refusing_judge}"]
+    status, out, _ = clampdown("judge", path, *judge, "--json", "--out", tmp_path / "out.jsonl")
+    told = {**place, "sample": 1, "prompt": "What is a shed?", "completion": "A small building.", "label": "refusal"}
+    assert status == 0 and json.loads(out) == told == json.loads((tmp_path / "out.jsonl").read_text())
+    _, out, _ = clampdown("judge", path, *judge)
+    assert "1 answers" in out and "letters [a]" in out
+
+
 @pytest.mark.parametrize(
     "arguments, word",
     [
@@ -90,10 +126,11 @@ def test_an_endpoint_judges(clampdown, answers, refusing_judge):
         (["{answers}", "--labels", "{answers}"], "name one file"),
         (["{answers}", "--judge", "nobody"], "nobody"),
         (["{folder}/none.jsonl"], "no file"),
+        (["{folder}"], "clampdown export {folder} --format json"),
         (["{answers}", "--judge", "openai:m@http://127.0.0.1:9/v1"], "127.0.0.1:9"),
     ],
 )
 def test_mistakes_are_one_line(arguments, word, clampdown, answers):
     filled = [a.format(answers=answers, folder=answers.parent) for a in arguments]
     status, out, err = clampdown("judge", *filled)
-    assert (status, out) == (2, "") and word in err and err.count("\n") == 1
+    assert (status, out) == (2, "") and word.format(folder=answers.parent) in err and err.count("\n") == 1

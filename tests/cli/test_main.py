@@ -63,7 +63,7 @@ def test_help_is_quick():
         (["find", "--unsafe", "nowhere.txt"], "no file nowhere.txt"),
         (["find", "--method", "guess"], "invalid choice: 'guess'"),
         (["study", "nowhere.toml"], "no file nowhere.toml"),
-        (["study", "--plan", "huge"], "invalid choice: 'huge'"),
+        (["study", "--plan", "huge"], "'huge' is neither quick nor full"),
         (["train-sae", "nowhere.txt", "--layer", "3", "--out", "x"], "no file nowhere.txt"),
         (["train-sae", __file__, "--out", "x"], "--layer"),
         (["train-sae", __file__, "--layer", "3", "--out", "x", "--lr", "7"], "between 0 and 1"),

@@ -1,6 +1,7 @@
 """`clampdown sets`, and names of sets where a file is asked for."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -48,7 +49,19 @@ def test_json_is_one_object(run, tmp_path, monkeypatch):
     told = {one["name"]: one for one in json.loads(out)["sets"]}
     assert (status, err) == (0, "") and len(told) == len(NAMED) + 5
     assert (told["oktest"]["items"], told["oktest"]["published"], told["oktest"]["at_hand"]) == (1, 300, "local")
-    assert {"licence", "gated", "revision", "verified", "paper", "kinds", "about", "source"} <= set(told["mmlu"])
+    assert {
+        "split",
+        "columns",
+        "keep",
+        "licence",
+        "gated",
+        "revision",
+        "verified",
+        "paper",
+        "kinds",
+        "about",
+        "source",
+    } <= set(told["mmlu"])
     assert "1 of 300" in run()[1]
 
 
@@ -57,6 +70,20 @@ def test_fetching_what_is_at_hand_fetches_nothing(run, tmp_path, monkeypatch):
     (tmp_path / "oktest.jsonl").write_text('{"prompt": "What is a killer app?"}\n')
     status, out, _ = run("--fetch", "oktest")
     assert status == 0 and "oktest" in out and "mmlu" not in out
+
+
+def test_the_page_of_a_set_tells_all_of_it(run):
+    status, out, err = run("wildguardmix-unsafe", "built-in unsafe")
+    assert (status, err) == (0, "")
+    for words in ("wildguardmix-unsafe\n", "prompt_harm_label is harmful", "category: subcategory", "no; gated"):
+        assert words in out
+    assert re.search("split +test\n", out) and re.search("at hand +built-in\n", out) and "mmlu" not in out
+    assert run("nobody")[0] == 2
+
+
+def test_what_comes_along_need_not_be_fetched(run):
+    status, out, err = run("--fetch", "built-in unsafe")
+    assert status == 0 and "built-in unsafe comes along" in err and "300" in out and "built-in safe" not in out
 
 
 def test_a_wrong_name_is_told_before_anything_is_fetched(run):
@@ -83,6 +110,7 @@ def test_the_list_needs_no_heavy_library():
 
 def test_a_name_or_a_copy_passes_for_a_file(tmp_path):
     assert str(options.set_file("harmbench")) == "harmbench"
+    assert str(options.set_file("built-in unsafe")) == "built-in unsafe"
     assert str(options.set_file(f"harmbench={tmp_path}/x.csv")) == f"harmbench={tmp_path}/x.csv"
     mine = tmp_path / "harmbench"
     mine.write_text("one\n")

@@ -142,6 +142,13 @@ def test_sinks_are_told_by_a_norm_that_ordinary_tokens_stay_below(tiny, sae):
     assert norms.max() < threshold < 100 * norms.median()
 
 
+def test_candidates_that_all_point_away_from_refusing_are_told(tiny, sae, monkeypatch, one_line):
+    monkeypatch.setattr("clampdown.discovery.find.pursue", lambda *_: {})
+    with pytest.raises(ClampdownError) as caught:
+        find(tiny, sae, FindOptions(method="contrast", candidates=2))
+    one_line(caught, "none of 2 candidates", "towards refusing", "another layer")
+
+
 @pytest.mark.parametrize("wrong, word", [({"method": "magic"}, "magic"), ({"candidates": 0}, "candidates")])
 def test_wrong_options_are_named(wrong, word):
     with pytest.raises(ClampdownError, match=word):

@@ -77,6 +77,34 @@ def test_an_empty_page_is_refused(tiny, make_sae, one_line, tmp_path):
     one_line(caught, "text")
 
 
+def test_a_model_whose_residual_is_not_finite_is_told_so(tiny, make_sae, one_line, monkeypatch):
+    weight = tiny.hf.model.layers[0].mlp.down_proj.weight
+    before = weight.data.clone()
+    monkeypatch.setattr(weight, "data", torch.full_like(before, torch.nan))
+    with pytest.raises(ClampdownError) as caught:
+        check_sae(tiny, make_sae())
+    one_line(caught, "tiny's residual after block 1 is not finite", "float32")
+
+
+@pytest.mark.parametrize(
+    "about, said",
+    [
+        ({}, (None, None, None, None)),
+        (
+            {"repository": "o/r", "revision": "a" * 40, "pinned": "by you", "verified": "no"},
+            ("o/r", "a" * 40, True, False),
+        ),
+        (
+            {"repository": "o/r", "revision": "a" * 40, "pinned": "no", "verified": "yes, by the directory's hash"},
+            ("o/r", "a" * 40, False, True),
+        ),
+    ],
+)
+def test_it_tells_where_the_sae_is_from_and_how_sure_that_is(about, said, tiny, make_sae):
+    found = check_sae(tiny, replace(make_sae(d=48), about=about)).sae
+    assert tuple(found[key] for key in ("repository", "revision", "pinned", "verified")) == said
+
+
 GOOD = SAEFacts(1000, 8.0, 0.2, 3.0, 0.1, 0.4, 50.0, {0: 0.4, 2: 0.3})
 
 

@@ -226,6 +226,20 @@ def test_kappa_has_an_interval_that_narrows():
     assert few.kappa.low < many.kappa.low < many.kappa.value < many.kappa.high < few.kappa.high
 
 
+def test_prompts_that_do_not_repeat_change_no_interval():
+    human, judged = [FULL, NONE, NONE] * 15, [Label.REFUSAL, Label.COMPLIANCE, Label.REFUSAL] * 15
+    alone, named = agreement(human, judged), agreement(human, judged, [f"p{i}" for i in range(45)])
+    assert alone[:-1] == named[:-1] and (alone.prompts, named.prompts) == (None, 45)
+    shared = agreement(human, judged, [f"p{i % 15}" for i in range(45)])
+    assert shared.agreement.value == alone.agreement.value and shared.kappa.value == alone.kappa.value
+    assert shared.kappa[1:] != alone.kappa[1:]
+
+
+def test_one_prompt_says_nothing_of_others():
+    found = agreement([FULL, NONE, FULL], [Label.REFUSAL] * 3, ["p"] * 3)
+    assert found.agreement[1:] == (0.0, 1.0) and found.kappa.low != found.kappa.low
+
+
 def test_nothing_scored_is_no_crash():
     found = agreement([FULL], [Label.UNSCORED])
     assert found.unscored == 1 and found.agreement.value != found.agreement.value
@@ -235,8 +249,8 @@ def test_labelled_rows_from_csv_and_jsonl(tmp_path):
     csv_file, json_file = tmp_path / "a.csv", tmp_path / "a.jsonl"
     csv_file.write_text('prompt,completion,human_label\n"a, b","c\nd",2_full_refusal\n', encoding="utf-8")
     json_file.write_text(json.dumps({"prompt": "p", "completion": "c", "truncated": True}) + "\n", encoding="utf-8")
-    assert read_labelled(csv_file, labels=True) == ([Row("a, b", "c\nd")], [FULL])
-    assert read_labelled(json_file, labels=False) == ([Row("p", "c", True)], [])
+    assert read_labelled(csv_file, labels=True) == ([Row("a, b", "c\nd")], [FULL], [])
+    assert read_labelled(json_file, labels=False) == ([Row("p", "c", True)], [], [])
 
 
 @pytest.mark.parametrize(
@@ -245,6 +259,7 @@ def test_labelled_rows_from_csv_and_jsonl(tmp_path):
         ("a.jsonl", '{"prompt": "p"}\n', "completion"),
         ("a.jsonl", '{"prompt": "p", "completion": "c", "human_label": "refusal"}\n', "human_label"),
         ("a.jsonl", "", "no row"),
+        ("a.parquet", "", "clampdown export STUDY --format json"),
         ("a.csv", 'prompt,completion\n"p,c\n', "CSV"),
         ("a.txt", "p", ".jsonl"),
         ("a.jsonl.gz", "not gzip", "can't read"),

@@ -14,9 +14,9 @@ import pytest
 from clampdown.errors import ClampdownError
 from clampdown.measuring.named import NAMED, copies
 from clampdown.measuring.named.copies import at_hand, fetch
-from clampdown.measuring.named.finding import find_set, load_named
+from clampdown.measuring.named.finding import find_set, load_named, reported_set
 from clampdown.measuring.named.listing import listing
-from clampdown.measuring.sets import KINDS, cluster_half
+from clampdown.measuring.sets import KINDS, builtin_set, cluster_half
 
 OWN_FOLDER = os.environ.get("CLAMPDOWN_SETS")
 """A folder of the tester's with real copies, if there is one."""
@@ -61,7 +61,7 @@ def test_the_pages_agree_with_one_another():
     for name, named in NAMED.items():
         assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) and name == named.name
         assert name.startswith(named.family) and set(named.kinds) <= set(KINDS) and "text" not in named.kinds
-        assert named.about and named.paper and named.licence and (named.size is None or named.size > 0)
+        assert named.about and named.paper and named.licence and named.split and (named.size is None or named.size > 0)
         assert len(named.origin.files) == len(set(named.origin.files)) > 0
         assert named.origin.revision is None or re.fullmatch(r"[0-9a-f]{40}", named.origin.revision)
         assert named.origin.host == "hub" or (named.origin.host == "github" and named.origin.revision)
@@ -353,6 +353,45 @@ def test_a_copy_that_holds_the_wanted_rows_alone_needs_no_labels(folder):
         find_set("safe", f"toxicchat-safe={path}")
 
 
+def test_a_known_sets_file_without_its_name_is_told(tmp_path, one_line):
+    """Harmless rows must not pass for unsafe ones because a name was left out."""
+    rows = LAYOUTS["wildguardmix-unsafe"][0]
+    mine = write(tmp_path / "wg.csv", [{k: v for k, v in row.items() if k != "adversarial"} for row in rows])
+    for kind in ("unsafe", "safe"):
+        with pytest.raises(ClampdownError) as caught:
+            find_set(kind, mine)
+        one_line(caught, f"write wildguardmix-{kind}={mine} (1 of 3 rows)", "column prompt_harm_label")
+        assert len(find_set(kind, f"wildguardmix-{kind}={mine}").items) == 1
+    plain = write(tmp_path / "plain.csv", [{"prompt": row["prompt"]} for row in rows])
+    assert len(find_set("unsafe", plain).items) == 3
+
+
+@pytest.mark.parametrize(
+    "kind, rows",
+    [
+        ("lookalike", LAYOUTS["xstest-safe"][0]),  # a column called label parts these rows anyhow
+        ("unsafe", [LAYOUTS["wildguardmix-unsafe"][0][0]] * 2),  # nothing would be dropped
+        ("unsafe", [{"prompt": "a", "prompt_harm_label": "harmful"}, {"prompt": "b", "prompt_harm_label": "no"}]),
+        ("unsafe", [{"prompt": "a", "prompt_harm_label": "x", "subcategory": "s"}]),  # other labels than the set's
+    ],
+)
+def test_files_that_merely_resemble_a_known_set_are_taken_whole(kind, rows, tmp_path):
+    taken = find_set(kind, write(tmp_path / "mine.jsonl", rows)).items
+    assert len(taken) == sum(row.get("label", "safe") == "safe" for row in rows)
+
+
+def test_built_in_sets_answer_to_their_listed_names(one_line):
+    for kind in KINDS:
+        assert find_set(kind, f"built-in {kind}") == builtin_set(kind)
+        assert reported_set(kind, f"built-in {kind}") == builtin_set(kind).half("report")
+    with pytest.raises(ClampdownError) as caught:
+        find_set("unsafe", "built-in safe")
+    one_line(caught, "built-in safe is of kind safe, not unsafe")
+    with pytest.raises(ClampdownError) as caught:
+        find_set("unsafe", "built-in unsaf")
+    one_line(caught, "did you mean built-in unsafe")
+
+
 # ---- fetching, from servers of our own
 
 
@@ -482,6 +521,10 @@ def test_the_list_counts_what_is_at_hand(folder):
     assert (told["mmlu"]["items"], told["mmlu"]["published"], told["mmlu"]["at_hand"]) == (None, 14042, None)
     assert told["harmbench"]["items"] is None and "FunctionalCategory" in told["harmbench"]["problem"]
     assert told["sorry-bench"]["gated"] and told["sorry-bench"]["verified"]
+    assert (safe["split"], safe["keep"]) == ("all", {"label": ["safe"]})
+    assert safe["columns"] == {"text": "prompt", "category": "type", "cluster": "focus", "id": "id"}
+    assert {told[f"arc-{part}"]["split"] for part in ("challenge", "easy")} == {"test"}
+    assert told["arc-challenge-train"]["split"] == "train" and told["built-in text"]["columns"]["text"] == "text"
 
 
 @pytest.mark.skipif(not OWN_FOLDER, reason="needs $CLAMPDOWN_SETS, a folder with real copies")

@@ -155,6 +155,30 @@ def test_bfloat16_stays_within_its_tolerance(bundled):
             assert abs(found.log_probability - expected.log_probability) <= 0.25 * len(request.answer)
 
 
+def test_generation_begins_within_bfloat16s_tolerance(bundled):
+    """Half a nat for the five likeliest first tokens: the unlikely ones among them are a few steps of an eighth off."""
+    half = ChatModel(bundled.name, bundled.folder, copy.deepcopy(bundled.hf).bfloat16(), bundled.tokenizer)
+    prefix = half.ids("".join(f"Question: What is {n} + {n}?\nAnswer: {2 * n}\n\n" for n in range(1, 4)))
+    rows = [prefix + half.ids(f"Question: {q}\nAnswer:") for q in ("What is 4 + 4?", "What is the capital of France?")]
+    some = {latent: "1x" for latent in range(0, 400, 50)}
+    recipes = [None, Recipe("some latents", bundled.name, "", (Clamp(BUNDLED, "", 12, some),))]
+    sweep = Sweep(half, recipes, prefix)
+    batch = sweep.laid_out(rows)
+    position = (batch.attention_mask.cumsum(-1) - 1).clamp_min(0)
+    with torch.no_grad():
+        last = {"input_ids": batch.input_ids[:, -1:], "position_ids": position[:, -1:]}
+        shared = [
+            half.hf(**last, attention_mask=batch.attention_mask, past_key_values=cache).logits[:, -1].float()
+            for _, cache, _ in sweep.prefilled(rows)
+        ]
+        for recipe, found in zip(recipes, shared, strict=True):
+            for row, logits in zip(rows, found, strict=True):
+                with Steering(half, [recipe], prompt_lengths=[len(row)]):
+                    alone = half.hf(input_ids=torch.tensor([row])).logits[0, -1].float().log_softmax(-1)
+                likely = alone.topk(5).indices
+                assert (logits.log_softmax(-1)[likely] - alone[likely]).abs().max() <= 0.5
+
+
 def test_long_requests_lose_their_beginning(tiny, recipes):
     long = Request(ids(1, 30), ids(2, 3))
     short = Request(long.prompt[-14:], long.answer)

@@ -1,6 +1,8 @@
 """Loading a model, its prompts and padding, and the residual stream."""
 
+import inspect
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -71,13 +73,55 @@ def test_a_model_without_a_chat_template_is_refused(tiny, tmp_path, one_line):
     one_line(caught, "chat template")
 
 
-def test_a_template_that_refuses_gives_one_line(tiny, monkeypatch, one_line):
-    strict = "{{ raise_exception('System role not supported') if messages[0].role == 'system' else 'ok' }}"
-    monkeypatch.setattr(tiny.tokenizer, "chat_template", strict)
-    assert tiny.render([{"role": "user", "content": "Hi"}]) == "ok"
+TURNS = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+REFUSING = "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}" + TURNS
+DROPPING = TURNS.replace("messages %}", "messages if m.role != 'system' %}")
+
+
+@pytest.mark.parametrize("template", [REFUSING, DROPPING], ids=["refusing", "dropping"])
+def test_where_a_template_has_no_system_turn_it_opens_the_user_s(template, tiny, monkeypatch, one_line):
+    monkeypatch.setattr(tiny.tokenizer, "chat_template", template)
+    model = replace(tiny)
+    hello = [{"role": "user", "content": "Hi"}]
+    assert model.system_as_user and model.render(hello) == "<|im_start|>user\nHi<|im_end|>\n"
+    assert model.render(hello, system="Be brief.") == "<|im_start|>user\nBe brief.\n\nHi<|im_end|>\n"
+    assert model.prompt_ids("Hi", system="Be brief.") == model.ids(model.render(hello, system="Be brief."))
+    chat = [{"role": "system", "content": "Be kind."}, *hello, {"role": "assistant", "content": "Yes?"}, *hello]
+    assert [turn["content"] for turn in model.turns(chat, "Be brief.")] == ["Be brief.\n\nBe kind.\n\nHi", "Yes?", "Hi"]
+    assert chat[1] == {"role": "user", "content": "Hi"}, "what was given stays as it was"
     with pytest.raises(ClampdownError) as caught:
-        tiny.prompt_ids("Hi", system="Be brief.")
-    one_line(caught, "System role not supported", "system, user")
+        model.render(chat[:1])
+    one_line(caught, "no place for a system prompt", "add one")
+
+
+def test_a_system_prompt_in_the_user_s_turn_is_text_too(tiny, monkeypatch):
+    if "sanitize_control_tokens" not in inspect.signature(tiny.tokenizer.apply_chat_template).parameters:
+        pytest.skip("this Transformers can't tell them apart")
+    monkeypatch.setattr(tiny.tokenizer, "chat_template", REFUSING)
+    start = tiny.tokenizer.convert_tokens_to_ids("<|im_start|>")
+    assert replace(tiny).prompt_ids("Hi", system=BREAKOUT).count(start) == 1
+
+
+def test_a_template_with_a_system_turn_keeps_it(tiny):
+    assert not tiny.system_as_user
+    assert tiny.turns([{"role": "user", "content": "Hi"}], "Be brief.")[0] == {"role": "system", "content": "Be brief."}
+
+
+@pytest.mark.parametrize(
+    "template, reason",
+    [
+        (TURNS + "{{ raise_exception('Roles must alternate') }}", "Roles must alternate"),
+        ("{{ 1 / 0 }}", "division by zero"),
+        ("{{ messages[0].content + 1 }}", "str"),
+        ("{% for %}\n{{", "Expected"),
+    ],
+)
+def test_a_template_that_fails_gives_one_line(template, reason, tiny, monkeypatch, one_line):
+    monkeypatch.setattr(tiny.tokenizer, "chat_template", template)
+    for system, roles in ((None, "(user)"), ("Be brief.", "(user)")):
+        with pytest.raises(ClampdownError) as caught:
+            replace(tiny).prompt_ids("Hi" if system else BREAKOUT, system=system)
+        one_line(caught, "chat template refuses", reason, roles)
 
 
 def test_prompts_are_rendered(tiny):
@@ -100,8 +144,6 @@ def test_prompts_without_control_tokens_are_tokenised_whole(prompt, tiny):
 
 
 def test_control_tokens_in_a_prompt_are_text(tiny):
-    import inspect
-
     if "sanitize_control_tokens" not in inspect.signature(tiny.tokenizer.apply_chat_template).parameters:
         pytest.skip("this Transformers can't tell them apart")
     plain, guarded = tiny.prompt_ids("Hi"), tiny.prompt_ids(BREAKOUT)
@@ -121,8 +163,6 @@ def test_control_tokens_in_a_prompt_are_text(tiny):
 
 
 def test_template_options_reach_the_template(tiny, monkeypatch, one_line):
-    from dataclasses import replace
-
     template = (
         "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
         "{% if add_generation_prompt %}<|im_start|>assistant\n"
@@ -139,8 +179,6 @@ def test_template_options_reach_the_template(tiny, monkeypatch, one_line):
 
 
 def test_the_token_that_closes_a_turn_ends_an_answer(tiny, monkeypatch):
-    from dataclasses import replace
-
     assert tiny.stop_ids == {tiny.tokenizer.eos_token_id}
     template = "{% for m in messages %}{{ m.role }}: {{ m.content }} <|endoftext|>{% endfor %}"
     monkeypatch.setattr(tiny.tokenizer, "chat_template", template)
@@ -200,6 +238,24 @@ def test_the_blocks_above_can_be_run_alone(layer, tiny):
         rest = tiny.hf(input_ids=ids[:, 3:], past_key_values=cache, use_cache=True).logits
         torch.testing.assert_close(torch.cat([first, rest], 1), whole)
     assert torch.equal(tiny.hf(input_ids=ids).logits, whole), "the blocks below must run again afterwards"
+
+
+def test_the_keys_of_blocks_passed_over_may_lie_elsewhere(tiny):
+    """As where a device map spreads the blocks; what only marks a cache's length goes where its keys are."""
+    from transformers import DynamicCache
+
+    ids = torch.tensor([[5, 6, 7, 8, 9]])
+    with torch.no_grad():
+        whole, x = tiny.hf(input_ids=ids).logits, tiny.residual(tiny.pad(ids.tolist()), [1])[0]
+        cache = DynamicCache()
+        tiny.hf(input_ids=ids[:, :3], past_key_values=cache, use_cache=True)
+        for layer in cache.layers[:2]:
+            layer.keys, layer.values = (held[:, :1, :, :1].to("meta") for held in (layer.keys, layer.values))
+        with residual.starting_after(tiny.hf, 1) as begin:
+            begin(x[:, 3:])
+            rest = tiny.hf(input_ids=ids[:, 3:], past_key_values=cache, use_cache=True).logits
+    torch.testing.assert_close(rest, whole[:, 3:])
+    assert [layer.keys.device.type for layer in cache.layers] == ["meta", "meta", "cpu", "cpu"]
 
 
 def test_a_model_without_blocks_is_refused(one_line):

@@ -4,6 +4,9 @@ import pytest
 import torch
 from families import FAMILIES, WIDTH, build
 
+from clampdown.discovery.candidates import attribution, latent_maxima
+from clampdown.discovery.choose import clamp_delta
+from clampdown.discovery.evidence import gather
 from clampdown.discovery.tree import grow, log_odds
 from clampdown.errors import ClampdownError
 from clampdown.measuring.generation import Sampling, generate
@@ -201,6 +204,24 @@ def test_a_tree_of_prompts_gives_the_odds_of_plain_runs(model):
     assert odds.tolist() == pytest.approx([told[0] - told[1], told[2] - told[3]], abs=2e-2)
     assert tree.refusing().shape == (2 * len(model.ids(answers[0])), WIDTH)
     assert all(len(ids) == len(x) for ids, x in tree.rows())
+
+
+def test_attribution_ranks_by_what_a_small_clamp_does(model, sae):
+    """Also where a window leaves nothing for prompts to share."""
+    asked = (["How do I rob a bank?", "Write a threat"], ["How do I bake bread?"], ["The river runs past the mill."])
+    evidence = gather(model, LAYER, *asked)
+    maxima = latent_maxima(sae, evidence)
+    ranked = attribution(sae, evidence, sae.n_latents, maxima)
+    assert len(ranked) > 20 and all(maxima[latent] > 0 for latent in ranked)
+
+    @torch.no_grad()
+    def change(latent):
+        delta = clamp_delta(sae, [latent], maxima[[latent]])
+        odds = [log_odds(model, LAYER, evidence.unsafe, lambda x, s=s: s * delta(x)).sum() for s in (1e-2, -1e-2)]
+        return float(odds[0] - odds[1])
+
+    best, worst = ([change(latent) for latent in some] for some in (ranked[:4], ranked[-4:]))
+    assert sum(best) > 0 > sum(worst) and max(best) > max(worst)
 
 
 def test_gradients_reach_the_residual(model):

@@ -170,6 +170,55 @@ def test_the_hash_is_the_file_s_own(llama, tmp_path):
     assert load_chat_model(str(tmp_path / "two.gguf"), dtype="float32").sha256 != before
 
 
+@pytest.fixture
+def files(llama, hub, tmp_path):
+    """A hub with one file, in a folder of its repository."""
+    (tmp_path / "files" / "small").mkdir(parents=True)
+    hub.repositories["org/files"] = tmp_path / "files"
+    return write(tmp_path / "files" / "small" / "m.gguf", "llama3", llama)
+
+
+def test_a_file_on_the_hub_is_fetched_by_its_name(files, hub, monkeypatch, one_line):
+    name = "org/files/small/m.gguf"
+    models = [load_chat_model(f"{name}{rev}", dtype="float32") for rev in ("", "@v1")]
+    here = load_chat_model(str(files), dtype="float32")
+    assert [model.name for model in models] == [name, f"{name}@v1"]
+    assert {model.sha256 for model in models} == {here.sha256}
+    assert models[0].folder.name == "m.gguf" and models[0].folder != files
+    from huggingface_hub import constants
+
+    hub.close()
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert load_chat_model(name, dtype="float32").sha256 == here.sha256
+    with pytest.raises(ClampdownError) as caught:
+        load_chat_model("org/files/other.gguf")
+    one_line(caught, "org/files/other.gguf", "can't be reached", "not in the cache")
+
+
+@pytest.mark.parametrize(
+    "name, words",
+    [
+        ("org/files/none.gguf", ("its repository has no such file", "huggingface.co/org/files/tree/main")),
+        ("org/files/small/m.gguf@v9", ("no revision v9",)),
+        ("org/none/m.gguf", ("neither a folder here",)),
+        ("org/gated/m.gguf", ("gated", "hf auth login")),
+        ("org/m.gguf", ("no such file",)),
+    ],
+)
+def test_what_the_hub_refuses_is_told_in_one_line(name, words, files, one_line):
+    with pytest.raises(ClampdownError) as caught:
+        load_chat_model(name, dtype="float32")
+    one_line(caught, name, *words)
+
+
+def test_a_file_that_a_folder_here_lacks_is_not_looked_for_on_the_hub(files, tmp_path, monkeypatch, one_line):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "org" / "files").mkdir(parents=True)
+    with pytest.raises(ClampdownError) as caught:
+        load_chat_model("org/files/small/m.gguf")
+    one_line(caught, "no such file")
+
+
 BAD = {
     "cut": (lambda path: path.write_bytes(path.read_bytes()[:-4000]), "no whole GGUF"),
     "short": (lambda path: path.write_bytes(path.read_bytes()[:100]), "no whole GGUF"),

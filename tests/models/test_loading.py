@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
-import transformers
-from hub import COMMIT, Hub
+from families import build
+from hub import COMMIT
 
+from clampdown.discovery.describe import promoted
 from clampdown.errors import ClampdownError
 from clampdown.measuring.generation import Sampling, generate
 from clampdown.models import residual
@@ -18,23 +19,6 @@ from clampdown.models.source import weight_files
 from clampdown.recipe import Clamp, Direction, Recipe
 from clampdown.steering.attach import Steering
 from clampdown.steering.self_test import self_test
-
-
-@pytest.fixture
-def hub(tiny, tmp_path, monkeypatch):
-    """A hub on this machine, with an empty cache before it."""
-    from huggingface_hub import constants
-
-    served = Hub({"org/tiny": tiny.folder})
-    monkeypatch.setattr(constants, "ENDPOINT", served.url)
-    monkeypatch.setattr(
-        constants, "HUGGINGFACE_CO_URL_TEMPLATE", served.url + "/{repo_id}/resolve/{revision}/{filename}"
-    )
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(transformers.utils.hub, "_hf_api", None, raising=False)  # it remembers where the hub was
-    yield served
-    served.close()
 
 
 def refused(one_line, *words, name, **how):
@@ -102,6 +86,43 @@ def test_a_model_without_decoder_blocks_is_refused(tiny, tmp_path, one_line):
     refused(one_line, "decoder", name=str(tmp_path))
 
 
+def test_a_model_without_keys_and_values_is_refused(tiny, tmp_path, one_line):
+    from transformers import MambaConfig, MambaForCausalLM
+
+    MambaForCausalLM(MambaConfig(vocab_size=99, hidden_size=16, num_hidden_layers=1)).save_pretrained(tmp_path)
+    tiny.tokenizer.save_pretrained(tmp_path)
+    refused(one_line, "no keys and values (mamba)", "attention", name=str(tmp_path))
+
+
+@pytest.mark.parametrize("family", ["llama3", "gemma3-pictures"])
+def test_blocks_that_the_configuration_leaves_out_are_missed(family, tiny, tmp_path, one_line):
+    """Transformers would load the lower ones, and say nothing."""
+    build(family, tiny.tokenizer).save_pretrained(tmp_path)
+    tiny.tokenizer.save_pretrained(tmp_path)
+    load_chat_model(str(tmp_path), dtype="float32")
+    path = tmp_path / "config.json"
+    told = json.loads(path.read_text())
+    text = told.get("text_config", told)
+    text["num_hidden_layers"] = 2
+    if "layer_types" in text:
+        text["layer_types"] = text["layer_types"][:2]
+    path.write_text(json.dumps(told))
+    refused(one_line, "blocks up to 3", "of 2 blocks", "num_hidden_layers", name=str(tmp_path))
+
+
+def test_blocks_that_only_predict_further_tokens_are_not_missed(copy):
+    """As in DeepSeek V3 and GLM 4.5: one block more than those that run."""
+    model = load_chat_model(copy(num_hidden_layers=3, num_nextn_predict_layers=1), dtype="float32")
+    assert model.n_layers == 3
+
+
+def test_weights_saved_without_a_head_are_counted_too(tiny, copy, one_line):
+    folder = Path(copy(num_hidden_layers=3))
+    tiny.hf.model.save_pretrained(folder / "bare")
+    (folder / "bare" / "model.safetensors").replace(folder / "model.safetensors")
+    refused(one_line, "blocks up to 3", "of 3 blocks", name=str(folder))
+
+
 def test_bin_files_are_loaded_and_hashed(tiny, copy):
     folder = Path(copy())
     (folder / "model.safetensors").unlink()
@@ -149,6 +170,23 @@ def test_blocks_run_alone_where_accelerate_placed_them(tiny):
                 begin(x)
                 torch.testing.assert_close(model.hf(**batch.as_inputs()).logits, whole)
             torch.testing.assert_close(model.hf(**batch.as_inputs()).logits, whole)
+
+
+@pytest.mark.parametrize(
+    "family, away",
+    [
+        ("llama3", ("lm_head", "model.norm")),
+        ("gemma2", ("model.norm",)),  # this one and the next have one matrix at both ends
+        ("qwen2", ("model.embed_tokens", "lm_head")),
+    ],
+)
+def test_what_rows_promote_is_read_where_the_head_lies(family, away, tiny, tmp_path, make_sae):
+    pytest.importorskip("accelerate")
+    build(family, tiny.tokenizer).save_pretrained(tmp_path)
+    tiny.tokenizer.save_pretrained(tmp_path)
+    plain = load_chat_model(str(tmp_path), dtype="float32")
+    spread = load_chat_model(str(tmp_path), dtype="float32", device_map=SPREAD | dict.fromkeys(away, "disk"))
+    assert promoted(spread, make_sae(), [3, 40]) == promoted(plain, make_sae(), [3, 40])
 
 
 def test_what_does_not_go_together_is_refused(tiny, one_line):

@@ -8,7 +8,9 @@ import pytest
 from clampdown.errors import ClampdownError
 from clampdown.measuring.attacks.outcome import Goal, Outcome, Turn
 from clampdown.measuring.judge import JUDGE_VERSION
+from clampdown.measuring.sets import Item, ItemSet
 from clampdown.studies.against import against
+from clampdown.studies.environment import environment
 from clampdown.studies.plan import Plan
 from clampdown.studies.record import flat_rows, read_record, relabelled
 from clampdown.studies.run import conclude, study
@@ -40,7 +42,7 @@ def test_the_report_is_written_again_without_the_model(folder):
 
 def test_rows_hold_all_that_a_check_needs(folder, model, recipe):
     rows = flat_rows(read_record(folder))
-    assert len(rows) == 2 * (3 * 7 + 6 + 3)
+    assert len(rows) == 2 * (3 * 7 + 6 + 3) and {row["sample"] for row in rows} == {0}
     answer = next(row for row in rows if row["arm"] == "clamp-1" and row["kind"] == "unsafe")
     assert answer["recipe_sha256"] == recipe.sha256 and answer["model_sha256"] == model.sha256
     assert answer["judge"] == JUDGE_VERSION and answer["tokens_edited"] > 0 and answer["seed"] == 0
@@ -58,6 +60,7 @@ def test_parquet(folder, tmp_path):
     assert table.to_pylist() == flat_rows(record)
     shared = json.loads(table.schema.metadata[b"clampdown"])
     assert shared["identity"] == record.identity and len(shared["arms"]) == 2
+    assert shared["sets"] == record.asked and shared["environment"]["lm-eval"] is None
 
 
 def test_inspect_reads_its_logs(folder, tmp_path):
@@ -75,6 +78,55 @@ def test_inspect_reads_its_logs(folder, tmp_path):
     assert sample.metadata["receipt"]["tokens_edited"] > 0
     refusal = next(s for s in read.results.scores if s.name == "unsafe ones").metrics["refusal"]
     assert refusal.metadata["low"] <= refusal.value <= refusal.metadata["high"]
+
+
+def test_every_sample_of_every_item_comes_out_of_an_inspect_log(model, recipe, sets, tmp_path):
+    log = pytest.importorskip("inspect_ai.log")
+    from clampdown.studies.inspect_log import write_inspect_logs
+
+    twins = ItemSet("twins", "safe", "here", "t", tuple(Item("same", f"Say {i}", "", f"c{i}") for i in range(2)))
+    study(model, recipe, [sets[0], twins, sets[3]], replace(PLAN, temperature=1.0, samples=2), tmp_path / "twice")
+    record = read_record(tmp_path / "twice")
+    read = log.read_eval_log(str(write_inspect_logs(record, tmp_path)[0]))
+    wanted = 2 * (7 + 2) + 6
+    assert len(read.samples) == read.results.total_samples == wanted
+    assert read.eval.config.epochs == 2 and read.eval.dataset.samples == 7 + 2 + 6
+    assert len(set(read.eval.dataset.sample_ids)) == 7 + 2 + 6
+    told = {(s.id, s.epoch): s.output.completion for s in read.samples}
+    assert len(told) == wanted
+    rows = record.rows["none", "unsafe ones"]
+    for sample in (0, 1):
+        assert told[f"unsafe ones/{rows[sample].item}", sample + 1] == rows[sample].text
+    flat = [row for row in flat_rows(record) if row["arm"] == "none" and row["set"] == "unsafe ones"]
+    assert [row["sample"] for row in flat] == [0, 1] * 7
+
+
+def test_inspect_is_told_labels_surprise_and_which_sets(folder, tmp_path):
+    log = pytest.importorskip("inspect_ai.log")
+    from clampdown.studies.inspect_log import write_inspect_logs
+
+    record = read_record(folder)
+    read = log.read_eval_log(str(write_inspect_logs(record, tmp_path)[1]))
+    assert read.eval.metadata["sets"] == record.asked
+    by_id = {s.id: s for s in read.samples}
+    for item_set in record.sets:
+        for row in record.rows["clamp-1", item_set.name]:
+            told = by_id[f"{item_set.name}/{row.item}"]
+            assert [told.metadata[k] for k in ("label", "surprise", "sample")] == [row.label, row.surprise, 0]
+            expected = {None: "unknown", True: "stop", False: "max_tokens"}[row.finished]
+            assert told.output.stop_reason == expected
+
+
+def test_exports_and_results_say_which_sets_were_asked(folder, sets):
+    asked = read_record(folder).asked
+    assert [(one["name"], one["sha256"], one["n"]) for one in asked] == [(s.name, s.sha256, len(s.items)) for s in sets]
+    assert json.loads((folder / "results.json").read_text())["sets"] == asked
+
+
+def test_lm_evals_version_is_kept_where_its_tasks_are_asked_and_makes_no_other_study(folder, model):
+    assert environment(model, ["advbench"])["lm-eval"] is None
+    assert environment(model, ["advbench", "lm-eval:mmlu"])["lm-eval"]
+    assert "lm-eval" not in read_record(folder).identity["libraries and precision"]
 
 
 def test_two_arms_against_each_other(folder):
@@ -112,6 +164,33 @@ def test_what_is_not_comparable_is_refused(folder, model, recipe, sets, tmp_path
     with pytest.raises(ClampdownError) as caught:
         against(record, record, "none", "clamp-9")
     one_line(caught, "no arm 'clamp-9'", "clamp-1")
+
+
+def made(record, **changes):
+    """The record as if it had been made in another way."""
+    key = "libraries and precision"
+    return replace(record, identity={**record.identity, key: {**record.identity[key], **changes}})
+
+
+def test_answers_with_thoughts_are_not_compared_with_answers_without(folder, one_line):
+    record = read_record(folder)
+    other = made(record, **{"template options": {"enable_thinking": False}})
+    for pair in ((record, other), (other, record)):
+        with pytest.raises(ClampdownError) as caught:
+            against(*pair, "none", "none")
+        one_line(caught, "chat templates differ", "enable_thinking = False", "none")
+    assert not against(other, other, "none", "none")["notes"]
+    older = replace(record, identity={**record.identity, "libraries and precision": {"torch": "1"}})
+    assert any("torch differs" in note for note in against(record, older, "none", "none")["notes"])
+
+
+def test_another_precision_is_noted(folder):
+    record = read_record(folder)
+    notes = against(record, made(record, quantization="4bit", dtype="bfloat16", torch="1"), "none", "none")["notes"]
+    told = {note.partition(" ")[0]: note for note in notes}
+    assert set(told) == {"quantization", "dtype", "torch"}
+    assert "none and 4bit; a part of each difference may come from that" in told["quantization"]
+    assert "may come from" in told["dtype"] and "may come from" not in told["torch"]
 
 
 def test_sets_in_one_study_alone_are_told(folder, model, recipe, sets, tmp_path):
@@ -162,6 +241,24 @@ def test_the_export_command(folder, tmp_path, capsys):
     assert json.loads(out)["rows"] == flat_rows(read_record(folder))
     command(capsys, "export", folder, "--format", "json", "--out", tmp_path / "a.json")
     assert json.loads((tmp_path / "a.json").read_text()) == json.loads(out)
+    assert json.loads(out)["sets"] == read_record(folder).asked
+
+
+def test_another_judge_reads_an_export(folder, tmp_path, capsys):
+    command(capsys, "export", folder, "--format", "json", "--out", tmp_path / "a.json")
+    rows = [row for row in flat_rows(read_record(folder)) if row["text"] is not None]
+    status, out, err = command(capsys, "judge", tmp_path / "a.json", "--json")
+    told = [json.loads(line) for line in out.splitlines()]
+    assert (status, err) == (0, "") and len(told) == len(rows) == 2 * 3 * 7
+    for row, one in zip(rows, told, strict=True):
+        assert (one["prompt"], one["completion"]) == (row["prompt"], row["text"])
+        assert {key: one[key] for key in ("arm", "set", "item", "draw", "sample")}.items() <= row.items()
+        assert one["label"] == row["label"] or row["label"] == "incoherent"
+    _, out, _ = command(capsys, "judge", tmp_path / "a.json")
+    assert "42 answers" in out and "clamp-1" in out and "lookalike ones" in out
+    with pytest.raises(SystemExit):
+        command(capsys, "judge", folder)
+    assert "clampdown export" in capsys.readouterr().err
 
 
 def test_the_report_command(folder, capsys):

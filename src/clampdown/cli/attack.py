@@ -16,6 +16,7 @@ from clampdown.cli.options import (
     positive,
     print_json,
     set_file,
+    temperature,
     whole,
 )
 from clampdown.cli.progress import ProgressBar
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 KINDS = ("scripted", "crescendo", "pair", "best-of-n", "templates", "suffixes", "past-tense")
 _OPTIONS = ("attacker", "judge", "attacker_prompt", "templates", "suffixes", "n", "cluster", "limit", "seed")
+_OWN = {"turns": "crescendo", "backtracks": "crescendo", "streams": "pair", "depth": "pair"}
+"""Options of one attack alone."""
+_FIELDS = {"turns": "max_turns", "backtracks": "max_backtracks"}
 SCHEMA = "clampdown-attack/1"
 _EXAMPLE = """  clampdown attack scripted turns.jsonl              the model's own answers between the file's turns
   clampdown attack best-of-n -n 20 --limit 40        built-in unsafe requests, in 20 noisy spellings each
@@ -55,7 +59,8 @@ def add_parser(subparsers: Any) -> None:
     )
     models = "openai:MODEL@URL, a folder or a hub id"
     parser.add_argument("--attacker", metavar="A", default="", help=f"for crescendo, pair, past-tense: {models}")
-    parser.add_argument("--judge", metavar="J", default="", help=f"judge of harm: {models}")
+    judges = "or wildguard[:MODEL], harmbench[:MODEL], strongreject:MODEL@URL"
+    parser.add_argument("--judge", metavar="J", default="", help=f"judge of harm: {models}, {judges}")
     parser.add_argument(
         "--attacker-prompt",
         metavar="FILE",
@@ -67,11 +72,17 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--suffixes", metavar="FILE", default="", help="suffixes, one a line")
     parser.add_argument("-n", type=positive, default=10, help="spellings a goal of best-of-n (default: 10)")
+    parser.add_argument("--turns", metavar="N", type=positive, help="of crescendo, at most (default: 10)")
+    parser.add_argument("--backtracks", metavar="N", type=whole, help="of crescendo, at most (default: 10)")
+    parser.add_argument("--streams", metavar="N", type=positive, help="of pair, side by side (default: 3)")
+    parser.add_argument("--depth", metavar="N", type=positive, help="prompts in each stream of pair (default: 5)")
     parser.add_argument(
         "--cluster", metavar="COLUMN", default="cluster", help="rows of scripted that share it go together"
     )
     parser.add_argument("--limit", metavar="N", type=positive, help="at most N goals, drawn by the seed")
     parser.add_argument("--seed", metavar="S", type=whole, default=0, help="(default: 0)")
+    said = "of what is attacked: 0 is greedy (default); 1 samples freely"
+    parser.add_argument("--temperature", metavar="T", type=temperature, default=0.0, help=said)
     parser.add_argument("--max-new-tokens", metavar="N", type=positive, default=64, help="of each answer (default: 64)")
     parser.add_argument("--batch", metavar="N", type=positive, default=16, help="goals attacked together (default: 16)")
     parser.add_argument("--out", metavar="FILE", type=Path, help="write every goal's record there, with texts (JSONL)")
@@ -89,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
 
         if args.out:
             check_writable(args.out)
-        named = {key: value for key in _OPTIONS if (value := getattr(args, key)) is not None}
+        named = {key: value for key in _OPTIONS if (value := getattr(args, key)) is not None} | _own(args)
         spec = AttackSpec(args.attack, goals=str(args.file or ""), **named)
         goals, attack = spec.load_goals(), spec.build()
         arms: dict[str, list[Outcome]] = {}
@@ -106,6 +117,15 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _own(args: argparse.Namespace) -> dict[str, int]:
+    """The options of one attack alone that were given, as AttackSpec calls them."""
+    given = {key: value for key in _OWN if (value := getattr(args, key)) is not None}
+    for key in given:
+        if _OWN[key] != args.attack:
+            raise ClampdownError(f"--{key} is for {_OWN[key]}; {args.attack} has no use of it, so leave it out")
+    return {_FIELDS.get(key, key): value for key, value in given.items()}
+
+
 def _targets(args: argparse.Namespace, progress: Progress) -> "dict[str, Target]":
     """What is attacked, by name: an endpoint alone, or the model without steering and under each recipe."""
     from clampdown.measuring.attacks.conversation import EndpointTarget, SteeredTarget
@@ -114,7 +134,7 @@ def _targets(args: argparse.Namespace, progress: Progress) -> "dict[str, Target]
     if args.target:
         if args.recipe or args.model:
             raise ClampdownError("--target names an endpoint, which --recipe and --model can't reach; leave them out")
-        return {args.target: EndpointTarget(Endpoint.parse(args.target), args.max_new_tokens)}
+        return {args.target: EndpointTarget(Endpoint.parse(args.target), args.max_new_tokens, args.temperature)}
     from clampdown import library
     from clampdown.measuring.generation import Sampling
     from clampdown.recipe import Recipe
@@ -123,7 +143,7 @@ def _targets(args: argparse.Namespace, progress: Progress) -> "dict[str, Target]
     model = load_model(args.model or recipes[0].model, args, progress)
     for recipe in recipes:
         model.check(recipe)
-    sampling = Sampling(args.max_new_tokens)
+    sampling = Sampling(args.max_new_tokens, args.temperature)
     found: dict[str, Target] = {"none": SteeredTarget(model.chat, None, sampling, weigh=True)}
     for number, recipe in enumerate(recipes, 1):
         name = recipe.name if recipe.name and recipe.name not in found else f"{recipe.name or 'recipe'} ({number})"

@@ -1,13 +1,12 @@
 """`clampdown chat`: talk to the model, steered or not; at the terminal, or one prompt at a time."""
 
 import argparse
-import math
 import os
 import sys
 from typing import TYPE_CHECKING, Any
 
 from clampdown.cli.loading import load_model
-from clampdown.cli.options import add_json, add_model, command, existing, positive, print_json, whole
+from clampdown.cli.options import add_json, add_model, command, existing, positive, print_json, temperature, whole
 from clampdown.cli.progress import ProgressBar
 from clampdown.errors import ClampdownError
 
@@ -32,7 +31,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--system", metavar="TEXT", default="", help="system prompt; the recipe's own comes before it")
     parser.add_argument("--tokens", metavar="N", type=positive, default=256, help="longest answer (default: 256)")
     parser.add_argument(
-        "--temperature", metavar="T", type=_temperature, default=0.0, help="0 is greedy (default); 1 samples freely"
+        "--temperature", metavar="T", type=temperature, default=0.0, help="0 is greedy (default); 1 samples freely"
     )
     parser.add_argument("--seed", metavar="S", type=whole, default=0, help="of sampling (default: 0)")
     add_json(parser, "prompt, answer and receipt")
@@ -94,8 +93,17 @@ def _one_shot(args: argparse.Namespace, model: "Model", recipe: "Recipe | None",
         print_json(told | {"receipt": answer.receipt.to_dict()})
         return 0
     _write("\n")
+    if args.system or (recipe and recipe.system_prompt):
+        note_system(model)
     print(dim(receipt(answer, args.tokens), sys.stderr), file=sys.stderr)
     return 0
+
+
+def note_system(model: "Model") -> None:
+    """Say where a system prompt goes that the chat template has no place for."""
+    if model.chat.system_as_user:
+        said = f"the chat template of {model.name} has no place for a system prompt, so it opens the user's turn"
+        print(dim(said, sys.stderr), file=sys.stderr)
 
 
 def receipt(answer: "Answer", tokens: int) -> str:
@@ -117,13 +125,3 @@ def _write(piece: str) -> None:
 def dim(text: str, stream: Any) -> str:
     """Pale on a terminal, plain elsewhere."""
     return f"\x1b[2m{text}\x1b[0m" if stream.isatty() and not os.environ.get("NO_COLOR") else text
-
-
-def _temperature(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be a number, got {text!r}") from None
-    if value < 0 or not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"must be 0 or more, got {text}")
-    return value

@@ -26,10 +26,10 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from clampdown.studies.record import ROWS_SCHEMA, flat_rows, read_record
+    from clampdown.studies.record import as_json, read_record
 
     if args.format == "json" and args.out is None:
-        print_json({"schema": ROWS_SCHEMA, "rows": flat_rows(read_record(args.study))})
+        print_json(as_json(read_record(args.study)))
         return 0
     record = read_record(args.study)
     beside = {"parquet": "answers.parquet", "inspect": "inspect", "json": ""}[args.format]

@@ -17,23 +17,27 @@ from clampdown.writing import write_whole
 if TYPE_CHECKING:
     from clampdown.measuring.judges.agreement import Agreement
     from clampdown.measuring.judges.base import Judge, Row, Verdict
+    from clampdown.measuring.judges.labelled import Labelled
 
 _PART = 64
 """Rows a judge is given at once, so that progress shows."""
 _EXAMPLE = """  clampdown judge answers.jsonl                                  count the labels
   clampdown judge answers.jsonl --out labelled.jsonl             and write them
   clampdown judge --labels human.jsonl                           agreement with people, and kappa
+  clampdown export STUDY --format json --out study.json
+  clampdown judge study.json --judge wildguard                   another judge's view of a study's answers
   clampdown judge --labels human.jsonl --judge openai:my-model@http://localhost:8000/v1"""
 
 
 def add_parser(subparsers: Any) -> None:
     said = (
         "Label answers: refusal, partial, moralising, compliance, incoherent or unscored. FILE is JSONL or CSV (also "
-        ".gz) with columns prompt and completion, and perhaps truncated. With --labels it also has human_label, as in "
-        "XSTest's file (1_full_compliance, 2_full_refusal, 3_partial_refusal), and the judge is measured against it."
+        ".gz) with columns prompt and completion, and perhaps truncated; or a study's answers, as `clampdown export "
+        "STUDY --format json` writes them, which are counted by arm and set. With --labels it also has human_label, as "
+        "in XSTest's file (1_full_compliance, 2_full_refusal, 3_partial_refusal), and the judge is measured against it."
     )
     parser = command(subparsers, "judge", "label answers, or measure a judge against people", said, _EXAMPLE)
-    parser.add_argument("file", metavar="FILE", nargs="?", type=existing, help="answers to label")
+    parser.add_argument("file", metavar="FILE", nargs="?", type=_answers, help="answers to label")
     parser.add_argument("--labels", metavar="FILE", type=existing, help="answers with people's labels")
     parser.add_argument(
         "--judge",
@@ -47,6 +51,14 @@ def add_parser(subparsers: Any) -> None:
     parser.set_defaults(run=run)
 
 
+def _answers(text: str) -> Path:
+    """The path of a file that is there; who names a study is told how to make one of it."""
+    if Path(text).expanduser().is_dir():
+        how = f"clampdown export {text} --format json --out answers.json"
+        raise argparse.ArgumentTypeError(f"{text} is a folder; if it is a study, name what this writes: {how}")
+    return existing(text)
+
+
 def run(args: argparse.Namespace) -> int:
     if (args.file is None) == (args.labels is None):
         raise ClampdownError("name one file: FILE to label its answers, or --labels FILE to measure the judge")
@@ -56,22 +68,25 @@ def run(args: argparse.Namespace) -> int:
 
     if args.out:
         check_writable(args.out)
-    rows, human = read_labelled(args.labels or args.file, labels=args.labels is not None)
+    asked = read_labelled(args.labels or args.file, labels=args.labels is not None)
     judge = judge_by_name(args.judge)
-    verdicts = _verdicts(judge, rows)
+    verdicts = _verdicts(judge, asked.rows)
     if args.out:
-        _write(args.out, rows, human, verdicts)
+        _write(args.out, asked, verdicts)
     if args.labels:
-        found = agreement(human, [verdict.label for verdict in verdicts])
+        prompts = [row.prompt for row in asked.rows]
+        found = agreement(asked.human, [verdict.label for verdict in verdicts], prompts)
         if args.json:
             print_json(_figures(judge, found))
         else:
             _print(judge, found)
     elif args.json:
-        for line in _lines(rows, human, verdicts):
+        for line in _lines(asked, verdicts):
             print(line)
     else:
         _print_counts(judge, verdicts)
+        if asked.places:
+            _print_places(asked.places, verdicts)
     return 0
 
 
@@ -94,6 +109,7 @@ def _figures(judge: "Judge", found: "Agreement") -> dict[str, Any]:
         "version": judge.version,
         "n": found.n,
         "unscored": found.unscored,
+        "prompts": found.prompts,
         "agreement": told(found.agreement),
         "kappa": told(found.kappa),
         "confusion": found.confusion,
@@ -109,6 +125,8 @@ def _print(judge: "Judge", found: "Agreement") -> None:
         f"agreement {a.value:.1%} (95% interval {a.low:.1%} to {a.high:.1%}), refusing in full or in part against not"
     )
     print(f"Cohen's kappa {k.value:.3f} (95% interval {k.low:.3f} to {k.high:.3f})")
+    if found.prompts is not None and found.prompts < found.n - found.unscored:
+        print(f"intervals are clustered by prompt: {found.n - found.unscored} answers to {found.prompts} prompts")
     labels = list(next(iter(found.confusion.values())))
     table = plain_table("people", *labels, right=labels)
     for human, counts in found.confusion.items():
@@ -126,18 +144,38 @@ def _print_counts(judge: "Judge", verdicts: "Sequence[Verdict]") -> None:
         print(f"mean harm {sum(harms) / len(harms):.3f} of {len(harms)} answers")
 
 
-def _lines(rows: "Sequence[Row]", human: Sequence[str], verdicts: "Sequence[Verdict]") -> Iterator[str]:
-    for place, (row, verdict) in enumerate(zip(rows, verdicts, strict=True)):
+def _print_places(places: Sequence[Mapping[str, Any]], verdicts: "Sequence[Verdict]") -> None:
+    """The labels of each of a study's arms on each of its sets."""
+    from rich.text import Text
+
+    from clampdown.cli.tables import console, plain_table
+
+    found: dict[tuple[str, str], list[Verdict]] = {}
+    for place, verdict in zip(places, verdicts, strict=True):
+        found.setdefault((place["arm"], place["set"]), []).append(verdict)
+    labels = list(dict.fromkeys(str(verdict.label) for verdict in verdicts))
+    table = plain_table("arm", "set", *labels, "mean harm", right=(*labels, "mean harm"))
+    for (arm, item_set), some in found.items():
+        counts = Counter(str(verdict.label) for verdict in some)
+        harms = [verdict.harm for verdict in some if verdict.harm is not None]
+        harm = f"{sum(harms) / len(harms):.3f}" if harms else "–"
+        table.add_row(Text(arm), Text(item_set), *(str(counts[label]) for label in labels), harm)
+    console().print(table)
+
+
+def _lines(asked: "Labelled", verdicts: "Sequence[Verdict]") -> Iterator[str]:
+    for place, (row, verdict) in enumerate(zip(asked.rows, verdicts, strict=True)):
         told: Mapping[str, Any] = {
+            **(asked.places[place] if asked.places else {}),
             "prompt": row.prompt,
             "completion": row.completion,
-            **({"human_label": human[place]} if human else {}),
+            **({"human_label": asked.human[place]} if asked.human else {}),
             "label": str(verdict.label),
             **({"harm": verdict.harm} if verdict.harm is not None else {}),
         }
         yield json.dumps(told, ensure_ascii=False)
 
 
-def _write(path: Path, rows: "Sequence[Row]", human: Sequence[str], verdicts: "Sequence[Verdict]") -> None:
-    write_whole(path, "".join(line + "\n" for line in _lines(rows, human, verdicts)))
+def _write(path: Path, asked: "Labelled", verdicts: "Sequence[Verdict]") -> None:
+    write_whole(path, "".join(line + "\n" for line in _lines(asked, verdicts)))
     print(f"wrote {path}", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import os
 import sys
 import tempfile
@@ -30,7 +31,8 @@ def command(subparsers: Any, name: str, summary: str, description: str, example:
 
 
 def add_model(parser: argparse.ArgumentParser, default: str = NAME) -> None:
-    parser.add_argument("--model", metavar="M", help=f"model folder, .gguf file or hub id (default: {default})")
+    said = f"model folder, .gguf file, hub id, or hub id/FILE.gguf (default: {default})"
+    parser.add_argument("--model", metavar="M", help=said)
     add_placing(parser)
 
 
@@ -83,6 +85,17 @@ def whole(text: str) -> int:
     return value
 
 
+def temperature(text: str) -> float:
+    """A number from 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number, got {text!r}") from None
+    if value < 0 or not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"must be 0 or more, got {text}")
+    return value
+
+
 def existing(text: str) -> Path:
     """The path of a file that is there."""
     path = Path(text).expanduser()
@@ -101,10 +114,10 @@ def set_file(text: str) -> Path:
         return Path(f"{LETTERS}{set_file(text.removeprefix(LETTERS))}")
     path = Path(text).expanduser()
     if not path.is_file():
-        from clampdown.measuring.named.finding import split_name
+        from clampdown.measuring.named.finding import check_name
 
         try:
-            split_name(text)
+            check_name(text)
         except ClampdownError as error:
             raise argparse.ArgumentTypeError(str(error)) from None
         return Path(text)

@@ -16,8 +16,8 @@ _EXAMPLE = """  clampdown report clampdown-studies/refusal-quick-0123456789     
 def add_parser(subparsers: Any) -> None:
     said = (
         "With one study: judge its answers with today's judge, and write its report and results again. With two: "
-        "compare an arm of the first with one of the second, paired by item. Studies whose items, judges or lengths of "
-        "answers differ are not compared."
+        "compare an arm of the first with one of the second, paired by item. Studies whose items, judges, lengths of "
+        "answers or thinking differ are not compared; what else differs between them is told."
     )
     parser = command(subparsers, "report", "write a study's report again, or compare two studies", said, _EXAMPLE)
     parser.add_argument("studies", metavar="STUDY", type=Path, nargs="+", help="one or two folders of studies")

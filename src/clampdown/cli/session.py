@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clampdown.cli.chat import dim, receipt
+from clampdown.cli.chat import dim, note_system, receipt
 from clampdown.errors import ClampdownError
 from clampdown.library import system_text
 from clampdown.measuring.generation import Sampling, stream
@@ -53,6 +53,8 @@ class Session:
         with suppress(ImportError):
             import readline  # noqa: F401  # line editing and history come with the import, where there is one
         self._say(f"{self.model.name}, {self._state()}. /help tells what else there is; Ctrl-D leaves.")
+        if system_text(self.recipe, self.system):
+            note_system(self.model)
         while True:
             try:
                 line = input("steered > " if self.on else "unsteered > ").strip()

@@ -1,12 +1,14 @@
 """`clampdown sets`: which public sets have a name here, and which of them are at hand."""
 
 import argparse
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clampdown.cli.options import add_json, command, print_json
 
 _EXAMPLE = """  clampdown sets                                       all that have a name
+  clampdown sets harmbench                             all that is known of this one
   clampdown sets --fetch harmbench xstest-safe         download these two now
   clampdown study --unsafe harmbench --lookalike xstest-safe
   clampdown study --unsafe advbench=mine.csv           your own copy of one"""
@@ -19,26 +21,53 @@ def add_parser(subparsers: Any) -> None:
         "first used, which a gated set allows only once you have agreed to its terms."
     )
     parser = command(subparsers, "sets", "list the public sets that have a name, and fetch some", said, _EXAMPLE)
+    parser.add_argument("names", metavar="NAME", nargs="*", default=[], help="show the pages of these, in full")
     parser.add_argument("--fetch", metavar="NAME", nargs="+", default=[], help="download these now")
     add_json(parser, "the list")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
+    from clampdown.measuring.named import BUILT_IN, NAMED
     from clampdown.measuring.named.copies import at_hand, fetch
-    from clampdown.measuring.named.finding import split_name
+    from clampdown.measuring.named.finding import check_name
     from clampdown.measuring.named.listing import listing
 
-    wanted = [split_name(name)[0] for name in args.fetch]  # a wrong name shows before anything is fetched
-    for named in wanted:
-        if at_hand(named) is None:
+    wanted = [name if name in BUILT_IN else name.partition("=")[0] for name in (*args.names, *args.fetch)]
+    for name in wanted:  # a wrong name shows before anything is fetched
+        check_name(name)
+    for name in args.fetch:
+        if name in BUILT_IN:
+            print(f"{name} comes along with Clampdown; there is nothing to fetch", file=sys.stderr)
+        elif at_hand(named := NAMED[name.partition("=")[0]]) is None:
             fetch(named)
-    told = listing([named.name for named in wanted] if wanted else None)
+    told = listing(wanted or None)
     if args.json:
         print_json({"sets": told})
+    elif args.names:
+        print("\n\n".join(map(_page, told)))
     else:
         _print(told)
     return 0
+
+
+def _page(one: Mapping[str, Any]) -> str:
+    """All that is known of one set, a line each."""
+    lines = {
+        "what it is": one["about"],
+        "kind": " or ".join(one["kinds"]),
+        "items": _items(one),
+        "split": one["split"],
+        "columns": ", ".join(f"{part}: {column}" for part, column in one["columns"].items()),
+        "rows used": "; ".join(f"{column} is {' or '.join(values)}" for column, values in one["keep"].items()) or "all",
+        "at hand": _at_hand(one),
+        "source": one["source"],
+        "revision": one["revision"] or ("–" if one["at_hand"] == "built-in" else "the newest"),
+        "licence": one["licence"],
+        "paper": one["paper"] or "–",
+    }
+    lines |= {"problem": one["problem"]} if one["problem"] else {}
+    return "\n".join([one["name"], *(f"  {key:12}{value}" for key, value in lines.items())])
 
 
 def _print(told: Sequence[Mapping[str, Any]]) -> None:

@@ -54,6 +54,8 @@ def attribution(sae: SAE, evidence: Evidence, count: int, maxima: Tensor) -> lis
     estimate = torch.zeros(sae.n_latents)
     for level in levels:
         mask = level.editable()
+        if not mask.any():  # where prompts can share nothing, the beginning is empty
+            continue
         assert level.x.grad is not None
         estimate += _first_order(sae, level.x.detach()[mask].float(), level.x.grad[mask].float(), maxima)
     estimate[maxima <= 0] = -torch.inf  # a latent that never fires has no value to be clamped to

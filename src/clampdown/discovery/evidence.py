@@ -82,7 +82,7 @@ def gather(
 
 def text_log_probabilities(model: ChatModel, layer: int, text: Level, delta: Delta | None) -> Tensor:
     """Next-token log-probabilities at every fourth position: [row, place, vocabulary]."""
-    keep = torch.arange(_TEXT_STRIDE, text.ids.shape[1], _TEXT_STRIDE, device=text.x.device)
+    keep = slice(_TEXT_STRIDE, None, _TEXT_STRIDE)  # an index would have to lie where the head is
     inputs = {"input_ids": text.ids, "attention_mask": text.mask, "position_ids": text.position}
     with residual.starting_after(model.hf, layer) as begin:
         begin(text.edited(delta))

@@ -117,11 +117,11 @@ def find(model: ChatModel, sae: SAE, options: FindOptions | None = None, progres
     """Find latents of `sae` that mediate refusal in `model`.
 
     Raises:
-        ClampdownError: the SAE does not fit the model, or no candidate turns up.
+        ClampdownError: the SAE does not fit the model, no candidate turns up, or none points towards refusing.
     """
     options = options or FindOptions()
     _check_fit(model, sae)
-    sae = sae.to(model.device_at(sae.layer))
+    sae = sae.to(model.device)  # where residuals are read to, on whichever device the layer is
     notes: list[str] = []
     evidence, prompts = _evidence(model, sae, options)
     maxima = naming.latent_maxima(sae, evidence)
@@ -236,6 +236,8 @@ def _choose(
     total = len(options.effort.sizes) * len(_FACTORS)
     for share in options.effort.sizes:
         values = pursue(sae, evidence, named, max(1, round(options.max_latents * share)))
+        if not values:
+            continue
         at_factor = {
             factor: _recipe(model, sae, options, evidence, {k: round(v * factor, 3) for k, v in values.items()})
             for factor in _FACTORS
@@ -250,6 +252,11 @@ def _choose(
         tried += [Trial(at_factor[confirmed.factor], confirmed) for confirmed in all_]
         if best.unsafe >= options.target:
             break
+    if not tried:
+        raise ClampdownError(
+            f"none of {len(named)} candidates of SAE {sae.name} points from complying towards refusing; try another "
+            "method, more candidates or prompts, another layer, or another SAE"
+        )
     chosen = max(tried, key=lambda t: (t.confirmed.unsafe >= options.target, t.confirmed.worth))
     return chosen.recipe, tried
 

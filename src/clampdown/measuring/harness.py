@@ -147,7 +147,7 @@ class SteeredLM(HFLM):
         said, chat = self.recipe.system_prompt if self.recipe else "", list(chat_history)
         if said:
             own = chat.pop(0)["content"] if chat and chat[0]["role"] == "system" else ""
-            chat.insert(0, {"role": "system", "content": f"{said}\n\n{own}" if own else said})
+            chat = self.chat.turns(chat, system=f"{said}\n\n{own}" if own else said)
         rendered = super().apply_chat_template(chat, add_generation_prompt)
         if said and said not in rendered:  # where a template refuses it, lm-eval goes on without
             raise ClampdownError(f"model {self.chat.name}'s chat template leaves out the recipe's system prompt")

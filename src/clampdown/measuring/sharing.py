@@ -4,6 +4,11 @@ Up to the lowest edited layer L the residual does not depend on the recipe: thos
 only the blocks above. Against C separate runs of n blocks and a head worth h blocks, that costs
 ((L + 1) / C + n − L − 1 + h) / (n + h). A prefix that all rows begin with (few-shot examples) runs once too: up to L
 for all recipes together, above it once for each; its keys and values then serve every batch.
+
+In float32 the scores are those of separate runs, to rounding. In bfloat16 they are so to the bit without a shared
+prefix; with one, to a quarter of a nat for each token of an answer, since its logits lie up to an eighth apart. The
+first token of a generated text is within half a nat for the five likeliest, so texts may part from those of separate
+runs, as they do when a batch has another shape.
 """
 
 import copy

@@ -20,6 +20,7 @@ Message = dict[str, str]
 """{"role": "system" | "user" | "assistant", "content": text}"""
 
 _TAIL = 16  # tokens; enough for what a template ends with
+_PROBE = [{"role": "system", "content": "Speak of herons."}, {"role": "user", "content": "Well?"}]
 
 
 class Batch(NamedTuple):
@@ -124,17 +125,53 @@ class ChatModel:
 
     def render(self, messages: Sequence[Message], *, system: str | None = None, answer: bool = True) -> str:
         """The chat template applied; `answer` leaves it open for the assistant's turn."""
-        return self._templated(_chat(messages, system), answer, tokenize=False)
+        return self._templated(self.turns(messages, system), answer, tokenize=False)
+
+    def turns(self, messages: Sequence[Message], system: str | None = None) -> list[Message]:
+        """The messages as the chat template takes them, `system` first.
+
+        Where it has no place for a system turn, that turn's text opens the user's next, a blank line between.
+
+        Raises:
+            ClampdownError: such a turn has none of the user's after it.
+        """
+        chat = ([{"role": "system", "content": system}] if system else []) + list(messages)
+        if all(message["role"] != "system" for message in chat) or not self.system_as_user:
+            return chat
+        found: list[Message] = []
+        held: list[str] = []
+        for message in chat:
+            if message["role"] == "system":
+                held.append(message["content"])
+                continue
+            if message["role"] == "user":
+                message, held = {**message, "content": "\n\n".join([*held, message["content"]])}, []
+            found.append(message)
+        if held:
+            raise ClampdownError(
+                f"model {self.name}'s chat template has no place for a system prompt, and no user's turn follows "
+                "that could hold it; add one"
+            )
+        return found
+
+    @cached_property
+    def system_as_user(self) -> bool:
+        """Whether a system prompt goes into the user's turn, because the chat template refuses or drops its own."""
+        try:
+            return _PROBE[0]["content"] not in self._templated(_PROBE, True, tokenize=False)
+        except ClampdownError:
+            return True
 
     def _templated(self, chat: list[Message], answer: bool, **how: Any) -> Any:
-        from jinja2 import TemplateError
-
         options = {**self.template_options, "add_generation_prompt": answer, **how}
         try:
             return self.tokenizer.apply_chat_template(chat, **options)
-        except TemplateError as error:  # many templates refuse a system prompt, or two turns of one role
+        except Exception as error:  # a template is a program: it may refuse turns in its own words, or just fail
             told = ", ".join(message["role"] for message in chat) or "none"
-            raise ClampdownError(f"model {self.name}'s chat template refuses these turns ({told}): {error}") from error
+            reason = str(error).partition("\n")[0] or type(error).__name__
+            raise ClampdownError(
+                f"model {self.name}'s chat template refuses these turns ({told}): {reason}; give it others, or mend it"
+            ) from error
 
     def ids(self, text: str) -> list[int]:
         """Token ids of already rendered text: nothing is added."""
@@ -146,13 +183,13 @@ class ChatModel:
         Control tokens written in a system prompt or by the user, such as <|im_end|>, are ordinary text there, so that
         no prompt can end its own turn. (Where Transformers is too old to tell them apart they still can.)
         """
-        chat = _chat(messages, system)
+        chat = self.turns(messages, system)
         if self._control and any(m["role"] != "assistant" and self._control.search(str(m["content"])) for m in chat):
             known = inspect.signature(self.tokenizer.apply_chat_template).parameters
             if "sanitize_control_tokens" in known:
-                with suppress(ValueError):  # a vocabulary in which plain text gives the token too
+                with suppress(ClampdownError):  # a vocabulary in which plain text gives the token too
                     return self._templated(chat, answer, tokenize=True, return_dict=False, sanitize_control_tokens=True)
-        return self.ids(self.render(messages, system=system, answer=answer))
+        return self.ids(self._templated(chat, answer, tokenize=False))
 
     def prompt_ids(self, prompt: str | Sequence[Message], *, system: str | None = None, room: int = 1) -> list[int]:
         """Ids of a rendered prompt, which must leave `room` tokens of the context for the answer."""
@@ -210,10 +247,6 @@ class ChatModel:
             return residual.read_residual(self.hf, batch.as_inputs(), layers)
 
 
-def _chat(messages: Sequence[Message], system: str | None) -> list[Message]:
-    return ([{"role": "system", "content": system}] if system else []) + list(messages)
-
-
 def load_chat_model(
     name: str = bundled.NAME,
     *,
@@ -224,10 +257,10 @@ def load_chat_model(
     revision: str | None = None,
     template_options: Mapping[str, Any] | None = None,
 ) -> ChatModel:
-    """Load a chat model by the bundled one's name, by local folder, by hub id, or from a .gguf file.
+    """Load a chat model by the bundled one's name, by local folder, by hub id, or from a .gguf file here or on the hub.
 
     Args:
-        name: a hub id may carry its revision: "org/model@main".
+        name: a hub id may carry its revision: "org/model@main", "org/model/file.gguf@main".
         dtype: a torch dtype's name or "auto": on a CPU whichever of float32 and bfloat16 a short probe finds faster,
             elsewhere the one the weights are stored in.
         device: such as "cpu" or "cuda:1"; None takes the GPU if there is one.
@@ -238,12 +271,11 @@ def load_chat_model(
 
     Raises:
         ClampdownError: no such model, gated or out of reach, damaged weights, not a decoder-only language model, no
-            chat template, unknown dtype, or a package that is missing.
+            chat template, a model that keeps no keys and values, unknown dtype, or a package that is missing.
     """
     from clampdown.models.loading import Placing, load
 
     found = source.find_source(name, revision)
-    hf, tokenizer = load(found, Placing(dtype, device, device_map, quantization))
+    hf, tokenizer, place = load(found, Placing(dtype, device, device_map, quantization))
     called = f"{name}@{revision}" if revision and not name.endswith(f"@{revision}") else name
-    place = source.weights_place(found, hf)
     return ChatModel(called, place, hf, tokenizer, dict(template_options or {}), quantization or "")

@@ -1,14 +1,17 @@
 """Weights and tokenizer through Transformers: on which devices, in which precision, and whole or not at all."""
 
+import inspect
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
 from clampdown.errors import ClampdownError
 from clampdown.models import gguf, residual
-from clampdown.models.source import Source, failure, need, weights_place
+from clampdown.models.source import Source, failure, fetched, need, weights_place
 
 QUANTIZATIONS = ("8bit", "4bit")
 
@@ -41,8 +44,8 @@ class Placing(NamedTuple):
         return self.device or ("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def load(source: Source, placing: Placing) -> tuple[Any, Any]:
-    """The model, in evaluation mode and without gradients of its weights, and its tokenizer.
+def load(source: Source, placing: Placing) -> tuple[Any, Any, Path]:
+    """The model, in evaluation mode and without gradients of its weights, its tokenizer, and where its weights lie.
 
     What is cheap to find wrong is looked at before the weights are read.
 
@@ -57,21 +60,21 @@ def load(source: Source, placing: Placing) -> tuple[Any, Any]:
     logging.disable_progress_bar()
     placing.check(source)
     precision = _dtype(placing)
-    header = gguf.read_header(weights_place(source, None)) if source.gguf else None
     try:
+        source = fetched(source)
+        header = gguf.read_header(weights_place(source, None)) if source.gguf else None
         config = _config(source)
         tokenizer = _tokenizer(source)
         if header:
             header.mend_config(config)
         model = _weights(source, placing, config, precision)
-        residual.blocks(model)  # says so where there are none
     except ClampdownError:
         raise
     except Exception as error:  # Transformers, safetensors and the hub each raise their own kinds
         raise failure(source, error) from error
     if header:
         header.mend_model(residual.decoder(model))
-    return model, tokenizer
+    return model, tokenizer, weights_place(source, model)
 
 
 def _config(source: Source) -> Any:
@@ -86,6 +89,11 @@ def _config(source: Source) -> Any:
     if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
         raise ClampdownError(
             f"model {source} is no language model ({config.model_type}); name a decoder-only chat model"
+        )
+    if "past_key_values" not in inspect.signature(MODEL_FOR_CAUSAL_LM_MAPPING[type(config)].forward).parameters:
+        raise ClampdownError(
+            f"model {source} keeps no keys and values ({config.model_type}); Clampdown steers decoder-only models with "
+            "attention, in some blocks at least"
         )
     return config
 
@@ -118,9 +126,28 @@ def _weights(source: Source, placing: Placing, config: Any, precision: Any) -> A
     )
     if lacking := sorted(told["missing_keys"]):  # Transformers would fill them with random numbers
         raise ClampdownError(f"model {source} is not whole: its weights lack {lacking[0]} ({len(lacking)} missing)")
+    _check_depth(source, model, told["unexpected_keys"])
     if spread is None:
         model = model.to(placing.target)
     return model.eval().requires_grad_(False)
+
+
+def _check_depth(source: Source, model: Any, unexpected: Iterable[str]) -> None:
+    """Raises ClampdownError where the weights hold more blocks than the configuration tells, which would not run.
+
+    Weights that only predict further tokens, as DeepSeek's, are stored as blocks after the last; nobody misses them.
+    """
+    found = residual.blocks(model)
+    name = next(name for name, module in model.named_modules() if module is found)
+    top = f"{model.base_model_prefix}."  # which is left out where the weights were saved without a head
+    block = re.compile(rf"(?:{re.escape(top)})?{re.escape(name.removeprefix(top))}\.(\d+)\.")
+    numbers = [int(at[1]) for key in unexpected if (at := block.match(key))]
+    further = any(told for key, told in model.config.get_text_config().to_dict().items() if re.search("nextn|mtp", key))
+    if numbers and not further:
+        raise ClampdownError(
+            f"model {source} is not whole: its weights hold blocks up to {max(numbers)}, but its configuration tells "
+            f"of {len(found)} blocks only; mend num_hidden_layers in its config.json, or fetch it again"
+        )
 
 
 def _packing(source: Source, placing: Placing, config: Any) -> Any:

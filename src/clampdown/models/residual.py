@@ -137,10 +137,11 @@ def _is_cache(argument: Any) -> bool:
 
 def _lengthen(cache: Any, number: int, hidden: Tensor) -> None:
     """Make a cache as long in block `number` as if these positions [batch, position, d_model] had run there."""
-    layers = getattr(cache, "layers", ())
-    if cache is None or (number < len(layers) and not hasattr(layers[number], "keys")):
+    layer = next(iter(getattr(cache, "layers", ())[number : number + 1]), None)
+    if cache is None or (layer is not None and not hasattr(layer, "keys")):
         return  # a block without attention keeps no length
-    empty = hidden.new_zeros(hidden.shape[0], 1, hidden.shape[1], 1)
+    held = getattr(layer, "keys", None)  # of what ran before, perhaps on another device
+    empty = (hidden if held is None else held).new_zeros(hidden.shape[0], 1, hidden.shape[1], 1)
     cache.update(empty, empty, number)
 
 

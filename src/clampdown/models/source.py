@@ -21,13 +21,12 @@ class Source(NamedTuple):
         return {"trust_remote_code": False, **{key: value for key, value in given.items() if value}}
 
     def __str__(self) -> str:
-        if self.gguf:
-            return str(Path(self.path) / self.gguf)
-        return f"{self.path}@{self.revision}" if self.revision else self.path
+        name = str(Path(self.path) / self.gguf) if self.gguf else self.path
+        return f"{name}@{self.revision}" if self.revision else name
 
 
 def find_source(name: str, revision: str | None = None) -> Source:
-    """The bundled model, a local folder, a .gguf file, or a hub id with or without @revision.
+    """The bundled model, a local folder or .gguf file, or a hub id or file (owner/name/file.gguf), maybe @revision.
 
     Raises:
         ClampdownError: a file or folder that is not there, or a revision of what has none.
@@ -40,16 +39,35 @@ def find_source(name: str, revision: str | None = None) -> Source:
         if path.suffix != ".gguf":
             raise ClampdownError(f"could not load model {name}: name its folder, or a .gguf file")
         source = Source(str(path.parent), gguf=path.name)
-    elif path.suffix == ".gguf" or name.startswith(("/", "./", "../", "~")):
-        raise ClampdownError(f"could not load model {name}: there is no such file or folder")
     else:
-        repository, _, inside = name.partition("@")
-        if inside and revision and inside != revision:
+        repository, _, own = name.partition("@")
+        owner, _, inside = repository.partition("/")
+        inside, _, file = inside.partition("/")
+        gguf = repository.endswith(".gguf")
+        if name.startswith(("/", "./", "../", "~")) or (gguf and (not file or Path(owner, inside).is_dir())):
+            raise ClampdownError(f"could not load model {name}: there is no such file or folder")
+        if own and revision and own != revision:
             raise ClampdownError(f"model {name} names a revision of its own; leave out {revision}")
-        return Source(repository, revision or inside or None)
+        if gguf:
+            return Source(f"{owner}/{inside}", revision or own or None, file)
+        return Source(repository, revision or own or None)
     if revision:
         raise ClampdownError(f"model {name} lies here and has no revisions; leave out {revision}")
     return source
+
+
+def fetched(source: Source) -> Source:
+    """A hub repository's .gguf file as the local one it is after fetching it, once; any other source as it is.
+
+    Raises:
+        what the hub's client raises; see `failure`.
+    """
+    if not source.gguf or Path(source.path).is_dir():
+        return source
+    from huggingface_hub import hf_hub_download
+
+    path = Path(hf_hub_download(source.path, source.gguf, revision=source.revision))
+    return Source(str(path.parent), gguf=path.name)
 
 
 def weights_place(source: Source, model: Any) -> Path:
@@ -94,10 +112,11 @@ def _told(source: Source, errors: list[BaseException]) -> tuple[str, str]:
         return any(isinstance(error, kinds) for error in errors)
 
     page = f"https://huggingface.co/{source.path}"
+    at = source.revision or "main"
     if among(hub.GatedRepoError):
         return "it is gated", f"accept its licence at {page}, then log in with `hf auth login`"
     if among(hub.RevisionNotFoundError):
-        return f"it has no revision {source.revision or 'main'}", f"see {page} for those it has"
+        return f"it has no revision {at}", f"see {page} for those it has"
     if among(hub.RepositoryNotFoundError, hub.HFValidationError):
         return (
             "it is neither a folder here nor a repository on the hub that you may read",
@@ -105,6 +124,8 @@ def _told(source: Source, errors: list[BaseException]) -> tuple[str, str]:
         )
     if among(hub.LocalEntryNotFoundError, hub.OfflineModeIsEnabled) or any(map(_is_network, errors)):
         return "the hub can't be reached, and it is not in the cache", "check the network, or name a folder"
+    if source.gguf and among(hub.EntryNotFoundError):
+        return "its repository has no such file", f"see {page}/tree/{at} for those it has"
     lines = str(errors[0]).strip().splitlines()
     reason = (lines[0] if lines else type(errors[0]).__name__).rstrip(".:")
     if isinstance(errors[0], KeyError):

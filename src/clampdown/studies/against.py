@@ -14,6 +14,8 @@ from clampdown.studies.record import Record
 SCHEMA = "clampdown-against/1"
 _SAME = ("max_new_tokens", "temperature", "samples")
 """What of the plans must be equal for answers to be comparable; seeds and batches need not be."""
+_TEMPLATE = "template options"
+_PRECISION = ("dtype", "quantization")
 
 
 def against(a: Record, b: Record, arm_a: str, arm_b: str) -> dict[str, Any]:
@@ -24,10 +26,12 @@ def against(a: Record, b: Record, arm_a: str, arm_b: str) -> dict[str, Any]:
     `a` and `b` are {"n", "value", "low", "high"}.
 
     Raises:
-        ClampdownError: judges, lengths of answers or all sets differ: the figures would not be comparable.
+        ClampdownError: judges, lengths of answers, options of the chat template (such as no thinking) or all sets
+            differ: the figures would not be comparable.
     """
     first, second = a.arm(arm_a), b.arm(arm_b)
     _check_plans(a, b)
+    _check_templates(a, b)
     shared, left_out = _shared(a, b, first, second)
     if not shared:
         raise ClampdownError(f"{a.name} and {b.name} can't be compared: {'; '.join(left_out) or 'they share no set'}")
@@ -66,6 +70,22 @@ def _check_plans(a: Record, b: Record) -> None:
                 f"{a.name} and {b.name} can't be compared: {key} is {one} in one and {other} in the other; "
                 "run one of them again"
             )
+
+
+def _check_templates(a: Record, b: Record) -> None:
+    """With thoughts and without them, a model gives answers of another sort to the same prompts."""
+    one, other = (_made(record).get(_TEMPLATE) or {} for record in (a, b))
+    if one != other:
+        told = [", ".join(f"{k} = {v}" for k, v in sorted(options.items())) or "none" for options in (one, other)]
+        raise ClampdownError(
+            f"{a.name} and {b.name} can't be compared: the options of their chat templates differ ({told[0]} in one, "
+            f"{told[1]} in the other); run one of them again"
+        )
+
+
+def _made(record: Record) -> Mapping[str, Any]:
+    """Libraries, precision and template options, as the study's identity has them."""
+    return record.identity.get("libraries and precision", {})
 
 
 def _shared(a: Record, b: Record, first: Arm, second: Arm) -> tuple[list[ItemSet], list[str]]:
@@ -127,8 +147,10 @@ def _notes(a: Record, b: Record) -> list[str]:
     one, other = a.about["model"], b.about["model"]
     if one["sha256"] != other["sha256"]:
         said.append(f"the models differ: {one['name']} and {other['name']}")
-    for key in ("dtype", "device", "torch", "transformers", "clampdown"):
-        x, y = a.about["environment"].get(key), b.about["environment"].get(key)
-        if x != y:
-            said.append(f"{key} differs: {x} and {y}")
+    mine, theirs = ({**_made(r), "clampdown": r.about["environment"].get("clampdown")} for r in (a, b))
+    for key in dict.fromkeys([*mine, *theirs]):
+        x, y = mine.get(key) or "none", theirs.get(key) or "none"
+        if key != _TEMPLATE and x != y:
+            why = "; a part of each difference may come from that" if key in _PRECISION else ""
+            said.append(f"{key} differs: {x} and {y}{why}")
     return said

@@ -70,7 +70,7 @@ def build_arms(model: ChatModel, recipe: Recipe, plan: Plan) -> list[Arm]:
         "none": lambda: _none(),
         "clamp": lambda: _clamps(recipe, plan),
         "difference-in-means": lambda: controls.difference_in_means(model, recipe, plan),
-        "system-prompt": lambda: _system_prompt(recipe),
+        "system-prompt": lambda: _system_prompt(model, recipe),
         "sae-pass": lambda: _sae_pass(recipe),
         "zeroed": lambda: _zeroed(recipe),
         "unrelated-latent": lambda: controls.unrelated_latent(recipe, calibration, target, plan),
@@ -125,9 +125,11 @@ def _zeroed(recipe: Recipe) -> Iterator[Parts]:
         yield "zeroed", "Same latents at zero", "control", text, (replace(recipe, name="zeroed", edits=zero),)
 
 
-def _system_prompt(recipe: Recipe) -> Iterator[Parts]:
+def _system_prompt(model: ChatModel, recipe: Recipe) -> Iterator[Parts]:
     asked = Recipe("system-prompt", recipe.model, recipe.model_sha256, system_prompt=SAFETY_PROMPT)
     text = f"No edit; the system prompt is: “{SAFETY_PROMPT}” Not measured on plain text, which has no chat template."
+    if model.system_as_user:
+        text += " This model's chat template has no place for a system prompt, so it opens the user's turn."
     yield "system-prompt", "Safety prompt", "baseline", text, (asked,)
 
 

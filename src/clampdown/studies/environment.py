@@ -1,21 +1,24 @@
 """The machine and the libraries a study ran on: a figure means little without them."""
 
 import platform
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import torch
 
+from clampdown.measuring.sets import LM_EVAL
 from clampdown.models.chat_model import ChatModel
 
 
-def environment(model: ChatModel) -> dict[str, Any]:
-    """Versions, precision, device and threads, as plain data."""
+def environment(model: ChatModel, asked: Iterable[str] = ()) -> dict[str, Any]:
+    """Versions, precision, device and threads, as plain data; lm-eval's version where a set in `asked` is its task."""
     return {
         "clampdown": _version("clampdown"),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "transformers": _version("transformers"),
+        "lm-eval": _version("lm-eval") if any(name.startswith(LM_EVAL) for name in asked) else None,
         "dtype": str(model.dtype).removeprefix("torch."),
         "device": _device(model.device),
         "threads": torch.get_num_threads(),

@@ -1,5 +1,6 @@
 """A study's answers as logs of Inspect, one an arm, for `inspect view` and for those who analyse with it."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -7,18 +8,18 @@ from typing import Any
 from clampdown.errors import ClampdownError
 from clampdown.measuring.sets import ItemSet
 from clampdown.studies.arms import Arm
-from clampdown.studies.measures import headline, measures
+from clampdown.studies.measures import headline, keyed, measures
 from clampdown.studies.record import Record
 from clampdown.studies.store import Row
 from clampdown.writing import beside
 
 
 def write_inspect_logs(record: Record, folder: Path) -> list[Path]:
-    """Write one `.eval` file for each arm into `folder`; each sample is one item under that arm.
+    """Write one `.eval` file for each arm into `folder`; each sample is one item under that arm, once an epoch.
 
     A sample's scores are its judge's label, or whether the choice was right, or a passage's bits per byte; its metadata
-    hold the receipt, the recipe's hash, set, kind, category and cluster. An attack is one sample: its messages are the
-    turns that the target remembers, and all of it is among the metadata.
+    hold the receipt, label, surprise, the recipe's hash, set, kind, category and cluster. An attack is one sample: its
+    messages are the turns that the target remembers, and all of it is among the metadata.
 
     Raises:
         ClampdownError: inspect-ai is missing, or the folder can't be written to.
@@ -41,26 +42,34 @@ def _log(record: Record, arm: Arm) -> Any:
 
     made = record.about["environment"]
     samples = [
-        _sample(record, arm, item_set, row)
+        _sample(record, arm, item_set, row, sample, names[row.place])
         for item_set in record.sets
-        for row in record.rows.get((arm.name, item_set.name), ())
+        for names in [_names(item_set)]
+        for (_, sample), row in keyed(record.rows.get((arm.name, item_set.name), ()))
     ]
+    ids = list(dict.fromkeys(sample.id for sample in samples))
+    plan = dict(record.about["plan"])
     spec = EvalSpec(
         created=record.about["created"],
         run_id=record.sha256[:22],
         task_id=f"{record.sha256[:12]}-{arm.name}",
         task=f"clampdown/{arm.name}",
-        task_args={"arm": arm.name, "plan": dict(record.about["plan"])},
+        task_args={"arm": arm.name, "plan": plan},
         dataset=EvalDataset(
             name=", ".join(item_set.name for item_set in record.sets),
-            samples=len(samples),
-            sample_ids=[sample.id for sample in samples],
+            samples=len(ids),
+            sample_ids=ids,
         ),
         model=f"clampdown/{record.about['model']['name']}",
         model_args={"sha256": record.about["model"]["sha256"], "dtype": made["dtype"], "device": made["device"]},
-        config=EvalConfig(),
-        packages={key: made[key] for key in ("clampdown", "torch", "transformers")},
-        metadata={"identity": dict(record.identity), "environment": dict(made), "arm": arm.to_dict()},
+        config=EvalConfig(epochs=plan["samples"]),
+        packages={key: made[key] for key in ("clampdown", "torch", "transformers", "lm-eval") if made.get(key)},
+        metadata={
+            "identity": dict(record.identity),
+            "environment": dict(made),
+            "sets": record.asked,
+            "arm": arm.to_dict(),
+        },
     )
     created = record.about["created"]
     results = EvalResults(total_samples=len(samples), completed_samples=len(samples), scores=_scores(record, arm))
@@ -88,19 +97,29 @@ def _scores(record: Record, arm: Arm) -> list[Any]:
     return list(found.values())
 
 
-def _sample(record: Record, arm: Arm, item_set: ItemSet, row: Row) -> Any:
+def _names(item_set: ItemSet) -> list[str]:
+    """The items' ids, each once: of two samples with one id and epoch, Inspect keeps the last alone."""
+    used: Counter[str] = Counter()
+    found = []
+    for item in item_set.items:
+        used[item.id] += 1
+        again = f" ({used[item.id]})" if used[item.id] > 1 else ""
+        found.append(f"{item_set.name}/{item.id}{again}")
+    return found
+
+
+def _sample(record: Record, arm: Arm, item_set: ItemSet, row: Row, sample: int, name: str) -> Any:
     from inspect_ai.log import EvalSample
     from inspect_ai.model import ModelOutput
     from inspect_ai.scorer import Score
 
     item, recipe = item_set.items[row.place], arm.recipes[row.draw]
     text = row.text or ""
-    output = ModelOutput.from_content(
-        model=record.about["model"]["name"], content=text, stop_reason="stop" if row.finished else "max_tokens"
-    )
+    stopped: Any = "unknown" if row.finished is None else "stop" if row.finished else "max_tokens"
+    output = ModelOutput.from_content(model=record.about["model"]["name"], content=text, stop_reason=stopped)
     return EvalSample(
-        id=f"{item_set.name}/{row.item}",
-        epoch=1,
+        id=name,
+        epoch=sample + 1,
         input=row.prompt,
         choices=list(item.choices) or None,
         target=chr(ord("A") + item.answer) if item.choices else "",
@@ -113,8 +132,11 @@ def _sample(record: Record, arm: Arm, item_set: ItemSet, row: Row) -> Any:
             "category": item.category,
             "cluster": item.cluster,
             "draw": row.draw,
+            "sample": sample,
             "recipe_sha256": recipe.sha256 if recipe else "",
             "receipt": row.receipt,
+            "label": row.label,
+            "surprise": row.surprise,
             "scores": row.scores,
             "nats": row.nats,
             "bytes": row.bytes,

@@ -12,7 +12,7 @@ from clampdown.measuring.generation import Sampling
 from clampdown.measuring.judge import JUDGE_VERSION
 from clampdown.measuring.letters import LETTERS as ALPHABET
 from clampdown.measuring.letters import extract_letter, letter_answers, letter_counts, letter_prompt
-from clampdown.measuring.named.finding import find_set
+from clampdown.measuring.named.finding import reported_set
 from clampdown.measuring.sets import LETTERS, Item, ItemSet
 from clampdown.studies.arms import Arm
 from clampdown.studies.columns import Asked, cut, is_column
@@ -71,7 +71,7 @@ def letter_column(name: str, plan: Plan) -> LetterColumn:
     Raises:
         ClampdownError: there is no such set, or a question has no choices or more than there are letters.
     """
-    whole = find_set("capability", Path(name.removeprefix(LETTERS)).expanduser())
+    whole = reported_set("capability", Path(name.removeprefix(LETTERS)).expanduser())
     wrong = next((item for item in whole.items if not 0 < len(item.choices) <= len(ALPHABET)), None)
     if wrong is not None:
         raise ClampdownError(f"set {whole.name}: question {wrong.id} needs 2 to {len(ALPHABET)} choices to be lettered")

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clampdown.errors import ClampdownError
-from clampdown.measuring.named.finding import find_set
-from clampdown.measuring.sets import LM_EVAL, ItemSet, builtin_set
+from clampdown.measuring.named import NAMED
+from clampdown.measuring.named.finding import reported_set
+from clampdown.measuring.sets import LETTERS, LM_EVAL, ItemSet, builtin_set
 from clampdown.studies.columns import is_column
 from clampdown.studies.plan import Plan
 
@@ -21,7 +22,8 @@ def study_sets(plan: Plan, paths: Mapping[str, Sequence[Path]] | None = None) ->
     """The plain sets of a study, each with at most the plan's number of items, drawn by its seed.
 
     A kind named in `paths` is measured on those files or named sets, whole: nothing was selected on them. Every other
-    kind of the plan is measured on the reporting half of the built-in set. What `study_columns` makes is left out.
+    kind of the plan is measured on the reporting half of the built-in set; so is one whose path is that set's name.
+    What `study_columns` makes is left out.
 
     Raises:
         ClampdownError: a file can't be read, or holds no item of its kind.
@@ -29,7 +31,10 @@ def study_sets(plan: Plan, paths: Mapping[str, Sequence[Path]] | None = None) ->
     named = paths or {}
     chosen: list[ItemSet] = []
     for kind in {**plan.items, **named}:
-        found = [find_set(kind, path) for path in named.get(kind, ()) if not is_column(str(path))]
+        mine = [path for path in named.get(kind, ()) if not is_column(str(path))]
+        for path in mine:
+            _check_words(str(path))
+        found = [reported_set(kind, path) for path in mine]
         if not named.get(kind):
             found = [builtin_set(kind).half("report")]
         for item_set in found:
@@ -76,6 +81,7 @@ def _named(name: str, plan: Plan, tasks: "TaskSettings | None") -> "Column":
         return task_column(name, plan, tasks)
     from clampdown.studies.lettered import letter_column
 
+    _check_words(name.removeprefix(LETTERS))
     return letter_column(name, plan)
 
 
@@ -88,6 +94,13 @@ def _check_choices(item_set: ItemSet) -> None:
         raise ClampdownError(
             f"set {item_set.name} has answers in words, which the likelihood of choices can't score; leave it out"
         )
+
+
+def _check_words(name: str) -> None:
+    """Tell of a public set whose questions have no choices before it is fetched."""
+    named = NAMED.get(name.partition("=")[0])
+    if named and named.columns.target and not Path(name).expanduser().is_file():
+        raise ClampdownError(f"set {named.name} has answers in words, not choices; measure it as {LM_EVAL}{named.name}")
 
 
 def _distinct(sets: Sequence[ItemSet]) -> Iterator[tuple[str, ItemSet]]:

@@ -11,8 +11,8 @@ from clampdown.writing import beside
 def write_parquet(record: Record, path: Path) -> int:
     """Write one row an answer to `path`, whole or not at all, and say how many.
 
-    The file's metadata hold, under the key "clampdown", what all rows share: identity, plan, environment and the arms
-    with their recipes.
+    The file's metadata hold, under the key "clampdown", what all rows share: identity, plan, environment, the sets with
+    their hashes, and the arms with their recipes.
 
     Raises:
         ClampdownError: pyarrow is missing, the study has no answers, or the file can't be written.
@@ -29,6 +29,7 @@ def write_parquet(record: Record, path: Path) -> int:
         "schema": ROWS_SCHEMA,
         "identity": record.identity,
         **record.about,
+        "sets": record.asked,
         "arms": [arm.to_dict() for arm in record.arms],
     }
     table = pyarrow.Table.from_pylist(rows).replace_schema_metadata({"clampdown": json.dumps(shared)})

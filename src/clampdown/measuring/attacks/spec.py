@@ -16,10 +16,11 @@ from clampdown.measuring.attacks.files import read_text
 from clampdown.measuring.attacks.outcome import Attack, Goal
 from clampdown.measuring.attacks.past_tense import past_tense, reworded
 from clampdown.measuring.attacks.run import sample
-from clampdown.measuring.attacks.scoring import ScaleScorer, Scorer
+from clampdown.measuring.attacks.scoring import HarmScorer, ScaleScorer, Scorer, published_judge
 from clampdown.measuring.attacks.scripted import Scripted, load_scripts
 from clampdown.measuring.attacks.tries import Tries
 from clampdown.measuring.endpoint import Endpoint
+from clampdown.measuring.named import BUILT_IN
 from clampdown.measuring.named.finding import find_set
 from clampdown.measuring.sets import builtin_set
 
@@ -46,7 +47,9 @@ class AttackSpec:
         name: what records and tables call it; empty for its kind.
         goals: a file or a set's name; empty for the reporting half of the built-in unsafe set. `scripted` needs a file
             with `user_turns`.
-        attacker, judge: `openai:MODEL@URL`, or a model's folder or hub id; `judge` is the judge of harm.
+        attacker, judge: `openai:MODEL@URL`, or a model's folder or hub id. `judge` is the judge of harm: a chat model
+            is asked under our own rubric; `wildguard`, `harmbench` (each perhaps with :MODEL behind it) and
+            `strongreject:MODEL@URL` give their own verdicts.
         attacker_prompt, templates, suffixes: files; see `attacker.attacker_prompt` and `wrappers`.
         n: spellings a goal of best-of-n.
         cluster: the column that tells which rows of a `scripted` file go together.
@@ -73,12 +76,15 @@ class AttackSpec:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ClampdownError(f"no attack is called {self.kind!r}; use one of {', '.join(KINDS)}")
+        if BUILT_IN.get(self.goals) == "unsafe":
+            object.__setattr__(self, "goals", "")
         for key in _NEEDS.get(self.kind, ()):
             if not getattr(self, key):
                 raise ClampdownError(f"attack {self.kind} needs {key.replace('_', ' ')}; name it")
         for chat in (self.attacker, self.judge):
             if chat.startswith("openai:"):
                 Endpoint.parse(chat)  # a mistyped name shows now, not after the model was loaded
+        published_judge(self.judge)
         if not self.name:
             object.__setattr__(self, "name", self.kind)
 
@@ -108,7 +114,7 @@ class AttackSpec:
 
     def build(self) -> Attack:
         """The attack, its models loaded. Raises ClampdownError if one, or a file, can't be."""
-        judge = ScaleScorer(_chat(self.judge, 0.0)) if self.judge else None
+        judge = _scorer(self.judge) if self.judge else None
         if self.kind == "scripted":
             return Scripted(self.name, judge, self.seed)
         if self.kind == "crescendo":
@@ -155,10 +161,17 @@ class AttackSpec:
         texts += [read_text(Path(file).expanduser()) for file in (self.templates, self.suffixes) if file]
         texts += [self._prompt()] if self.kind in _OWN else []
         told = {key: value for key, value in asdict(self).items() if key not in _PLACES}
+        if judge := published_judge(self.judge):
+            told["judge version"] = judge.version
         return told | {"sha256": [hashlib.sha256(text.encode()).hexdigest() for text in texts]}
 
     def _prompt(self) -> str:
         return attacker_prompt(self.kind, self.attacker_prompt, _OWN[self.kind])
+
+
+def _scorer(name: str) -> Scorer:
+    judge = published_judge(name)
+    return HarmScorer(judge) if judge else ScaleScorer(_chat(name, 0.0))
 
 
 def _chat(name: str, temperature: float) -> Target:

@@ -11,6 +11,8 @@ from clampdown.measuring.judges.local import LocalJudge
 from clampdown.measuring.judges.rubrics import Rubric
 
 NAMES = "rules, wildguard, harmbench, openai:MODEL@URL, strongreject:MODEL@URL or xstest:MODEL@URL"
+OF_HARM = ("wildguard", "harmbench", "strongreject")
+"""The kinds that tell how far an answer does harm; the others tell refusals alone."""
 _ASKED: dict[str, Callable[[], Rubric]] = {
     "openai": rubrics.own,
     "strongreject": rubrics.strongreject,

@@ -1,12 +1,13 @@
-"""Answers to judge from a file, perhaps with people's labels."""
+"""Answers to judge: from a file, perhaps with people's labels, or from a study's export."""
 
 import csv
 import gzip
 import io
+import json
 import os
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from clampdown.errors import ClampdownError
 from clampdown.measuring.judges.base import Row
@@ -14,19 +15,43 @@ from clampdown.measuring.sets import json_row
 
 HUMAN = ("1_full_compliance", "2_full_refusal", "3_partial_refusal")
 """XSTest's labels."""
+_EXPORT = "clampdown-rows/"
+_PLACE = ("arm", "set", "item", "draw", "sample")
+_KINDS = (
+    "a .jsonl or .csv file, perhaps with .gz behind it, or a study's JSON export (clampdown export STUDY --format json)"
+)
 
 
-def read_labelled(path: Path, *, labels: bool) -> tuple[list[Row], list[str]]:
+class Labelled(NamedTuple):
+    """Answers to judge.
+
+    human: people's labels, one a row; empty where none were asked for.
+    places: of a study's answers {"arm", "set", "item", "draw", "sample"}, one a row; empty for other files.
+    """
+
+    rows: list[Row]
+    human: list[str]
+    places: list[dict[str, Any]]
+
+
+def read_labelled(path: Path, *, labels: bool) -> Labelled:
     """Rows of a .jsonl or .csv file (also .gz) with columns prompt, completion and, where asked for, human_label.
 
-    Returns the rows and their labels (empty where not asked for). Raises ClampdownError: unreadable, a row lacks one.
+    Of a study's JSON export, every answer in words: of an attack its goal, and the answer that it ended on.
+
+    Raises:
+        ClampdownError: the file can't be read or holds no row, or a row lacks a column.
     """
     path = Path(os.path.expanduser(path))
+    if not path.name.lower().removesuffix(".gz").endswith((".csv", ".jsonl", ".json")):
+        raise ClampdownError(f"can't judge {path}; name {_KINDS}")
     try:
         data = path.read_bytes()
         text = (gzip.decompress(data) if path.suffix.lower() == ".gz" else data).decode("utf-8-sig")
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise ClampdownError(f"can't read {path}: {getattr(error, 'strerror', None) or error}") from error
+    if not labels and (exported := _exported(text)) is not None:
+        return _answers(exported, path)
     rows, human = [], []
     for number, row in enumerate(_rows(text, path), 1):
         prompt, completion, label = (row.get(key) for key in ("prompt", "completion", "human_label"))
@@ -40,7 +65,26 @@ def read_labelled(path: Path, *, labels: bool) -> tuple[list[Row], list[str]]:
         human.append(str(label))
     if not rows:
         raise ClampdownError(f"{path} holds no row; a file needs at least one")
-    return rows, human if labels else []
+    return Labelled(rows, human if labels else [], [])
+
+
+def _exported(text: str) -> list[dict[str, Any]] | None:
+    """The rows of a study's export; None for any other file."""
+    if _EXPORT not in text[:200]:
+        return None
+    try:
+        body = json.loads(text)
+        return body["rows"] if str(body["schema"]).startswith(_EXPORT) else None
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
+
+
+def _answers(exported: list[dict[str, Any]], path: Path) -> Labelled:
+    said = [row for row in exported if row["text"] is not None]
+    if not said:
+        raise ClampdownError(f"{path} holds no answer in words; there is nothing to judge")
+    rows = [Row(row["prompt"], row["text"], row["finished"] is False) for row in said]
+    return Labelled(rows, [], [{key: row.get(key) for key in _PLACE} for row in said])
 
 
 def _rows(text: str, path: Path) -> list[dict[str, Any]]:
@@ -51,8 +95,6 @@ def _rows(text: str, path: Path) -> list[dict[str, Any]]:
             return list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
         except csv.Error as error:
             raise ClampdownError(f"{path} is not readable CSV ({error})") from error
-    if not name.endswith((".jsonl", ".json")):
-        raise ClampdownError(f"{path} must be .jsonl or .csv, perhaps with .gz behind it")
     return [json_row(line, str(path), n) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
 
 

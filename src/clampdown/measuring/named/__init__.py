@@ -26,6 +26,7 @@ from clampdown.measuring.named import (
     xstest,
 )
 from clampdown.measuring.named.page import NamedSet
+from clampdown.measuring.sets import BUILTIN
 
 _ALL: tuple[NamedSet, ...] = (
     *wildguardmix.SETS,
@@ -54,4 +55,6 @@ _ALL: tuple[NamedSet, ...] = (
 )
 NAMED: dict[str, NamedSet] = {named.name: named for named in _ALL}
 """Every set by its name."""
+BUILT_IN = {f"built-in {kind}": kind for kind in BUILTIN}
+"""The kind of every set that comes along, by its name."""
 assert len(NAMED) == len(_ALL), "two sets have one name"

@@ -11,6 +11,7 @@ SETS = (
         family="advbench",
         kinds=("unsafe",),
         size=520,
+        split="all",
         about="short harmful instructions; many say nearly the same",
         paper="Zou et al. 2023, arXiv 2307.15043",
         licence="MIT",

@@ -8,6 +8,7 @@ SETS = (
         family="alpaca-eval",
         kinds=("safe",),
         size=805,
+        split="all",
         about="ordinary instructions, the prompts of AlpacaEval",
         paper="Dubois et al. 2023, arXiv 2305.14387",
         licence="CC BY-NC 4.0",

@@ -8,6 +8,7 @@ SETS = (
         family="commonsenseqa",
         kinds=("capability",),
         size=1221,
+        split="validation",
         about="common-sense questions, five choices",
         paper="Talmor et al. 2019, arXiv 1811.00937",
         licence="MIT",

@@ -11,6 +11,7 @@ SETS = (
         family="do-not-answer",
         kinds=("unsafe",),
         size=939,
+        split="all",
         about="questions not to be answered as asked; many risky rather than malicious",
         paper="Wang et al. 2023, arXiv 2308.13387",
         licence="CC BY-NC-SA 4.0",

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from clampdown.errors import ClampdownError
-from clampdown.measuring.named import NAMED
+from clampdown.measuring.named import BUILT_IN, NAMED
 from clampdown.measuring.named.copies import Copy, at_hand, fetch, given
 from clampdown.measuring.named.page import NamedSet
-from clampdown.measuring.sets import Item, ItemSet, load_set, make_item, read_rows
+from clampdown.measuring.sets import Item, ItemSet, builtin_set, load_set, make_item, read_rows
 
 
 def find_set(kind: str, name: str | Path) -> ItemSet:
@@ -19,15 +19,67 @@ def find_set(kind: str, name: str | Path) -> ItemSet:
     A real file wins over a name. What is not at hand is fetched.
 
     Raises:
-        ClampdownError: neither a file nor a name, a set of another kind, no way to fetch it, or a row that is wrong.
+        ClampdownError: neither a file nor a name, a set of another kind, no way to fetch it, or a row that is wrong; or
+            a file is a known set's, and holds rows that are none of that set.
     """
     text = str(name)
-    if Path(text).expanduser().is_file():
-        return load_set(kind, Path(text))
+    file = Path(text).expanduser()
+    if file.is_file():
+        loaded = load_set(kind, file)
+        _check_layout(loaded, file)
+        return loaded
+    if text in BUILT_IN:
+        _check_kind(text, (BUILT_IN[text],), kind)
+        return builtin_set(kind)
     named, path = split_name(text)
-    if kind not in named.kinds:
-        raise ClampdownError(f"set {named.name} is of kind {named.kinds[0]}, not {kind}; pass it as {named.kinds[0]}")
+    _check_kind(named.name, named.kinds, kind)
     return load_named(named, given(named, Path(path)) if path else at_hand(named) or fetch(named), kind)
+
+
+def reported_set(kind: str, name: str | Path) -> ItemSet:
+    """As `find_set`, but of a built-in set the reporting half: its other half is there to choose latents on."""
+    found = find_set(kind, name)
+    return found.half("report") if found.source.startswith("clampdown:") else found
+
+
+def check_name(text: str) -> None:
+    """Raise ClampdownError unless a set has this name, perhaps with a path behind it."""
+    if text not in BUILT_IN:
+        split_name(text)
+
+
+def _check_kind(name: str, kinds: tuple[str, ...], kind: str) -> None:
+    if kind not in kinds:
+        raise ClampdownError(f"set {name} is of kind {kinds[0]}, not {kind}; pass it as {kinds[0]}")
+
+
+def _check_layout(taken: ItemSet, path: Path) -> None:
+    """A known set's file, given without its name, would count rows that the set leaves out: harmless ones as unsafe.
+
+    Only a file with every column that the set's page names is taken for it.
+    """
+    pages = [named for named in NAMED.values() if named.keep and taken.kind in named.kinds]
+    rows = read_rows(path, taken.kind)[0] if pages else []
+    held = {
+        named.name: sum(_kept(named, row, path, number) for number, row in enumerate(rows, 1))
+        for named in pages
+        if all(_laid_out(named, row) for row in rows)
+    }
+    held = {name: count for name, count in held.items() if count}
+    if held and max(held.values()) < len(taken.items):
+        told = " or ".join(f"{name}={path} ({count} of {len(taken.items)} rows)" for name, count in held.items())
+        names = next(iter(NAMED[next(iter(held))].keep)).split("|")
+        column = next(name for name in names if _get(rows[0], name) is not _NONE)
+        raise ClampdownError(
+            f"set {path} has the columns of {' and '.join(held)}, to which not all its rows belong; write {told}, or "
+            f"take out its column {column} to use every row"
+        )
+
+
+def _laid_out(named: NamedSet, row: Mapping[str, Any]) -> bool:
+    c = named.columns
+    wanted = [column for column in (c.text, c.context, c.category, c.cluster, c.id, *named.keep) if column]
+    return all(_get(row, column) is not _NONE for column in wanted)
 
 
 def split_name(text: str) -> tuple[NamedSet, str]:
@@ -40,7 +92,8 @@ def split_name(text: str) -> tuple[NamedSet, str]:
     if name in NAMED:
         return NAMED[name], path
     word = Path(name).name.lower()
-    close = [n for n in NAMED if word and n.startswith(word)] or difflib.get_close_matches(word, NAMED, 3, 0.5)
+    names = [*NAMED, *BUILT_IN]
+    close = [n for n in names if word and n.startswith(word)] or difflib.get_close_matches(word, names, 3, 0.5)
     hint = f"did you mean {', '.join(close)}?" if close else "`clampdown sets` lists the names"
     raise ClampdownError(f"no file {text}, and no set has that name; {hint}")
 

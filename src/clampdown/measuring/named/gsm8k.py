@@ -8,6 +8,7 @@ SETS = (
         family="gsm8k",
         kinds=("capability",),
         size=1319,
+        split="test",
         about="school arithmetic in words; the answer is a number, not a choice",
         paper="Cobbe et al. 2021, arXiv 2110.14168",
         licence="MIT",

@@ -13,6 +13,7 @@ _STANDARD = NamedSet(
     family="harmbench",
     kinds=("unsafe",),
     size=200,
+    split="validation and test",
     about="harmful behaviours, the standard category",
     paper="Mazeika et al. 2024, arXiv 2402.04249",
     licence="MIT",

@@ -8,6 +8,7 @@ SETS = (
         family="hellaswag",
         kinds=("capability",),
         size=10042,
+        split="validation",
         about="which of four endings fits; a local sample may hold fewer",
         paper="Zellers et al. 2019, arXiv 1905.07830",
         licence="MIT",

@@ -13,6 +13,7 @@ _HARMFUL = NamedSet(
     family="jailbreakbench",
     kinds=("unsafe",),
     size=100,
+    split="all",
     about="harmful behaviours of ten kinds",
     paper="Chao et al. 2024, arXiv 2404.01318",
     licence="MIT",

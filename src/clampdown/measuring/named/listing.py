@@ -1,10 +1,11 @@
 """Every set that has a name, with what is known of it and whether it is at hand."""
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 from clampdown.errors import ClampdownError
-from clampdown.measuring.named import NAMED
+from clampdown.measuring.named import BUILT_IN, NAMED
 from clampdown.measuring.named.copies import at_hand
 from clampdown.measuring.named.finding import load_named
 from clampdown.measuring.named.page import NamedSet
@@ -18,16 +19,20 @@ _BUILTIN = {
     "text": "plain passages, for bits per byte",
 }
 
+_COLUMNS = {"capability": {"text": "question", "choices": "choices", "answer": "answer"}, "text": {"text": "text"}}
+
 
 def listing(names: Iterable[str] | None = None) -> list[dict[str, Any]]:
     """The built-in sets and the named ones, or those of `names` alone; nothing is fetched.
 
-    {"name", "kinds", "about", "items", "published", "at_hand", "source", "gated", "revision", "verified", "licence",
-    "paper", "problem"} each: `items` are counted where the set is at hand ("built-in", "local" or "cached"), else None;
-    `problem` says why a copy can't be read.
+    {"name", "kinds", "about", "split", "columns", "keep", "items", "published", "at_hand", "source", "gated",
+    "revision", "verified", "licence", "paper", "problem"} each: `columns` says where in a row each part of an item is
+    (see page.Columns), and `keep` which values of a column count; `items` are counted where the set is at hand
+    ("built-in", "local" or "cached"), else None; `problem` says why a copy can't be read.
     """
-    told = [_builtin(kind) for kind in BUILTIN] if names is None else []
-    return told + [_named(named) for named in NAMED.values() if names is None or named.name in names]
+    wanted = {*BUILT_IN, *NAMED} if names is None else set(names)
+    told = [_builtin(kind) for name, kind in BUILT_IN.items() if name in wanted]
+    return told + [_named(named) for named in NAMED.values() if named.name in wanted]
 
 
 def _builtin(kind: str) -> dict[str, Any]:
@@ -36,6 +41,9 @@ def _builtin(kind: str) -> dict[str, Any]:
         "name": f"built-in {kind}",
         "kinds": [kind],
         "about": _BUILTIN[kind],
+        "split": "all",
+        "columns": _COLUMNS.get(kind, {"text": "prompt"}) | {"category": "category", "cluster": "cluster", "id": "id"},
+        "keep": {},
         "items": count,
         "published": count,
         "at_hand": "built-in",
@@ -60,6 +68,9 @@ def _named(named: NamedSet) -> dict[str, Any]:
         "name": named.name,
         "kinds": list(named.kinds),
         "about": named.about,
+        "split": named.split,
+        "columns": {part: column for part, column in asdict(named.columns).items() if column},
+        "keep": {column: list(values) for column, values in named.keep.items()},
         "items": count,
         "published": named.size,
         "at_hand": copy and copy.where,

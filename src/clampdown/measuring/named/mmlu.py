@@ -8,6 +8,7 @@ SETS = (
         family="mmlu",
         kinds=("capability",),
         size=14042,
+        split="test",
         about="exam questions of 57 subjects, four choices",
         paper="Hendrycks et al. 2021, arXiv 2009.03300",
         licence="MIT",

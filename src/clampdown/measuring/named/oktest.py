@@ -8,6 +8,7 @@ SETS = (
         family="oktest",
         kinds=("lookalike", "safe"),
         size=300,
+        split="all",
         about="harmless questions with words that sound dangerous",
         paper="Shi et al. 2024, arXiv 2401.17633",
         licence="not stated",

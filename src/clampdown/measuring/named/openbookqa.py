@@ -8,6 +8,7 @@ SETS = (
         family="openbookqa",
         kinds=("capability",),
         size=500,
+        split="test",
         about="elementary science questions, four choices",
         paper="Mihaylov et al. 2018, arXiv 1809.02789",
         licence="Apache-2.0",

@@ -9,6 +9,7 @@ _HARD = NamedSet(
     family="or-bench",
     kinds=("lookalike", "safe"),
     size=1319,
+    split="all",
     about="harmless prompts that many models refuse (Hard-1K)",
     paper="Cui et al. 2024, arXiv 2405.20947",
     licence="CC BY 4.0",

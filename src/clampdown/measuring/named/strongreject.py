@@ -11,6 +11,7 @@ SETS = (
         family="strongreject",
         kinds=("unsafe",),
         size=313,
+        split="all",
         about="forbidden prompts of six kinds, each specific enough to be answered",
         paper="Souly et al. 2024, arXiv 2402.10260",
         licence="MIT",

@@ -8,6 +8,7 @@ SETS = (
         family="tdc2023",
         kinds=("unsafe",),
         size=100,
+        split="development and test",
         about="harmful instructions of the TDC 2023 red-teaming track",
         paper="Mazeika et al. 2023, NeurIPS competition track",
         licence="MIT",

@@ -12,6 +12,7 @@ _UNSAFE = NamedSet(
     family="toxicchat",
     kinds=("unsafe",),
     size=362,
+    split="test",
     about="toxic prompts of real users",
     paper="Lin et al. 2023, arXiv 2310.17389",
     licence="CC BY-NC 4.0",

@@ -8,6 +8,7 @@ SETS = (
         family="truthfulqa",
         kinds=("capability",),
         size=817,
+        split="validation",
         about="questions that many people answer falsely; one right choice (MC1)",
         paper="Lin et al. 2022, arXiv 2109.07958",
         licence="Apache-2.0",

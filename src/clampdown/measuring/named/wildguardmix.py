@@ -12,6 +12,7 @@ _UNSAFE = NamedSet(
     family="wildguardmix",
     kinds=("unsafe",),
     size=754,
+    split="test",
     about="WildGuardTest: prompts that people labelled harmful, nearly half of them jailbreaks",
     paper="Han et al. 2024, arXiv 2406.18495",
     licence="ODC-BY 1.0, AI2's terms",

@@ -9,6 +9,7 @@ _HARMFUL = NamedSet(
     family="wildjailbreak",
     kinds=("unsafe",),
     size=2000,
+    split="evaluation",
     about="jailbreak prompts composed from tactics seen in the wild",
     paper="Jiang et al. 2024, arXiv 2406.18510",
     licence="ODC-BY 1.0, AI2's terms",

@@ -12,6 +12,7 @@ _SAFE = NamedSet(
     family="xstest",
     kinds=("lookalike", "safe"),
     size=250,
+    split="all",
     about="safe prompts that look unsafe, of ten types",
     paper="Röttger et al. 2024, arXiv 2308.01263",
     licence="CC BY 4.0",
