@@ -1,6 +1,7 @@
 """`clampdown sae check`: its screen, its JSON and its exit codes."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -56,6 +57,15 @@ def test_one_that_fits_poorly_says_why(check, make_sae, page):
     assert status == 1
     assert "\nfits poorly:\n- " in out
     assert "topk, k 8" in out
+
+
+def test_one_that_was_fetched_says_from_where_and_how_sure_that_is(check, tiny, page):
+    about = {"repository": "owner/saes", "revision": "a" * 40, "pinned": "no", "verified": "no"}
+    _, out, _ = check(replace(perfect(tiny.d_model), about=about), "--text", page)
+    assert f"owner/saes at {'a' * 12}, not pinned; no published checksum, so nobody could verify it" in out
+    about |= {"pinned": "by you", "verified": "yes, by the directory's hash"}
+    _, out, _ = check(replace(perfect(tiny.d_model), about=about), "--text", page)
+    assert "pinned by you; checksum verified" in out
 
 
 def test_one_of_another_width_is_one_line(check, make_sae):

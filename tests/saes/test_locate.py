@@ -15,7 +15,7 @@ import torch
 
 from clampdown.errors import ClampdownError
 from clampdown.saes import directory, load
-from clampdown.saes.files import save_sae
+from clampdown.saes.files import file_sha256, save_sae
 from clampdown.saes.load import load_sae
 from clampdown.saes.locate import fetch
 
@@ -159,19 +159,26 @@ def test_a_name_on_the_hub_is_an_sae_that_says_its_commit(hub):
     put_sae_lens(hub.root / "owner" / "saes" / "layer.2")
     put_sae_lens(hub.root / "older" / "owner" / "saes" / "layer.2", hook="blocks.1.hook_resid_post")
     sae = load_sae("owner/saes/layer.2")
-    assert (sae.name, sae.layer, sae.model) == ("owner/saes/layer.2", 2, "m")
-    assert sae.about["revision"] == f"{COMMIT} (not pinned)" and sae.about["verified"] == "no"
+    assert (sae.name, sae.layer, sae.model) == (f"owner/saes/layer.2@{COMMIT}", 2, "m")
+    said = {"repository": "owner/saes", "revision": COMMIT, "pinned": "no", "verified": "no"}
+    assert said.items() <= sae.about.items()
     assert load_sae("owner/saes/layer.2") is sae
+    again = load_sae(sae.name)
+    assert (again.name, again.about["pinned"], again.w_enc is sae.w_enc) == (sae.name, "by you", True)
     pinned = load_sae(f"owner/saes/layer.2@{OLDER}")
-    assert (pinned.layer, pinned.about["revision"]) == (1, OLDER)
-    assert load_sae("owner/saes@main").about["revision"] == f"{COMMIT} (not pinned)"  # the only one, by no folder
+    assert (pinned.layer, pinned.about["revision"], pinned.about["pinned"]) == (1, OLDER, "by you")
+    only = load_sae("owner/saes@main")  # by no folder
+    assert (only.name, only.about["pinned"]) == (sae.name, "no")
 
 
 def test_our_own_format_comes_from_the_hub_too(hub, make_sae):
     save_sae(make_sae("topk"), hub.root / "owner" / "ours" / "sae.safetensors")
     sae = load_sae("owner/ours")
-    assert (sae.name, sae.kind, sae.n_latents, len(sae.sha256)) == ("owner/ours", "topk", 96, 64)
-    assert COMMIT in sae.about["revision"]
+    assert (sae.name, sae.kind, sae.n_latents) == (f"owner/ours@{COMMIT}", "topk", 96)
+    assert sae.sha256 == file_sha256(hub.root / "owner" / "ours" / "sae.safetensors")
+    assert sae.about["revision"] == COMMIT
+    save_sae(make_sae("topk"), hub.root / "owner" / "alike" / "a.safetensors")
+    assert load_sae("owner/alike").name == f"owner/alike/a.safetensors@{COMMIT}"
 
 
 def test_the_hubs_cache_keeps_the_names_that_say_layer_and_model(hub):
@@ -192,8 +199,23 @@ def test_what_was_fetched_is_found_without_a_network(hub, request):
     request.getfixturevalue("no_hub")
     again = load_sae("owner/saes/layer.2")
     assert again is not first and again.sha256 == first.sha256
-    assert again.about["revision"] == f"{COMMIT} (not pinned)"
-    assert load_sae(f"owner/saes/layer.2@{COMMIT}").about["revision"] == COMMIT
+    assert again.about["revision"] == COMMIT and again.name == first.name
+    assert load_sae(first.name).about["revision"] == COMMIT
+
+
+@pytest.mark.parametrize("several", [True, False])
+def test_without_a_network_an_inexact_name_is_not_guessed(several, hub, request, one_line, make_sae):
+    """What lies here may be one of many."""
+    for number in (2, 3)[: 1 + several]:
+        put_sae_lens(hub.root / "owner" / "saes" / f"layer.{number}")
+        save_sae(make_sae(), hub.root / "owner" / "alike" / f"{number}.safetensors")
+    names = [load_sae(name).name for name in ("owner/saes/layer.2", "owner/alike/2.safetensors")]
+    request.getfixturevalue("no_hub")
+    for repo, exact in (("owner/saes", "owner/saes/layer.2"), ("owner/alike", "owner/alike/2.safetensors")):
+        with pytest.raises(ClampdownError) as caught:
+            load_sae(repo)
+        one_line(caught, "can't reach the hub", f"such as {exact}")
+    assert [load_sae(name).name for name in names] == names
 
 
 @pytest.mark.parametrize(
@@ -223,6 +245,14 @@ def test_no_network_is_one_line(no_hub, tmp_path, monkeypatch, one_line):
     with pytest.raises(ClampdownError) as caught:
         load_sae("owner/saes")
     one_line(caught, "no SAE at 'owner/saes' here", "can't reach the hub", "release/sae_id")
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "owner/" + "a" * 5000])
+def test_a_name_beyond_all_names_is_one_line(name, one_line):
+    with pytest.raises(ClampdownError) as caught:
+        load_sae(name)
+    one_line(caught, "no SAE at", "too long", "hub id")
+    assert len(str(caught.value)) < 600
 
 
 @pytest.mark.parametrize("name", ["nothing", "/nowhere/at/all", "a b/c", "", "owner/saes@"])
@@ -258,10 +288,11 @@ def test_a_release_gives_the_place_and_what_the_files_leave_out(hub, releases, o
 
 def test_a_hash_in_the_directory_is_checked(hub, releases, one_line):
     put_sae_lens(hub.root / "owner" / "saes" / "deep")
-    right = load_sae("owner/saes/deep").sha256
+    right = file_sha256(hub.root / "owner" / "saes" / "deep" / "sae_weights.safetensors")
     entry = {"id": "a", "path": "deep", "sha256": right}
     releases(mine={"repo_id": "owner/saes", "model": "m", "saes": [entry, {**entry, "id": "b", "sha256": "0" * 64}]})
-    assert load_sae("mine/a").about["verified"].startswith("yes")
+    sae = load_sae("mine/a")
+    assert sae.about["verified"].startswith("yes") and sae.name == f"mine/a@{COMMIT}"
     with pytest.raises(ClampdownError) as caught:
         load_sae("mine/b")
     one_line(caught, right[:12], "0" * 12)

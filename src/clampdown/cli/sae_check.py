@@ -56,6 +56,15 @@ def run(args: argparse.Namespace) -> int:
     return _STATUS[found.verdict]
 
 
+def _origin(sae: dict[str, Any]) -> dict[str, str]:
+    """Where the SAE was fetched from, and how sure that is."""
+    if not sae["repository"]:
+        return {}
+    pinned = "pinned by you" if sae["pinned"] else "not pinned"
+    verified = "checksum verified" if sae["verified"] else "no published checksum, so nobody could verify it"
+    return {"fetched from": f"{sae['repository']} at {sae['revision'][:12]}, {pinned}; {verified}"}
+
+
 def _print(found: "SAECheck") -> None:
     facts, sae, model = found.facts, found.sae, found.model
     assert facts is not None
@@ -63,6 +72,7 @@ def _print(found: "SAECheck") -> None:
     nearby = ", ".join(f"{fvu:.3f} at layer {layer}" for layer, fvu in facts.nearby.items())
     lines = {
         "sae": f"{sae['name']} ({kind}, {sae['latents']:,} latents)",
+        **_origin(sae),
         "model": f"{model['name']} ({model['layers']} blocks of width {model['width']})",
         "layer": found.layer,
         "text": f"{facts.tokens:,} tokens, sinks left out: {found.text}",

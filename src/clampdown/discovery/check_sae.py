@@ -52,9 +52,10 @@ class SAECheck:
         """The same as plain data, `schema` "clampdown-sae-check/1".
 
         Besides the attributes' names: model holds name, sha256, width and layers; sae holds name, sha256, kind, k,
-        latents, width, layer, normalise and model; facts (null where nothing was measured) holds tokens, l0, fvu,
-        cross_entropy and cross_entropy_added (nats a token), silent (a fraction), norm, and nearby: the fvu at
-        neighbouring layers, by number.
+        latents, width, layer, normalise, model and, null where it was not fetched, repository, revision (its commit),
+        pinned (whether you named that commit) and verified (whether a published checksum was compared); facts (null
+        where nothing was measured) holds tokens, l0, fvu, cross_entropy and cross_entropy_added (nats a token), silent
+        (a fraction), norm, and nearby: the fvu at neighbouring layers, by number.
         """
         return {"schema": SCHEMA, **asdict(self)}
 
@@ -72,7 +73,7 @@ def check_sae(
         text: a file of chats or plain text to take the page from; None takes built-in prompts and passages.
 
     Raises:
-        ClampdownError: the text can't be read, or the SAE holds a value that is not finite.
+        ClampdownError: the text can't be read, or the SAE or the model's residual holds a value that is not finite.
     """
     at = sae.layer if layer is None else layer
     wrong = _mismatch(model, sae, at)
@@ -92,11 +93,18 @@ def check_sae(
             "latents": sae.n_latents,
             "width": sae.d_model,
             **{key: getattr(sae, key) for key in ("layer", "normalise", "model")},
+            **_origin(sae),
         },
         layer=at,
         text=f"from {text}" if text else "built-in passages and requests, as chats",
         facts=facts,
     )
+
+
+def _origin(sae: SAE) -> dict[str, Any]:
+    """Where it was fetched from, and how sure that is; nothing where it was not."""
+    sure = {key: said != "no" if (said := sae.about.get(key)) else None for key in ("pinned", "verified")}
+    return {key: sae.about.get(key) for key in ("repository", "revision")} | sure
 
 
 def _mismatch(model: ChatModel, sae: SAE, layer: int) -> list[str]:
@@ -131,7 +139,13 @@ def _measured(model: ChatModel, sae: SAE, rows: Sequence[list[int]], progress: P
         raise ClampdownError("the text holds no two tokens in a row; give --text more")
     batch = model.pad(rows[:4], side="right")
     x = model.residual(batch, [sae.layer])[0].float()
-    limit = sink_norm(x.norm(dim=-1)[batch.attention_mask.bool().to(x.device)])
+    norms = x.norm(dim=-1)[batch.attention_mask.bool().to(x.device)]
+    if not norms.isfinite().all():
+        raise ClampdownError(
+            f"{model.name}'s residual after block {sae.layer} is not finite: its weights are damaged, or too large for "
+            "this dtype; fetch it again, or load it as float32"
+        )
+    limit = sink_norm(norms)
     nearby = [layer for layer in (sae.layer - 1, sae.layer + 1) if 0 <= layer < model.n_layers]
     return evaluate_sae(model, sae, rows, progress, sink_norm=limit, nearby=nearby)
 

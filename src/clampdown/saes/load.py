@@ -9,12 +9,14 @@ from clampdown.errors import ClampdownError
 from clampdown.saes import directory
 from clampdown.saes.directory import BUNDLED
 from clampdown.saes.files import FORMAT, read_sae
-from clampdown.saes.formats import llama_scope, matching, read_any, sae_lens
-from clampdown.saes.hashes import LARGE
-from clampdown.saes.locate import fetch
+from clampdown.saes.formats import llama_scope, matching, read_any, sae_lens, whatever_the_files_say
+from clampdown.saes.hashes import LARGE, file_sha256
+from clampdown.saes.locate import Located, fetch
 from clampdown.saes.sae import SAE
 
 _REMOTE = re.compile(r"(?P<place>[A-Za-z0-9][\w.-]*/[^@]+?)/?(?:@(?P<revision>[\w./-]+))?")
+_LONG = 200
+_COMMIT = re.compile("[0-9a-f]{7,40}")
 _WAYS = f"name a file or folder, a hub id (owner/repo/folder@revision), SAELens' release/sae_id, or {BUNDLED!r}"
 
 
@@ -23,7 +25,8 @@ def load_sae(name: str) -> SAE:
 
     A name is, in this order: the bundled one's (`smollm2-135m-instruct/layer-12`), a file or folder, SAELens'
     `release/sae_id` where its directory is installed, or a hub id `owner/repo`, with a folder or file of it behind.
-    The last two may end in `@revision`; without one the current commit is taken, and `about` says so.
+    The last two may end in `@revision`; without one the current commit is taken, and `about` says so. The SAE's own
+    `name` always ends in the commit, so that a recipe that holds it finds the same files again.
 
     Raises:
         ClampdownError: nothing of that name, an unknown format, no SAE of a residual stream, a damaged file, a
@@ -32,9 +35,7 @@ def load_sae(name: str) -> SAE:
     if name == BUNDLED:
         return read_sae(directory.BUNDLED_FILE, name)
     path = Path(os.path.expanduser(name))
-    if path.exists():
-        return read_local(path, name)
-    return _remote(name)
+    return read_local(path, name) if _exists(path, name) else _remote(name)
 
 
 def names_a_place(name: str) -> bool:
@@ -44,10 +45,22 @@ def names_a_place(name: str) -> bool:
 
 def read_local(path: Path, name: str) -> SAE:
     """Read the SAE in a file or folder, in our own format or another's."""
-    ours = _the_file(path)
-    if ours is not None and (_is_ours(ours) or matching(path) is None):
-        return read_sae(ours, name)  # what is no SAE at all is refused by our own reader
-    return _read(str(path.absolute()), name, _version(path))
+    with whatever_the_files_say(name):
+        ours = _the_file(path)
+        if ours is not None and (_is_ours(ours) or matching(path) is None):
+            return read_sae(ours, name)  # what is no SAE at all is refused by our own reader
+        return _read(str(path.absolute()), name, _version(path))
+
+
+def _exists(path: Path, name: str) -> bool:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except OSError as error:  # too long a name, a folder that is not ours, links in a circle
+        shown = name if len(name) < _LONG else f"{name[:_LONG]}…"
+        raise ClampdownError(f"no SAE at {shown!r}: {error.strerror or error}; {_WAYS}") from error
+    return True
 
 
 @lru_cache(maxsize=4)
@@ -76,23 +89,27 @@ def _remote(name: str) -> SAE:
             raise
         hint = "" if directory.directory_file() else f"; {directory.HOW_TO_GET}"
         raise ClampdownError(f"no SAE at {name!r} here, and {error} ({_WAYS}{hint})") from error
-    sae = _looked_at(_read_fetched(located.path, name, entry))
-    pinned = revision is not None and located.commit.startswith(revision)
-    sae.about["repository"] = repo
-    sae.about["revision"] = located.commit if pinned else f"{located.commit} (not pinned)"
-    sae.about["verified"] = _verified(sae, entry)
-    return sae
+    where = place if entry is not None else f"{repo}/{located.inside}".rstrip("/")
+    sae = _fetched(located, f"{where}@{located.commit}", "" if entry is None else place)
+    pinned = bool(revision and _COMMIT.fullmatch(revision) and located.commit.startswith(revision))
+    return sae.noting(repository=repo, revision=located.commit, pinned="by you" if pinned else "no")
 
 
-def _read_fetched(path: Path, name: str, entry: directory.Entry | None) -> SAE:
-    """Read what was fetched; two formats leave to the directory what their files don't say."""
-    if path.suffix == ".safetensors" and _is_ours(path):
-        return read_sae(path, name)
-    if entry is not None and sae_lens.matches(path):
-        return sae_lens.read(path, name, entry.overrides, entry.input_scale)
-    if entry is not None and llama_scope.matches(path):
-        return llama_scope.read(path, name, entry.input_scale)
-    return read_any(path, name)
+@lru_cache(maxsize=4)  # one SAE, by whichever of its names
+def _fetched(located: Located, name: str, listed: str) -> SAE:
+    """Read what was fetched; two formats leave what their files don't say to the directory that has it `listed`."""
+    path, entry = located.path, directory.find(listed)
+    verified = _verified(path, name, entry)
+    with whatever_the_files_say(name):
+        if path.suffix == ".safetensors" and _is_ours(path):
+            sae = read_sae(path, name)
+        elif entry is not None and sae_lens.matches(path):
+            sae = sae_lens.read(path, name, entry.overrides, entry.input_scale)
+        elif entry is not None and llama_scope.matches(path):
+            sae = llama_scope.read(path, name, entry.input_scale)
+        else:
+            sae = read_any(path, name)
+        return _looked_at(sae).noting(verified=verified)
 
 
 def _looked_at(sae: SAE) -> SAE:
@@ -102,13 +119,11 @@ def _looked_at(sae: SAE) -> SAE:
     return sae
 
 
-def _verified(sae: SAE, entry: directory.Entry | None) -> str:
+def _verified(path: Path, name: str, entry: directory.Entry | None) -> str:
     if entry is None or not entry.sha256:
         return "no"
-    if sae.sha256 != entry.sha256:
-        raise ClampdownError(
-            f"{sae.name} has hash {sae.sha256[:12]}, but its directory says {entry.sha256[:12]}; do not use it"
-        )
+    if (found := file_sha256(path)) != entry.sha256:
+        raise ClampdownError(f"{name} has hash {found[:12]}, but its directory says {entry.sha256[:12]}; do not use it")
     return "yes, by the directory's hash"
 
 

@@ -11,28 +11,39 @@ _SUFFIXES = (".safetensors", ".npz", ".pt", ".pth")
 _CONFIGS = ("cfg.json", "config.json", "hyperparams.json", "activation_scaler.json")
 _NO_WEIGHTS = ("sparsity", "trainer_state", "optimizer", "lr_scheduler", "activations_store", "activation_whitening")
 _SHOWN = 4
+_ONE_A_FOLDER = ("sae_weights.safetensors", "sae.safetensors", "params.safetensors", "params.npz", "ae.pt")
+"""Weights that formats know by their folder; others lie beside their like."""
 
 
 @dataclass(frozen=True)
 class Located:
-    """An SAE's weights on this machine, and the commit that they are of."""
+    """An SAE's weights on this machine, the commit that they are of, and the place in it that names no other SAE."""
 
     path: Path
     commit: str
+    inside: str
 
 
 def fetch(repo: str, inside: str = "", revision: str | None = None) -> Located:
     """Fetch the SAE at `inside`, a file or folder of hub repository `repo`, and the configurations that belong to it.
 
-    Without a revision the repository's current commit is taken. Without a network, what was fetched before is found.
+    Without a revision the repository's current commit is taken. Without a network, what was fetched before is found
+    by its exact place: its file, or the folder that is its own.
 
     Raises:
         ClampdownError: no such repository, revision or SAE; several SAEs; a gated repository; no network.
     """
     from huggingface_hub import hf_hub_download
 
-    names = _names(repo, revision)
-    weights = _weights(names, repo, inside.strip("/"))
+    names, offline = _names(repo, revision)
+    inside = inside.strip("/")
+    weights = _weights(names, repo, inside)
+    exact = _exact(weights)
+    if offline and inside not in (exact, weights):
+        raise ClampdownError(
+            f"can't reach the hub to see which SAEs {repo} holds; of those fetched before, name one, such as "
+            f"{repo}/{exact}"
+        )
     folders = PurePosixPath(weights).parents
     configs = [str(folder / config) for folder in folders for config in _CONFIGS if str(folder / config) in set(names)]
     commits = set()
@@ -44,16 +55,16 @@ def fetch(repo: str, inside: str = "", revision: str | None = None) -> Located:
         commits.add(path.parents[len(PurePosixPath(file).parts) - 1].name)
     if len(commits) != 1:
         raise ClampdownError(f"hub repository {repo} changed while it was fetched; do the same again")
-    return Located(path, commits.pop())
+    return Located(path, commits.pop(), inside if inside in (exact, weights) else exact)
 
 
-def _names(repo: str, revision: str | None) -> list[str]:
-    """The repository's files, as the hub lists them, or those that are already here."""
+def _names(repo: str, revision: str | None) -> tuple[list[str], bool]:
+    """The repository's files, as the hub lists them, or those of them that are already here; and whether it is so."""
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     try:
-        return [file.rfilename for file in HfApi().model_info(repo, revision=revision).siblings or []]
+        return [file.rfilename for file in HfApi().model_info(repo, revision=revision).siblings or []], False
     except (HfHubHTTPError, HFValidationError) as error:  # the hub has answered, or will never be asked
         raise ClampdownError(_said(error, repo, revision)) from error
     except Exception as error:  # anything else is the way there
@@ -61,7 +72,7 @@ def _names(repo: str, revision: str | None) -> list[str]:
             here = Path(snapshot_download(repo, revision=revision, local_files_only=True, ignore_patterns=["*"]))
         except Exception:
             raise ClampdownError(_said(error, repo, revision)) from error
-        return [file.relative_to(here).as_posix() for file in here.rglob("*") if file.is_file()]
+        return [file.relative_to(here).as_posix() for file in here.rglob("*") if file.is_file()], True
 
 
 def _weights(names: Sequence[str], repo: str, inside: str) -> str:
@@ -81,6 +92,17 @@ def _weights(names: Sequence[str], repo: str, inside: str) -> str:
         which = sorted(folders) if len(folders) == len(top) else sorted(top)
         raise ClampdownError(f"hub repository {repo} holds {len(top)} SAEs; name one, such as {repo}/{which[0]}")
     return top[0]
+
+
+def _exact(weights: str) -> str:
+    """The place that stands for these weights alone: their folder, where it is theirs, or the file."""
+    file = PurePosixPath(weights)
+    folder = file.parent
+    if weights.endswith("checkpoints/final.safetensors"):  # Llama Scope's
+        folder = folder.parent
+    elif file.name not in _ONE_A_FOLDER:
+        return weights
+    return "" if str(folder) == "." else str(folder)
 
 
 def _is_other(name: str) -> bool:

@@ -58,8 +58,9 @@ class SAE:
 
     decode(z) = z W_dec + b_dec, then the normalisation is undone.
 
-    Weights may be float16, bfloat16 or float32, and mapped from a file; the arithmetic is done in float32, large
-    matrices a tile at a time. What is used is checked to be finite once, before its first use.
+    Weights may be float16, bfloat16 or float32, and mapped from a file; where their rows need a factor first, it is
+    applied when they are read. The arithmetic is done in float32, large matrices a tile at a time. What is used is
+    checked to be finite once, before its first use.
     """
 
     name: str
@@ -94,6 +95,10 @@ class SAE:
     @property
     def d_model(self) -> int:
         return self.w_enc.shape[1]
+
+    def noting(self, **facts: str) -> "SAE":
+        """The same SAE with more in `about`."""
+        return self._with(about=self.about | facts)
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> "SAE":
         """This SAE on a device, in the dtype it is stored in or another; the copy is kept with this one."""

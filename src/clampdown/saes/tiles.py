@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from clampdown.saes.scaled import Scaled
+
 _WEIGHTS = 1 << 19
 """Numbers made float32 at a time: few enough to stay in a cache, many enough that the calls cost little."""
 _ACTIVATIONS = 1 << 24
@@ -17,6 +19,9 @@ def tokens_at_a_time(n_latents: int) -> int:
 def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x Wᵀ + b in float32, for x [..., d] and weights [n, d] stored in any floating dtype: [..., n]."""
     bias = None if bias is None else bias.float()
+    if isinstance(weight, Scaled):
+        out = product(x, weight.stored) * weight.by
+        return out if bias is None else out + bias
     if weight.dtype == torch.float32:
         return torch.nn.functional.linear(x, weight, bias)
     out = _as_stored(x.reshape(-1, x.shape[-1]), weight) if x.is_cuda else None
@@ -30,12 +35,22 @@ def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 def weighted_rows(z: Tensor, weight: Tensor) -> Tensor:
     """z W in float32, for z [..., n] and weights [n, d] stored in any floating dtype: [..., d]."""
+    if isinstance(weight, Scaled):
+        return weighted_rows(z * weight.by, weight.stored)
     if weight.dtype == torch.float32:
         return z @ weight
     out = z.new_zeros(*z.shape[:-1], weight.shape[1])
     for rows in _tiles(weight):
         out += z[..., rows] @ weight[rows].float()
     return out
+
+
+def row_norms(weight: Tensor) -> Tensor:
+    """The lengths of a matrix's rows [n, d] in float32: [n]."""
+    norms = torch.empty(len(weight), device=weight.device)  # at once: kept pieces would leave holes between tiles
+    for rows in _tiles(weight):
+        norms[rows] = weight[rows].float().norm(dim=1)
+    return norms
 
 
 def is_finite(weight: Tensor) -> bool:

@@ -7,14 +7,16 @@ SAELens, its formula is written out.
 import json
 import math
 import os
+import zipfile
 
 import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from clampdown.errors import ClampdownError
+from clampdown.saes.formats import tensors
 from clampdown.saes.load import load_sae
 
 D, N, K = 16, 48, 6
@@ -138,6 +140,22 @@ def test_a_damaged_npz_is_refused(tmp_path, one_line):
         with pytest.raises(ClampdownError) as caught:
             load_sae(str(file))
         one_line(caught, "params.npz")
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+@pytest.mark.parametrize("shape", ["(10000000000000, 48)", "(-1, 48)", "(((", "(16, 48"])
+def test_an_npz_that_lies_about_a_shape_is_refused(shape, save, tmp_path, one_line):
+    file = gemma_scope(tmp_path, save=save) / "params.npz"
+    with zipfile.ZipFile(file) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    head = members["W_enc.npy"][10:128].replace(b"(16, 48)", shape.encode())
+    members["W_enc.npy"] = members["W_enc.npy"][:10] + head.rstrip().ljust(117)[:117] + b"\n" + bytes(4 * D * N)
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED if save is np.savez else zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    with pytest.raises(ClampdownError) as caught:
+        load_sae(str(file))
+    one_line(caught, str(file), "memory" if len(shape) > 12 and save is np.savez_compressed else "params.npz")
 
 
 # Gemma Scope 2
@@ -318,12 +336,41 @@ def test_a_norm_taken_of_each_token(tmp_path):
         ({"d_sae": 99}, "encoder.weight has shape (48, 16), but hyperparams.json says (99, 16)"),
         ({"jump_relu_threshold": None}, "no thresholds"),
         ({"dataset_average_activation_norm": {"in": 0.0}}, "average norm"),
+        ({"dataset_average_activation_norm": {"in": True}}, "average norm"),
+        ({"hook_point_in": None, "hook_point_out": None}, "does not say where in the residual stream"),
+        ({"sparsity_include_decoder_norm": "no"}, "sparsity_include_decoder_norm = 'no'"),
     ],
 )
 def test_other_models_of_llama_scope_are_refused(changes, said, tmp_path, one_line):
     with pytest.raises(ClampdownError) as caught:
         load_sae(str(llama_scope(tmp_path, **changes)))
     one_line(caught, said)
+
+
+def test_llama_scope_does_without_its_width(tmp_path):
+    told, silent = (load_sae(str(llama_scope(tmp_path / d, d_model=d_model))) for d, d_model in (("a", D), ("b", None)))
+    assert torch.equal(told.w_enc, silent.w_enc)
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (3,), (D, N + 1), (2, 3, 4)])
+def test_a_decoder_of_another_shape_is_refused(shape, tmp_path, one_line):
+    file = llama_scope(tmp_path) / "checkpoints" / "final.safetensors"
+    save_file(load_file(file) | {"decoder.weight": torch.ones(shape)}, file)
+    with pytest.raises(ClampdownError) as caught:
+        load_sae(str(tmp_path / "Llama3_1-8B-Base-L8R-8x"))
+    one_line(caught, "decoder.weight has shape", "the encoder says (16, 48)")
+
+
+def test_a_large_file_stays_mapped_whatever_its_factor(tmp_path, monkeypatch):
+    monkeypatch.setattr(tensors, "LARGE", 0)
+    large = load_sae(str(llama_scope(tmp_path / "large", decoder=lambda rows: rows)))
+    monkeypatch.undo()
+    small = load_sae(str(llama_scope(tmp_path / "small", decoder=lambda rows: rows)))
+    for part in ("w_enc", "w_dec"):
+        assert getattr(large, part).stored.dtype == torch.bfloat16
+        torch.testing.assert_close(getattr(large, part)[:], getattr(small, part)[:])
+    x = draw(20, D, seed=9, scale=2.0)
+    torch.testing.assert_close(large.reconstruct(x), small.reconstruct(x))
 
 
 # Qwen Scope
@@ -409,6 +456,41 @@ def test_goodfire(file, suffix, model, layer, how, repo, tmp_path, saelens, same
     assert (sae.kind, sae.layer, sae.model) == ("relu", layer, model)
     assert load_sae(str(tmp_path)).layer == layer  # by its folder
     same_answers(sae, *saelens(how, tmp_path, repo, file))
+
+
+@pytest.mark.parametrize("key", ["encoder_linear.bias", "decoder_linear.bias"])
+def test_a_bias_that_is_one_number_is_refused(key, tmp_path, one_line):
+    file = goodfire(tmp_path, "Llama-3.1-8B-Instruct-SAE-l19.pth")
+    torch.save(torch.load(file) | {key: torch.tensor(1.0)}, file)
+    with pytest.raises(ClampdownError) as caught:
+        load_sae(str(file))
+    one_line(caught, "encoder_linear.weight has shape")
+
+
+@pytest.mark.parametrize("odd", [torch.eye(N, D).to_sparse(), torch.ones(N, D, dtype=torch.complex64)])
+def test_tensors_of_another_sort_are_refused(odd, tmp_path, one_line):
+    file = goodfire(tmp_path, "Llama-3.1-8B-Instruct-SAE-l19.pth")
+    torch.save(torch.load(file) | {"encoder_linear.weight": odd}, file)
+    with pytest.raises(ClampdownError) as caught:
+        load_sae(str(file))
+    one_line(caught, "encoder_linear.weight is not an ordinary tensor")
+
+
+def test_what_no_reader_thought_of_is_one_line(tmp_path, monkeypatch, one_line):
+    file = goodfire(tmp_path, "Llama-3.1-8B-Instruct-SAE-l19.pth")
+    for raised, said in (
+        (RuntimeError("one\ntwo"), "contradict each other (RuntimeError: one); fetch them again"),
+        (MemoryError(), "more memory than is free"),
+        (PermissionError(13, "Permission denied"), "can't read its files (Permission denied)"),
+    ):
+
+        def fail(*_, raised=raised):
+            raise raised
+
+        monkeypatch.setattr("clampdown.saes.formats.goodfire.open_tensors", fail)
+        with pytest.raises(ClampdownError) as caught:
+            load_sae(str(file))
+        one_line(caught, str(file), said)
 
 
 def test_a_state_dict_of_the_old_kind_is_read_too(tmp_path):

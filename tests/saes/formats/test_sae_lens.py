@@ -208,7 +208,7 @@ def write(folder, tensors=None, **config):
 
 BAD = {
     "shape": ({"tensors": {"W_enc": torch.zeros(N, D)}}, ["W_enc has shape (48, 16)", "cfg.json says (16, 48)"]),
-    "decoder's shape": ({"tensors": {"W_dec": torch.zeros(N, D + 1)}}, ["w_dec has shape"]),
+    "decoder's shape": ({"tensors": {"W_dec": torch.zeros(N, D + 1)}}, ["W_dec has shape"]),
     "lacks a tensor": ({"tensors": {"W_dec": None}}, ["lacks W_dec", "W_enc, b_dec, b_enc"]),
     "NaN": ({"tensors": {"W_enc": torch.full((D, N), torch.nan)}}, ["w_enc holds a value that is not finite"]),
     "no thresholds": ({"architecture": "jumprelu"}, ["lacks threshold"]),
@@ -222,6 +222,15 @@ BAD = {
     "MLP": ({"metadata": {"hook_name": "blocks.3.hook_mlp_out"}}, ["residual stream"]),
     "embeddings": ({"metadata": {"hook_name": "blocks.0.hook_resid_pre"}}, ["residual stream"]),
     "no place": ({"metadata": {}}, ["residual stream"]),
+    "biases": ({"tensors": {"b_enc": torch.zeros(1)}, "rescale_acts_by_decoder_norm": True}, ["b_enc has shape (1,)"]),
+    "cut": (
+        {"tensors": {"topk_threshold": torch.ones(3)}, "architecture": "batchtopk"},
+        ["topk_threshold has shape (3,)"],
+    ),
+    "a list": ({"architecture": ["topk"]}, ["'topk'"]),
+    "an object": ({"normalize_activations": {"a": 1}}, ["unknown normalisation"]),
+    "no flag": ({"apply_b_dec_to_input": "false"}, ["apply_b_dec_to_input = 'false'"]),
+    "transcoder by its output": ({"hook_name_out": "blocks.4.hook_mlp_out"}, ["transcoder to 'blocks.4.hook_mlp_out'"]),
     "one head": ({"hook_head_index": 2}, ["one attention head"]),
     "centred": ({"model_from_pretrained_kwargs": {"center_writing_weights": True}}, ["TransformerLens centres"]),
 }
@@ -233,6 +242,19 @@ def test_a_folder_that_lies_or_is_something_else_is_refused(case, tmp_path, one_
     with pytest.raises(ClampdownError) as caught:
         load_sae(str(write(tmp_path, **change)))
     one_line(caught, *words)
+
+
+def test_a_place_that_is_also_where_it_writes_is_an_sae(tmp_path):
+    assert load_sae(str(write(tmp_path, hook_name_out=HOOK))).layer == 3
+
+
+@pytest.mark.parametrize("factor", ["0", "-1", "NaN", "1e400", '"x"', "true", "[1]"])
+def test_a_factor_of_the_inputs_that_is_none_is_refused(factor, tmp_path, one_line):
+    write(tmp_path, normalize_activations="expected_average_only_in")
+    (tmp_path / "activation_scaler.json").write_text(f'{{"scaling_factor": {factor}}}')
+    with pytest.raises(ClampdownError) as caught:
+        load_sae(str(tmp_path))
+    one_line(caught, "not a positive number")
 
 
 def test_damaged_files_are_refused(tmp_path, one_line):

@@ -4,6 +4,8 @@ A module offers `matches(path)`, a cheap look at file names and config keys, and
 SAE with the activations in its publisher's own units. `path` is a file or a folder on this machine.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -42,3 +44,23 @@ def read_any(path: Path, name: str) -> SAE:
         raise ClampdownError(f"{name} is not an SAE in a format known here; known are {known}")
     sae: SAE = module.read(path, name)
     return sae
+
+
+@contextmanager
+def whatever_the_files_say(name: str) -> Iterator[None]:
+    """Files can contradict each other in more ways than a reader thinks of: each of them is one line.
+
+    Raises:
+        ClampdownError: in place of any other exception.
+    """
+    try:
+        yield
+    except ClampdownError:
+        raise
+    except MemoryError as error:
+        raise ClampdownError(f"{name} asks for more memory than is free; free some, or fetch it again") from error
+    except OSError as error:
+        raise ClampdownError(f"{name}: can't read its files ({error.strerror or error})") from error
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}".partition("\n")[0]
+        raise ClampdownError(f"{name}: its files contradict each other ({said}); fetch them again") from error

@@ -15,9 +15,11 @@ from torch import Tensor
 
 from clampdown.errors import ClampdownError
 from clampdown.saes.formats.config import read_json
+from clampdown.saes.formats.identity import identified
 from clampdown.saes.formats.tensors import check_shape, open_tensors, take
-from clampdown.saes.hashes import sha256_when_asked
 from clampdown.saes.sae import SAE
+from clampdown.saes.scaled import scaled
+from clampdown.saes.tiles import row_norms
 
 _LINEAR = {"encoder.weight", "encoder.bias", "decoder.weight"}
 _PARAMETERS = {"W_enc", "b_enc", "W_dec", "b_dec"}
@@ -61,10 +63,11 @@ def read(path: Path, name: str) -> SAE:
     which = _class(state, config, name)
     _check_shapes(state, config, name)
     made = partial(
-        SAE,
+        identified,
+        file,
+        {"unit_rows": which == "AutoEncoder"},
         name=name,
         layer=_layer(file, config, buffer, name),
-        sha256=sha256_when_asked(file, name),
         model=str(config.get("lm_name") or ""),
         about={"format": f"dictionary_learning {which}"},
     )
@@ -146,14 +149,14 @@ def _parts(which: str, state: dict[str, Tensor], config: dict[str, Any], name: s
 
 def _unit_rows(parts: dict[str, Any]) -> dict[str, Any]:
     """Decoder rows scaled to unit length and the encoder against them, as the library's AutoEncoder is loaded."""
-    norms = parts["w_dec"].float().norm(dim=1)
+    norms = row_norms(parts["w_dec"])
     if torch.allclose(norms, torch.ones_like(norms)):
         return parts
     norms = torch.where(norms > 0, norms, 1.0)  # a row of zeros writes nothing, whatever its activation
     return parts | {
-        "w_enc": parts["w_enc"].float() * norms[:, None],
+        "w_enc": scaled(parts["w_enc"], norms),
         "b_enc": parts["b_enc"].float() * norms,
-        "w_dec": parts["w_dec"].float() / norms[:, None],
+        "w_dec": scaled(parts["w_dec"], 1 / norms),
     }
 
 

@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 
 from clampdown.errors import ClampdownError
+from clampdown.saes.formats.identity import identified
 from clampdown.saes.formats.places import names_of
 from clampdown.saes.formats.tensors import check_shape, open_tensors, take
-from clampdown.saes.hashes import sha256_when_asked
 from clampdown.saes.sae import SAE
 
 WEIGHTS = "params.npz"
@@ -42,9 +42,10 @@ def read(path: Path, name: str) -> SAE:
     stored = open_tensors(file, name)
     tensors = {key.replace("w_", "W_"): tensor for key, tensor in stored.items()}  # both spellings are about
     w_enc, b_enc, w_dec, b_dec, threshold = take(tensors, name, "W_enc", "b_enc", "W_dec", "b_dec", "threshold")
-    check_shape(w_enc, (len(b_dec), len(b_enc)), "W_enc", "the biases' length", name)
+    check_shape(w_enc, (b_dec.numel(), b_enc.numel()), "W_enc", "the biases' length", name)
     model = f"google/gemma-2-{repository[1]}{'-it' if repository[2] == 'it' else ''}" if repository else ""
-    return SAE(
+    return identified(
+        file,
         name=name,
         kind="jumprelu",
         layer=int(layers[-1]),
@@ -54,7 +55,6 @@ def read(path: Path, name: str) -> SAE:
         b_dec=b_dec,
         threshold=threshold,
         subtract_decoder_bias=False,
-        sha256=sha256_when_asked(file, name),
         model=model,
         about={"format": "Gemma Scope", "prepend_bos": "true"},
     )

@@ -9,9 +9,9 @@ from typing import Any
 
 from clampdown.errors import ClampdownError
 from clampdown.saes.formats.config import read_json
+from clampdown.saes.formats.identity import identified
 from clampdown.saes.formats.places import layer_after, names_of
 from clampdown.saes.formats.tensors import check_shape, open_tensors, take
-from clampdown.saes.hashes import sha256_when_asked
 from clampdown.saes.sae import SAE
 
 WEIGHTS, CONFIG = "params.safetensors", "config.json"
@@ -43,8 +43,9 @@ def read(path: Path, name: str) -> SAE:
     if "affine_skip_connection" in tensors:
         raise ClampdownError(f"{name} has a skip connection, as transcoders have; name an SAE in resid_post")
     w_enc, b_enc, w_dec, b_dec, threshold = take(tensors, name, "w_enc", "b_enc", "w_dec", "b_dec", "threshold")
-    check_shape(w_enc, (len(b_dec), len(b_enc)), "w_enc", "the biases' length", name)
-    return SAE(
+    check_shape(w_enc, (b_dec.numel(), b_enc.numel()), "w_enc", "the biases' length", name)
+    return identified(
+        file,
         name=name,
         kind="jumprelu",
         layer=_layer(config, number, name),
@@ -54,7 +55,6 @@ def read(path: Path, name: str) -> SAE:
         b_dec=b_dec,
         threshold=threshold,
         subtract_decoder_bias=False,
-        sha256=sha256_when_asked(file, name),
         model=_model(config, named),
         about={"format": "Gemma Scope 2", "prepend_bos": "true"},
     )

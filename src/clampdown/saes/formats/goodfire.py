@@ -8,8 +8,8 @@ import re
 from pathlib import Path
 
 from clampdown.errors import ClampdownError
+from clampdown.saes.formats.identity import identified
 from clampdown.saes.formats.tensors import check_shape, open_tensors, take
-from clampdown.saes.hashes import sha256_when_asked
 from clampdown.saes.sae import SAE
 
 _FILE = re.compile(r"(.+)-SAE-l(\d+)\.pth?$")
@@ -36,9 +36,10 @@ def read(path: Path, name: str) -> SAE:
     suffix = "_linear" if "encoder_linear.weight" in tensors else ""
     keys = [f"{part}{suffix}.{what}" for part in ("encoder", "decoder") for what in ("weight", "bias")]
     w_enc, b_enc, w_dec, b_dec = take(tensors, name, *keys)
-    check_shape(w_enc, (len(b_enc), len(b_dec)), keys[0], "the biases' length", name)
+    check_shape(w_enc, (b_enc.numel(), b_dec.numel()), keys[0], "the biases' length", name)
     owner = next((owner for start, owner in _OWNERS.items() if named[1].startswith(start)), "")
-    return SAE(
+    return identified(
+        file,
         name=name,
         kind="relu",
         layer=int(named[2]),
@@ -47,7 +48,6 @@ def read(path: Path, name: str) -> SAE:
         w_dec=w_dec.T,
         b_dec=b_dec,
         subtract_decoder_bias=False,
-        sha256=sha256_when_asked(file, name),
         model=owner + named[1],
         about={"format": "Goodfire" if suffix else "Goodfire's layout"},
     )

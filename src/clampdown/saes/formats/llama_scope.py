@@ -15,14 +15,17 @@ import torch
 from torch import Tensor
 
 from clampdown.errors import ClampdownError
-from clampdown.saes.formats.config import read_json
+from clampdown.saes.formats.config import flag, positive, read_json
+from clampdown.saes.formats.identity import identified
 from clampdown.saes.formats.places import layer_after, names_of
 from clampdown.saes.formats.tensors import check_shape, open_tensors, take
-from clampdown.saes.hashes import sha256_when_asked
 from clampdown.saes.sae import SAE
+from clampdown.saes.scaled import scaled
+from clampdown.saes.tiles import row_norms
 
 _LAYOUTS = (("hyperparams.json", "checkpoints/final.safetensors"), ("config.json", "sae_weights.safetensors"))
 _NORM = "dataset_average_activation_norm"
+_THRESHOLD, _LOGS = "jump_relu_threshold", "log_jumprelu_threshold"
 _MODEL, _DISTILLED = "meta-llama/Llama-3.1-8B", "deepseek-ai/DeepSeek-R1-Distill-Llama-8B"
 
 
@@ -46,31 +49,38 @@ def read(path: Path, name: str, input_scale: float | None = None) -> SAE:
     config_file, weights_file = found
     config = read_json(config_file, name)
     _refuse(config, name)
+    layer = layer_after(config.get("hook_point_in"), name)
     tensors = open_tensors(weights_file, name)
     w_enc, b_enc, w_dec, b_dec = take(tensors, name, "encoder.weight", "encoder.bias", "decoder.weight", "decoder.bias")
     check_shape(w_enc, (config.get("d_sae"), config.get("d_model")), "encoder.weight", config_file.name, name)
+    check_shape(w_dec, tuple(w_enc.shape)[::-1], "decoder.weight", "the encoder", name)
     w_dec = w_dec.T
-    normalise, scale = _normalisation(config, tensors, input_scale, name)
+    normalise, scale = _normalisation(config, tensors, input_scale, w_enc.shape[1], name)
+    by_norm = flag(config, "sparsity_include_decoder_norm", name, True)
     jumping = config["act_fn"] == "jumprelu"
-    threshold = _threshold(config, tensors, w_dec, scale, name) if jumping else None
-    told: dict[str, str] = {}
+    threshold = _threshold(config, tensors, len(w_enc), scale, name) if jumping else None
+    if threshold is not None and by_norm:
+        threshold = threshold / row_norms(w_dec).clamp_min(1e-8)
+    noted: dict[str, str] = {}
     if scale != 1.0:
-        w_enc, w_dec, b_dec = w_enc.float() * scale, w_dec.float() / scale, b_dec.float() / scale
-        told = {"input scale": f"{scale:g}, folded into the weights"}
-    return SAE(
+        one = torch.tensor(scale)
+        w_enc, w_dec, b_dec = scaled(w_enc, one), scaled(w_dec, 1 / one), b_dec.float() / one
+        noted = {"input scale": f"{scale:g}, folded into the weights"}
+    return identified(
+        weights_file,
+        {"scale": scale, "by_norm": by_norm, "threshold": None if _LOGS in tensors else config.get(_THRESHOLD)},
         name=name,
         kind="jumprelu" if jumping else "relu",
-        layer=layer_after(config["hook_point_in"], name),
+        layer=layer,
         w_enc=w_enc,
         b_enc=b_enc,
         w_dec=w_dec,
         b_dec=b_dec,
         threshold=threshold,
         normalise=normalise,
-        subtract_decoder_bias=bool(config.get("apply_decoder_bias_to_pre_encoder", False)),
-        sha256=sha256_when_asked(weights_file, name),
+        subtract_decoder_bias=flag(config, "apply_decoder_bias_to_pre_encoder", name),
         model=_DISTILLED if "R1-Distill" in names_of(weights_file, name) else _MODEL,
-        about={"format": "Llama Scope", "hook": str(config["hook_point_in"]), "prepend_bos": "true"} | told,
+        about={"format": "Llama Scope", "hook": str(config["hook_point_in"]), "prepend_bos": "true"} | noted,
     )
 
 
@@ -97,7 +107,7 @@ def _refuse(config: Mapping[str, Any], name: str) -> None:
 
 
 def _normalisation(
-    config: Mapping[str, Any], tensors: Mapping[str, Tensor], told: float | None, name: str
+    config: Mapping[str, Any], tensors: Mapping[str, Tensor], told: float | None, width: int, name: str
 ) -> tuple[str, float]:
     """The normalisation of each token that is left, and the fixed factor s of the inputs."""
     mode = config.get("norm_activation")
@@ -109,25 +119,22 @@ def _normalisation(
     norm = norms.get("in") if isinstance(norms, dict) else None
     if norm is None and (stored := tensors.get(f"{_NORM}.{config['hook_point_in']}")) is not None:
         norm = float(stored)
-    if norm is None and told is not None:
-        return "none", told
-    if not isinstance(norm, int | float) or not norm > 0:
+    if norm is None and (scale := positive(told)) is not None:
+        return "none", scale
+    if (norm := positive(norm)) is None:
         raise ClampdownError(
             f"{name} does not say its inputs' average norm; name it by SAELens release and id, whose directory does"
         )
-    return "none", math.sqrt(int(config["d_model"])) / norm
+    return "none", math.sqrt(width) / norm
 
 
 def _threshold(
-    config: Mapping[str, Any], tensors: Mapping[str, Tensor], w_dec: Tensor, scale: float, name: str
+    config: Mapping[str, Any], tensors: Mapping[str, Tensor], n_latents: int, scale: float, name: str
 ) -> Tensor:
-    if "log_jumprelu_threshold" in tensors:
-        threshold = tensors["log_jumprelu_threshold"].float().exp()
-    else:
-        told = config.get("jump_relu_threshold")
-        if not isinstance(told, int | float):
-            raise ClampdownError(f"{name}: no thresholds in its weights nor in its configuration; fetch it again")
-        threshold = torch.full((len(w_dec),), float(told)) * scale
-    if config.get("sparsity_include_decoder_norm", True):
-        threshold = threshold / w_dec.float().norm(dim=1).clamp_min(1e-8)
-    return threshold
+    if (stored := tensors.get(_LOGS)) is not None:
+        check_shape(stored, (n_latents,), _LOGS, "the encoder", name)
+        return stored.float().exp()
+    told = config.get(_THRESHOLD)
+    if not isinstance(told, int | float) or isinstance(told, bool):
+        raise ClampdownError(f"{name}: no thresholds in its weights nor in its configuration; fetch it again")
+    return torch.full((n_latents,), float(told)) * scale

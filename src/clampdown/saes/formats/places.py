@@ -14,12 +14,16 @@ def layer_after(place: object, name: str) -> int:
     """The block whose output `place` is; the residual stream before block L is the output of block L − 1.
 
     Raises:
-        ClampdownError: any other place (attention, MLP, embeddings, one head), which can't be clamped here.
+        ClampdownError: none, or any other (attention, MLP, embeddings, one head), which can't be clamped here.
     """
     if found := _AFTER.search(str(place)):
         return int(found[1])
     if (found := _BEFORE.search(str(place))) and int(found[1]) > 0:
         return int(found[1]) - 1
+    if place is None:
+        raise ClampdownError(
+            f"{name} does not say where in the residual stream it reads; fetch its configuration again"
+        )
     raise ClampdownError(
         f"{name} is an SAE of {str(place)!r}; only SAEs of the residual stream after a block can be used here"
     )

@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 
 from clampdown.errors import ClampdownError
+from clampdown.saes.formats.identity import identified
 from clampdown.saes.formats.places import names_of
 from clampdown.saes.formats.tensors import check_shape, open_tensors, take
-from clampdown.saes.hashes import sha256_when_asked
 from clampdown.saes.sae import SAE
 
 _FILE = re.compile(r"layer(\d+)\.sae\.pt$")
@@ -35,10 +35,11 @@ def read(path: Path, name: str) -> SAE:
         raise ClampdownError(f"{name} does not say its k: keep the repository's name (SAE-Res-…-L0_50) on its folder")
     tensors = open_tensors(file, name)
     w_enc, b_enc, w_dec, b_dec = take(tensors, name, "W_enc", "b_enc", "W_dec", "b_dec")
-    check_shape(w_enc, (int(named[2]) * 1024, len(b_dec)), "W_enc", "its repository's name", name)
+    check_shape(w_enc, (int(named[2]) * 1024, b_dec.numel()), "W_enc", "its repository's name", name)
     layer = _FILE.search(file.name)
     assert layer is not None  # by `matches`
-    return SAE(
+    return identified(
+        file,
         name=name,
         kind="topk",
         layer=int(layer[1]),
@@ -48,7 +49,6 @@ def read(path: Path, name: str) -> SAE:
         b_dec=b_dec,
         k=int(named[3]),
         subtract_decoder_bias=False,
-        sha256=sha256_when_asked(file, name),
         model=f"Qwen/{named[1]}",
         about={"format": "Qwen Scope"},
     )

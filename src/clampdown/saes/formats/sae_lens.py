@@ -12,11 +12,13 @@ import torch
 from torch import Tensor
 
 from clampdown.errors import ClampdownError
-from clampdown.saes.formats.config import read_json
+from clampdown.saes.formats.config import flag, positive, read_json
+from clampdown.saes.formats.identity import identified
 from clampdown.saes.formats.places import layer_after
 from clampdown.saes.formats.tensors import check_shape, open_tensors, take
-from clampdown.saes.hashes import sha256_when_asked
 from clampdown.saes.sae import SAE
+from clampdown.saes.scaled import scaled
+from clampdown.saes.tiles import row_norms
 
 CONFIG, WEIGHTS, SCALER = "cfg.json", "sae_weights.safetensors", "activation_scaler.json"
 _KINDS = {
@@ -64,25 +66,27 @@ def read(path: Path, name: str, overrides: Mapping[str, Any] | None = None, inpu
     about = {"format": "SAELens", "hook": str(config["hook_name"])}
     if config.get("prepend_bos") is not None:
         about["prepend_bos"] = str(bool(config["prepend_bos"])).lower()
-    normalise = _normalisation(config, name)
+    normalise, scale = _normalisation(config, name), None
+    by_norm = flag(config, "rescale_acts_by_decoder_norm", name)
     if normalise == _FIXED_SCALE:
         normalise = "none"
-        scale = input_scale if input_scale is not None else _saved_scale(folder, name)
+        scale = _scale(folder, input_scale, name)
         if scale is None:
             about["input scale"] = "not told; taken as folded into the weights, as SAELens takes it"
         else:
-            _fold_scale(parts, scale, bool(config.get("rescale_acts_by_decoder_norm")))
+            _fold_scale(parts, scale, by_norm)
             about["input scale"] = f"{scale:g}, folded into the weights"
-    if config.get("rescale_acts_by_decoder_norm"):
+    if by_norm:
         _fold_norms(parts)
-    return SAE(
+    return identified(
+        folder / WEIGHTS,
+        {"scale": scale, "by_norm": by_norm},
         name=name,
         kind=kind,
         layer=layer,
         k=_k(config, name) if kind == "topk" else None,
         normalise=normalise,
-        subtract_decoder_bias=bool(config.get("apply_b_dec_to_input", True)),
-        sha256=sha256_when_asked(folder / WEIGHTS, name),
+        subtract_decoder_bias=flag(config, "apply_b_dec_to_input", name, True),
         model=str(config.get("model_name") or ""),
         about=about,
         **vars(parts),
@@ -108,16 +112,18 @@ def _flat(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _kind(config: Mapping[str, Any], name: str) -> str:
-    architecture = config.get("architecture") or "standard"
+    architecture = str(config.get("architecture") or "standard")
     if architecture in _KINDS:
         return _KINDS[architecture]
-    if "transcoder" in str(architecture) or "crosscoder" in str(architecture):
+    if "transcoder" in architecture or "crosscoder" in architecture:
         raise ClampdownError(f"{name} is a {architecture}, which writes elsewhere than it reads; name an SAE")
     known = ", ".join(_KINDS)
-    raise ClampdownError(f"{name} is a {str(architecture)!r} SAE, which can't be used here; known are {known}")
+    raise ClampdownError(f"{name} is a {architecture!r} SAE, which can't be used here; known are {known}")
 
 
 def _refuse(config: Mapping[str, Any], name: str) -> None:
+    if (out := config.get("hook_name_out")) not in (None, config.get("hook_name")):
+        raise ClampdownError(f"{name} is a transcoder to {str(out)!r}, which can't be used here; name an SAE")
     if config.get("hook_head_index") is not None:
         raise ClampdownError(f"{name} is an SAE of one attention head; only the residual stream can be used here")
     if config.get("activation_fn", "relu") not in ("relu", "topk"):
@@ -134,9 +140,9 @@ def _normalisation(config: Mapping[str, Any], name: str) -> str:
     said = config.get("normalize_activations") or "none"
     if said is True or said == _FIXED_SCALE:
         return _FIXED_SCALE
-    if said not in _NORMALISATIONS:
+    if str(said) not in _NORMALISATIONS:
         raise ClampdownError(f"{name}: unknown normalisation {str(said)!r}; known are {', '.join(_NORMALISATIONS)}")
-    return _NORMALISATIONS[said]
+    return _NORMALISATIONS[str(said)]
 
 
 def _k(config: Mapping[str, Any], name: str) -> int:
@@ -154,12 +160,16 @@ def _parts(kind: str, tensors: dict[str, Tensor], config: Mapping[str, Any], nam
     first = "b_mag" if kind == "gated" else "b_enc"
     w_enc, b_enc, w_dec, b_dec = take(tensors, name, "W_enc", first, "W_dec", "b_dec")
     check_shape(w_enc, (config.get("d_in"), config.get("d_sae")), "W_enc", CONFIG, name)
+    d, n = w_enc.shape
+    for key, tensor, shape in ((first, b_enc, (n,)), ("W_dec", w_dec, (n, d)), ("b_dec", b_dec, (d,))):
+        check_shape(tensor, shape, key, "W_enc", name)
     parts = _Parts(w_enc.T, b_enc, w_dec, b_dec)
     if kind == "gated":
         parts.gate_bias, rate = take(tensors, name, "b_gate", "r_mag")
         parts.magnitude_scale = rate.float().exp()
     elif kind == "batchtopk":
         [cut] = take(tensors, name, "topk_threshold")
+        check_shape(cut, (), "topk_threshold", "its architecture", name)
         parts.threshold = cut.float().expand(len(b_enc)).clone()
     elif "log_threshold" in tensors and kind == "jumprelu":  # older training checkpoints
         parts.threshold = tensors["log_threshold"].float().exp()
@@ -168,12 +178,14 @@ def _parts(kind: str, tensors: dict[str, Tensor], config: Mapping[str, Any], nam
     return parts
 
 
-def _saved_scale(folder: Path, name: str) -> float | None:
-    """What a training checkpoint says of its inputs' factor."""
-    if not (folder / SCALER).is_file():
-        return None
-    scale = read_json(folder / SCALER, name).get("scaling_factor")
-    return float(scale) if isinstance(scale, int | float) else None
+def _scale(folder: Path, told: float | None, name: str) -> float | None:
+    """The factor of the inputs: as the directory says, or a training checkpoint; None where neither does."""
+    if told is None and (folder / SCALER).is_file():
+        told = read_json(folder / SCALER, name).get("scaling_factor")
+    scale = positive(told)
+    if scale is None and told is not None:
+        raise ClampdownError(f"{name}: the factor of its inputs is {told!r}, not a positive number; fetch it again")
+    return scale
 
 
 def _fold_scale(parts: _Parts, scale: float, by_norm: bool) -> None:
@@ -182,16 +194,17 @@ def _fold_scale(parts: _Parts, scale: float, by_norm: bool) -> None:
     So activations and thresholds stay as they are. A threshold that is compared after a product with ‖d_i‖ shrinks
     with d_i.
     """
-    parts.w_enc = parts.w_enc.float() * scale
-    parts.w_dec = parts.w_dec.float() / scale
-    parts.b_dec = parts.b_dec.float() / scale
+    one = torch.tensor(scale)
+    parts.w_enc = scaled(parts.w_enc, one)
+    parts.w_dec = scaled(parts.w_dec, 1 / one)
+    parts.b_dec = parts.b_dec.float() / one
     if by_norm and parts.threshold is not None:
-        parts.threshold = parts.threshold / scale
+        parts.threshold = parts.threshold / one
 
 
 def _fold_norms(parts: _Parts) -> None:
     """Trained with activations times ‖d_i‖, decoded by unit rows: the factor goes into the encoder."""
-    norms = parts.w_dec.float().norm(dim=1).clamp_min(1e-8)
-    parts.w_enc = parts.w_enc.float() * norms[:, None]
+    norms = row_norms(parts.w_dec).clamp_min(1e-8)
+    parts.w_enc = scaled(parts.w_enc, norms)
     parts.b_enc = parts.b_enc.float() * norms
-    parts.w_dec = parts.w_dec.float() / norms[:, None]
+    parts.w_dec = scaled(parts.w_dec, 1 / norms)

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from clampdown.errors import ClampdownError
 from clampdown.saes.formats.config import read_json
+from clampdown.saes.formats.identity import identified
 from clampdown.saes.formats.places import layer_after
 from clampdown.saes.formats.tensors import check_shape, open_tensors, take
-from clampdown.saes.hashes import sha256_when_asked
 from clampdown.saes.sae import SAE
 
 _CONFIG, _WEIGHTS = "cfg.json", "sae.safetensors"
@@ -46,7 +46,8 @@ def read(path: Path, name: str) -> SAE:
     check_shape(w_enc, _shape(config, name), "encoder.weight", _CONFIG, name)
     run = folder.parent.parent if _seed(folder) else folder.parent
     trained = read_json(run / "config.json", name) if (run / "config.json").is_file() else {}
-    return SAE(
+    return identified(
+        folder / _WEIGHTS,
         name=name,
         kind="topk",
         layer=_layer(folder, name),
@@ -55,7 +56,6 @@ def read(path: Path, name: str) -> SAE:
         w_dec=w_dec,
         b_dec=b_dec,
         k=config["k"],
-        sha256=sha256_when_asked(folder / _WEIGHTS, name),
         model=str(trained.get("model") or ""),
         about={"format": "sparsify"} | {key: str(trained[key]) for key in ("dataset", "split") if trained.get(key)},
     )

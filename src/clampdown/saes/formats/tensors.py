@@ -23,6 +23,9 @@ def open_tensors(path: Path, name: str) -> dict[str, Tensor]:
             full pickle can open.
     """
     tensors = _READERS.get(path.suffix, _open_torch)(path, name)
+    for key, t in tensors.items():
+        if t.layout is not torch.strided or t.is_quantized or t.is_complex() or t.is_meta:
+            raise ClampdownError(f"{name}: {key} is not an ordinary tensor of real numbers; ask its publisher for one")
     if path.stat().st_size > LARGE:
         return tensors
     return {key: t.float() if t.is_floating_point() else t for key, t in tensors.items()}
@@ -59,6 +62,8 @@ def _open_torch(path: Path, name: str) -> dict[str, Tensor]:
             body = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         except RuntimeError:  # the format before PyTorch 1.6 can't be mapped
             body = torch.load(path, map_location="cpu", weights_only=True)
+    except MemoryError:
+        raise
     except Exception as error:  # a damaged file makes PyTorch raise almost anything; nothing in it is ever run
         raise ClampdownError(
             f"{name}: {path.name} is damaged, or holds more than tensors, which only running it could open; "
@@ -91,7 +96,9 @@ def _open_npz(path: Path, name: str) -> dict[str, Tensor]:
                 # "c": pages are shared until written, and PyTorch takes no read-only array without a warning.
                 array = np.memmap(path, dtype, "c", file.tell(), shape, "F" if fortran else "C")
                 tensors[member.filename.removesuffix(".npy")] = torch.from_numpy(np.asarray(array))
-    except (OSError, ValueError, KeyError, TypeError, struct.error, zipfile.BadZipFile) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # so do these libraries
         raise ClampdownError(f"{name}: {path.name} is not readable ({_said(error)}); fetch it again") from error
     return tensors
 
