@@ -90,11 +90,13 @@ def _answers(exported: list[dict[str, Any]], path: Path) -> Labelled:
 def _rows(text: str, path: Path) -> list[dict[str, Any]]:
     name = path.name.lower().removesuffix(".gz")
     if name.endswith(".csv"):
-        csv.field_size_limit(1 << 24)
+        usual = csv.field_size_limit(1 << 24)  # answers are longer than fields commonly are
         try:
             return list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
         except csv.Error as error:
             raise ClampdownError(f"{path} is not readable CSV ({error})") from error
+        finally:
+            csv.field_size_limit(usual)
     return [json_row(line, str(path), n) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
 
 
