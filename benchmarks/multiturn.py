@@ -29,9 +29,9 @@ from clampdown.measuring.attacks.run import run_attack, sample
 from clampdown.measuring.attacks.scripted import Scripted, load_scripts
 from clampdown.measuring.generation import Sampling
 from clampdown.measuring.judge import JUDGE_VERSION
+from clampdown.measuring.sets import selecting_prompts
 from clampdown.recipe import Recipe
 from clampdown.studies.controls import difference_in_means
-from clampdown.studies.material import selecting_prompts
 from clampdown.studies.plan import named_plan
 
 SHOWN = ("refused", "refused_at_any", "complied_at_any", "incoherent")

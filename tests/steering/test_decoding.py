@@ -9,7 +9,7 @@ from transformers import DynamicCache
 
 from clampdown.errors import ClampdownError
 from clampdown.recipe import Clamp, Direction, Positions, Recipe
-from clampdown.steering import attach
+from clampdown.steering import attach, change
 from clampdown.steering.attach import Steering
 from clampdown.steering.positions import PlaceTracker
 from clampdown.steering.tally import Tally
@@ -33,7 +33,7 @@ class Operations(TorchDispatchMode):
 @pytest.fixture
 def accelerator(monkeypatch):
     """The CPU treated as a device that one has to wait for."""
-    monkeypatch.setattr(attach, "_free_to_ask", lambda x: False)
+    monkeypatch.setattr(change, "_free_to_ask", lambda x: False)
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_a_step_is_the_same_on_either_kind_of_device(tiny, recipe, clamp, monkey
     other = Recipe("o", "tiny", "", (Direction(2, 3.0, seed=1),), positions=Positions("first-generated", 1))
     found = []
     for free in (True, False):
-        monkeypatch.setattr(attach, "_free_to_ask", lambda x, free=free: free)
+        monkeypatch.setattr(change, "_free_to_ask", lambda x, free=free: free)
         for recipes in (recipe, other, [recipe, None, other]):
             found.append(decoding(tiny, recipes, [clamp])[1])
     assert found[:3] == found[3:]

@@ -1,10 +1,10 @@
 """`clampdown chat`: talk to the model, steered or not; at the terminal, or one prompt at a time."""
 
 import argparse
-import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from clampdown.cli.asides import dim, note_system, receipt
 from clampdown.cli.loading import load_model
 from clampdown.cli.options import add_json, add_model, command, existing, positive, print_json, temperature, whole
 from clampdown.cli.progress import ProgressBar
@@ -12,7 +12,6 @@ from clampdown.errors import ClampdownError
 
 if TYPE_CHECKING:
     from clampdown.library import Model
-    from clampdown.measuring.generation import Answer
     from clampdown.recipe import Recipe
 
 _EXAMPLE = """  clampdown chat                               talk; /help tells what else there is
@@ -99,18 +98,6 @@ def _one_shot(args: argparse.Namespace, model: "Model", recipe: "Recipe | None",
     return 0
 
 
-def note_system(model: "Model") -> None:
-    """Say where a system prompt goes that the chat template has no place for."""
-    if model.chat.system_as_user:
-        said = f"the chat template of {model.name} has no place for a system prompt, so it opens the user's turn"
-        print(dim(said, sys.stderr), file=sys.stderr)
-
-
-def receipt(answer: "Answer", tokens: int) -> str:
-    """What steering did, and that the answer was cut, if it was."""
-    return str(answer.receipt) + ("" if answer.finished else f" · cut at {tokens} tokens")
-
-
 def _sampling(args: argparse.Namespace) -> Any:
     from clampdown.measuring.generation import Sampling
 
@@ -120,8 +107,3 @@ def _sampling(args: argparse.Namespace) -> Any:
 def _write(piece: str) -> None:
     sys.stdout.write(piece)
     sys.stdout.flush()
-
-
-def dim(text: str, stream: Any) -> str:
-    """Pale on a terminal, plain elsewhere."""
-    return f"\x1b[2m{text}\x1b[0m" if stream.isatty() and not os.environ.get("NO_COLOR") else text

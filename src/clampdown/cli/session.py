@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clampdown.cli.chat import dim, note_system, receipt
+from clampdown.cli.asides import dim, note_system, receipt
 from clampdown.errors import ClampdownError
 from clampdown.library import system_text
 from clampdown.measuring.generation import Sampling, stream

@@ -87,6 +87,11 @@ def builtin_set(kind: str) -> ItemSet:
     return replace(loaded, name=f"built-in {kind}", source=f"clampdown:{BUILTIN[kind]}")
 
 
+def selecting_prompts(kind: str, count: int, seed: int) -> list[str]:
+    """Prompts that no report uses: drawn by seed from the selecting half of the built-in set of a kind."""
+    return [item.text for item in builtin_set(kind).half("select").sample(count, seed).items]
+
+
 def load_set(kind: str, path: Path) -> ItemSet:
     """A set of `kind` from a table (JSONL, JSON, CSV, TSV, Parquet; also .gz), or a text: a prompt a line, or one long.
 

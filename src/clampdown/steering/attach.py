@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,8 +12,9 @@ from clampdown.models import residual
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Recipe
 from clampdown.saes.sae import SAE
+from clampdown.steering.change import Change, change, check_finite, placed
 from clampdown.steering.edits import CompiledEdit, compile_edit
-from clampdown.steering.positions import Places, PlaceTracker
+from clampdown.steering.positions import PlaceTracker
 from clampdown.steering.receipt import Receipt
 from clampdown.steering.tally import Tally
 
@@ -145,21 +146,23 @@ class Steering:
 
     def _steer(self, layer: int, x: Tensor) -> Tensor | None:
         """The residual with every row's edits at this layer made, or None where there are none."""
-        change: Change | None = None
+        whole: Change | None = None
         for kind, rows in enumerate(self._rows_of_kinds()):
             edits = [edit for edit in self.edits[kind] if edit.layer == layer]
             if not edits or (rows is not None and not len(rows)):
                 continue
-            edit = self._edit_token if x.shape[1] == 1 else self._edit_places
-            if rows is None:
-                change = edit(x, self.places, edits, self.kinds[kind])
-            else:
-                here = rows.to(x.device)
-                change = _placed(edit(x[here], self.places.of(rows), edits, self.kinds[kind]), here, x, change)
-        if change is None:
+            here = None if rows is None else rows.to(x.device)
+            part, places = (x, self.places) if here is None else (x[here], self.places.of(here))
+            made = change(part, places, edits, self.kinds[kind])
+            if made is None:
+                continue
+            if made.sizes is not None:
+                self._unread.append((made.sizes, layer, self.kinds[kind]))
+            whole = made if here is None else placed(made, here, x, whole)
+        if whole is None:
             return None
-        self._record(change)
-        return change.x
+        self._record(whole)
+        return whole.x
 
     def _rows_of_kinds(self) -> list[Tensor | None]:
         """The rows of the batch that each of `kinds` steers, on the CPU; None for all of them."""
@@ -170,111 +173,22 @@ class Steering:
             self._rows = [None if len(rows) == len(owners) else rows for rows in found]
         return self._rows
 
-    def _edit_places(self, x: Tensor, places: Places, edits: Sequence[CompiledEdit], recipe: Recipe) -> "Change | None":
-        """Some columns of some rows, [row, column, d_model], under one recipe: only the places to edit are computed."""
-        mask = _chosen(places, recipe, x, x.float().norm(dim=-1))
-        if not mask.any():
-            return None
-        before = x[mask].float()
-        after, stored = _edited(before, edits, x.dtype)
-        self._check(_size(stored), edits[0].layer, recipe)
-        changed = x.clone()
-        changed[mask] = stored
-        ratio = x.new_zeros(mask.shape, dtype=torch.float32)
-        ratio[mask] = _ratio(before, after, before.norm(dim=-1))
-        return Change(changed, mask, ratio)
-
-    def _edit_token(self, x: Tensor, places: Places, edits: Sequence[CompiledEdit], recipe: Recipe) -> "Change | None":
-        """One column of some rows: all are computed, and nothing is asked that an accelerator would wait for."""
-        before = x[:, 0].float()
-        size = before.norm(dim=-1)
-        mask = _chosen(places, recipe, x, size[:, None])
-        if _free_to_ask(x) and not mask.any():
-            return None
-        after, stored = _edited(before, edits, x.dtype)
-        zero = size.new_zeros(())
-        sizes = torch.where(mask[:, 0], _size(stored), zero)
-        if _free_to_ask(x):
-            self._check(sizes, edits[0].layer, recipe)
-        else:
-            self._unread.append((sizes, edits[0].layer, recipe))
-        ratio = torch.where(mask, _ratio(before, after, size)[:, None], zero)
-        return Change(torch.where(mask[..., None], stored[:, None], x), mask, ratio)
-
     def _settle(self) -> None:
         """Read what was not asked at once: whether the residuals were finite."""
         unread, self._unread = self._unread, []
         if unread and not torch.isfinite(torch.cat([sizes.cpu() for sizes, _, _ in unread])).all():
             for sizes, layer, recipe in unread:
-                self._check(sizes, layer, recipe)
+                check_finite(sizes, layer, recipe)
 
-    @staticmethod
-    def _check(sizes: Tensor, layer: int, recipe: Recipe) -> None:
-        if not torch.isfinite(sizes).all():
-            raise ClampdownError(
-                f"recipe {recipe.name}: steering at layer {layer} gave a residual that is not finite or too large; "
-                "nothing was returned"
-            )
-
-    def _record(self, change: "Change") -> None:
+    def _record(self, made: Change) -> None:
         assert self._tally is not None
-        mask = change.mask
+        mask = made.mask
         if self._edited is None:
             self._edited = new = mask
         else:
             so_far = self._edited.to(mask.device)
             new, self._edited = mask & ~so_far, mask | so_far
-        self._tally.edited(new, mask, change.ratio)
-
-
-class Change(NamedTuple):
-    """A residual after its edits, [row, column, d_model]; where they were made, and by what ‖Δ‖/‖x‖ (else 0)."""
-
-    x: Tensor
-    mask: Tensor
-    ratio: Tensor
-
-
-def _placed(change: Change | None, rows: Tensor, x: Tensor, into: Change | None) -> Change | None:
-    """The change of some rows as one of all, joined to what was changed before."""
-    if change is None:
-        return into
-    if into is None:
-        nothing = x.new_zeros(x.shape[:2], dtype=torch.float32)
-        into = Change(x.clone(), nothing.bool(), nothing)
-    for whole, part in zip(into, change, strict=True):
-        whole[rows] = part
-    return into
-
-
-def _chosen(places: Places, recipe: Recipe, x: Tensor, norm: Tensor) -> Tensor:
-    """Which columns the recipe edits, [row, column], where x is."""
-    return places.selected(recipe.positions, norm.to(places.real.device)).to(x.device)
-
-
-def _edited(before: Tensor, edits: Sequence[CompiledEdit], dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Residuals [token, d_model] after the edits, one upon the other: in float32, and as the model keeps them."""
-    after = before
-    for edit in edits:
-        after = after + edit.delta(after)
-    return after, after.to(dtype)
-
-
-def _free_to_ask(x: Tensor) -> bool:
-    """Whether a number can be read from the device without waiting for all that it still has to do."""
-    return x.device.type == "cpu"
-
-
-def _size(stored: Tensor) -> Tensor:
-    """‖x‖ of each residual as stored: float16 overflows where float32 does not.
-
-    It squares, because the next block's norm does: where that overflows it gives zeros, and no warning.
-    """
-    return torch.linalg.vector_norm(stored, dim=-1, dtype=torch.float32)
-
-
-def _ratio(before: Tensor, after: Tensor, size: Tensor) -> Tensor:
-    return (after - before).norm(dim=-1) / size.clamp_min(1e-12)
+        self._tally.edited(new, mask, made.ratio)
 
 
 def _distinct(recipes: Sequence[Recipe | None]) -> list[Recipe]:

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from clampdown.discovery.evidence import COMPLIANCE, REFUSAL
 from clampdown.errors import ClampdownError
+from clampdown.measuring.sets import selecting_prompts
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Clamp, Direction, Edit, Recipe
 from clampdown.saes.load import load_sae
 from clampdown.studies.matching import Calibration, scale_to
-from clampdown.studies.material import selecting_prompts
 from clampdown.studies.plan import Plan
 from clampdown.studies.scaling import clamps, resolved
 

@@ -6,12 +6,12 @@ import torch
 
 from clampdown.discovery.evidence import COMPLIANCE
 from clampdown.errors import ClampdownError
+from clampdown.measuring.sets import selecting_prompts
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Edit, Recipe
 from clampdown.saes.load import load_sae
 from clampdown.steering.edits import CompiledEdit, compile_edit
 from clampdown.steering.positions import PlaceTracker
-from clampdown.studies.material import selecting_prompts
 
 TOLERANCE = 0.01
 """How far from the target a matched mean ‖Δ‖ may lie, as a share of it."""

@@ -68,11 +68,6 @@ def study_columns(
     return [_renamed(column, name) for column, (name, _) in zip(named, found, strict=True)]
 
 
-def selecting_prompts(kind: str, count: int, seed: int) -> list[str]:
-    """Prompts that no report uses: drawn by seed from the selecting half of the built-in set of a kind."""
-    return [item.text for item in builtin_set(kind).half("select").sample(count, seed).items]
-
-
 def _named(name: str, plan: Plan, tasks: "TaskSettings | None") -> "Column":
     """The column that a capability set's name stands for; lm-eval and torch load where they are needed."""
     if name.startswith(LM_EVAL):
