@@ -86,3 +86,19 @@ def test_a_factor_that_is_not_finite_is_seen(make_sae, one_line):
     with pytest.raises(ClampdownError) as caught:
         replace(sae, w_dec=scaled(sae.w_dec, torch.full((N,), torch.inf))).check_finite()
     one_line(caught, "w_dec holds a value that is not finite")
+
+
+@pytest.mark.parametrize("inference", [False, True])
+def test_moving_keeps_the_factors_apart_also_in_inference_mode(inference):
+    matrix = scaled(torch.randn(6, 4, dtype=torch.bfloat16), torch.arange(1.0, 7.0))
+    with torch.inference_mode(inference):
+        for moved in (
+            matrix.to("cpu"),
+            matrix.to("cpu", torch.float32),
+            matrix.float(),
+            matrix.detach(),
+            matrix.to("meta"),
+        ):
+            assert isinstance(moved, Scaled)
+        assert matrix.to(torch.float16).dtype == torch.float16
+        torch.testing.assert_close(matrix.to("cpu", torch.float64), matrix.stored.double() * matrix.by[:, None])

@@ -169,3 +169,47 @@ class TestPlaces:
         mask = torch.tensor([[0, 0, 1, 1, 1]])
         call = {"input_ids": ids[:, :1], "attention_mask": mask, "past_key_values": other}
         assert tracker.places((), call).position.tolist() == [[2]]
+
+    def test_a_strange_cache_leaves_the_prompt_uncertain(self):
+        tracker, ids = PlaceTracker(), torch.zeros(1, 10, dtype=torch.long)
+        one, other = DynamicCache(), DynamicCache()
+        for cache, length in ((one, 3), (other, 10)):
+            tracker.places((), {"input_ids": ids[:, :length], "past_key_values": cache})
+            cache.update(torch.zeros(1, 1, length, 4), torch.zeros(1, 1, length, 4), 0)
+        found = tracker.places((), {"input_ids": ids[:, :1], "past_key_values": one})
+        with pytest.raises(ClampdownError, match="prompt from answer"):
+            found.selected(Positions("generated"))
+
+    def test_a_prompt_read_beforehand_is_prompt(self):
+        tracker, ids, cache = PlaceTracker(), torch.zeros(1, 3, dtype=torch.long), DynamicCache()
+        cache.update(torch.zeros(1, 1, 3, 4), torch.zeros(1, 1, 3, 4), 0)
+        found = tracker.places((), {"input_ids": ids[:, :1], "past_key_values": cache})
+        assert found.selected(Positions("generated")).tolist() == [[True]]
+
+
+def test_an_error_of_the_models_own_does_not_hide_ours(tiny, accelerator):
+    huge = Recipe("huge", "tiny", "", (Direction(1, 1e38, values=(1e18,) * 32),), positions=Positions("generated"))
+    cache, ids, steering = DynamicCache(), torch.ones(1, 4, dtype=torch.long), Steering(tiny, huge)
+    with pytest.raises(ClampdownError, match="not finite") as caught, steering:  # noqa: PT012
+        tiny.hf(input_ids=ids, past_key_values=cache)
+        tiny.hf(input_ids=ids[:, :1], past_key_values=cache)
+        raise RuntimeError("probability tensor contains inf")
+    assert isinstance(caught.value.__cause__, RuntimeError)
+    with pytest.raises(ClampdownError, match="not finite"):
+        steering.receipts()
+
+
+def test_rows_are_not_fanned_out_once_some_left(tiny, recipe, clamp):
+    ids = torch.ones(3, 4, dtype=torch.long)
+    with torch.inference_mode(), Steering(tiny, [recipe, None, recipe], saes=[clamp]) as steering:
+        tiny.hf(input_ids=ids, past_key_values=DynamicCache())
+        steering.keep_rows(torch.tensor([1, 2]))
+        with pytest.raises(ClampdownError, match="left out"):
+            steering.fan_out(torch.tensor([0, 0, 1]))
+
+
+def test_a_mask_passed_by_position_is_read(tiny, recipe, clamp):
+    ids, mask = torch.ones(1, 4, dtype=torch.long), torch.tensor([[0, 0, 1, 1]])
+    with torch.inference_mode(), Steering(tiny, recipe, saes=[clamp]) as steering:
+        tiny.hf(ids, mask)
+    assert steering.receipts()[0].tokens_seen == 2

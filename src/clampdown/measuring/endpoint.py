@@ -17,7 +17,7 @@ from clampdown.errors import ClampdownError
 Chat = Sequence[Mapping[str, str]]
 """Messages of one conversation: {"role": ..., "content": ...} each."""
 DEFAULT_URL = "https://api.openai.com/v1"
-_NAME = re.compile(r"openai:(?P<model>(?:(?!://).)+?)(?:@(?P<url>https?://\S+))?")
+_NAME = re.compile(r"openai:(?P<model>(?:(?!://).)+?(?<!@))(?:@(?P<url>https?://\S+))?")
 _LONG = re.compile(r"context|too (?:long|large)|maximum.{0,30}tokens", re.I)
 _LONGEST_WAIT = 60.0
 """Seconds; a server that asks for more is taken at this."""

@@ -16,7 +16,7 @@ from clampdown.errors import ClampdownError
 from clampdown.measuring.below import Below
 from clampdown.measuring.opening import after, opened
 from clampdown.models.chat_model import ChatModel
-from clampdown.models.key_values import copied
+from clampdown.models.key_values import choose_rows, copied
 
 _SHORTEST = 5
 """Tokens; the mean of fewer says little ("I refuse." is no babble, however rare), so they count as unsurprising."""
@@ -66,7 +66,7 @@ class Unsteered:
         begun, index = self._begun, torch.tensor(rows)
         cache = copy.copy(begun.cache)
         cache.layers = [copied(layer) for layer in begun.cache.layers]
-        cache.batch_select_indices(index)
+        choose_rows(cache, index)
         index = index.to(begun.mask.device)
         tail = self.model.pad([text[:-1] for text in texts], side="right")  # the last token is only predicted
         inputs = after(begun.mask[index], begun.position[index], tail)

@@ -11,6 +11,7 @@ from clampdown.errors import ClampdownError
 from clampdown.measuring.below import Below
 from clampdown.measuring.opening import Opened, opened
 from clampdown.models.chat_model import ChatModel
+from clampdown.models.key_values import choose_rows
 from clampdown.recipe import Recipe
 from clampdown.steering.receipt import Receipt
 
@@ -106,7 +107,7 @@ def _tokens(model: ChatModel, begun: Opened, sampling: Sampling) -> Iterator[tup
             return
         if ended.sum() * 4 >= len(ended):
             going = (~ended).nonzero().squeeze(-1)
-            cache.batch_select_indices(going)
+            choose_rows(cache, going)
             begun.steering.keep_rows(going)
             tokens, mask, position, alive, ended = (
                 t[going.to(t.device)] for t in (tokens, mask, position, alive, ended)

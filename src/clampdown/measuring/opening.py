@@ -11,7 +11,7 @@ from torch import Tensor
 from clampdown.errors import ClampdownError
 from clampdown.measuring.below import Below, forward
 from clampdown.models.chat_model import Batch, ChatModel
-from clampdown.models.key_values import roomy_cache
+from clampdown.models.key_values import choose_rows, roomy_cache
 from clampdown.recipe import Recipe
 from clampdown.steering.attach import Steering
 
@@ -99,13 +99,16 @@ def _beginning(
 
     Yields the steering, the cache, and how many tokens of every row the cache holds. A chat template's own opening is
     often half of a short prompt. Where blocks look back less far than prompt and room, nothing is shared, for the
-    padding between opening and rest would shorten their view.
+    padding between opening and rest would shorten their view; nor where they keep recurrent states, which it would
+    run through.
     """
     distinct = list(dict.fromkeys(recipes))
     shared = shared_length(prompts)
-    begun = roomy_cache(model.hf, max(map(len, prompts)) + room) if roomy else None
-    near = model.window is not None and model.window < max(map(len, prompts)) + room
-    if near or len(prompts) < 2 * len(distinct) or shared < 4:
+    columns = max(map(len, prompts)) + room
+    begun = roomy_cache(model.hf, columns)
+    apart = begun is None or (model.window is not None and model.window < columns)
+    begun = begun if roomy else None
+    if apart or len(prompts) < 2 * len(distinct) or shared < 4:
         with Steering(model, recipes, prompt_lengths=[len(p) for p in prompts]) as steering:
             yield steering, begun, 0
         return
@@ -118,7 +121,7 @@ def _beginning(
         )  # fmt: skip
         cache = out.past_key_values
         rows = torch.tensor([distinct.index(recipe) for recipe in recipes])
-        cache.batch_select_indices(rows)
+        choose_rows(cache, rows)
         steering.fan_out(rows, [len(p) for p in prompts])
         yield steering, cache, shared
 

@@ -63,9 +63,15 @@ def roomy_cache(model: nn.Module, columns: int) -> DynamicCache | None:
     return cache
 
 
+def choose_rows(cache: Any, rows: Tensor) -> None:
+    """Go on with these rows of a cache, some of them or some several times over; recurrent states are rows too."""
+    cache.reorder_cache(rows)
+
+
 def copied(layer: Any) -> Any:
     """A copy of one layer of a cache, to go on with by itself, which shares the tensors it holds already."""
     if isinstance(layer, RoomyLayer):
         return layer.alone()
-    # Keys and values are replaced when they grow; whatever else a block keeps is changed in place.
-    return copy.copy(layer) if hasattr(layer, "keys") else copy.deepcopy(layer)
+    # Keys and values are replaced when they grow; whatever else a block keeps, some beside them, is changed in place.
+    bare = type(layer) in (DynamicLayer, DynamicSlidingWindowLayer)
+    return copy.copy(layer) if bare else copy.deepcopy(layer)

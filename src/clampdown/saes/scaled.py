@@ -31,6 +31,23 @@ class Scaled(Tensor):
             return self._whole()[index]
         return self.stored[index].float() * self.by[index].unsqueeze(-1)
 
+    def to(self, device: Any = None, dtype: torch.dtype | None = None, **more: Any) -> Tensor:
+        """As a tensor's own, by name or in this order; in float32 it stays scaled, unless a copy is asked for."""
+        if isinstance(device, torch.dtype):
+            device, dtype = None, device
+        where = self.device if device is None else torch.device(device)
+        if dtype not in (None, torch.float32) or more.get("copy"):
+            return self._whole().to(where, dtype or torch.float32)
+        return self if where == self.device else Scaled(self.stored.to(where), self.by.to(where))
+
+    def float(self, *_: Any, **__: Any) -> Tensor:
+        """Itself: it is float32 already."""
+        return self
+
+    def detach(self) -> Tensor:
+        """Itself: nothing is learnt through it."""
+        return self
+
     def __deepcopy__(self, _memo: Any) -> "Scaled":
         return self  # nobody writes to an SAE's weights
 

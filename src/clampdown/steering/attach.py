@@ -1,5 +1,6 @@
 """Attach recipes to a running model, one per row, and take the receipts."""
 
+import inspect
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
@@ -71,8 +72,11 @@ class Steering:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
-        if kind is None:
-            self._settle()
+        if kind is None or issubclass(kind, Exception):  # what is not finite may be why the model failed
+            try:
+                self._settle()
+            except ClampdownError as told:
+                raise told from error
 
     def keep_rows(self, rows: Tensor) -> None:
         """Go on with these rows of the batch only; the receipts of the others stand."""
@@ -86,6 +90,8 @@ class Steering:
 
         For a beginning that several rows share, run once; call it before any row was left out.
         """
+        if self._tally is not None and len(self._tally.alive) != len(self._tally):
+            raise ClampdownError("rows were left out already; a batch can be fanned out before that only")
         self.tracker.select(rows, prompt_lengths)
         index = rows.cpu()
         self.owner, self.per_row, self._rows = self._owners()[index], True, None
@@ -113,8 +119,9 @@ class Steering:
             return self.owner
         return self.owner.expand(len(self._tally))
 
-    def _called(self, _module: Any, _args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self._asked = {"attention_mask": kwargs.get("attention_mask")}
+    def _called(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        names = list(inspect.signature(type(module).forward).parameters)[1:] if args else []
+        self._asked = {"attention_mask": (dict(zip(names, args, strict=False)) | kwargs).get("attention_mask")}
 
     def _before(self, _module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         asked, self._asked = self._asked, None
@@ -168,17 +175,19 @@ class Steering:
         """The rows of the batch that each of `kinds` steers, on the CPU; None for all of them."""
         if self._rows is None:
             assert self._tally is not None
-            owners = self._owners()[self._tally.alive]
-            found = [(owners == kind).nonzero()[:, 0] for kind in range(len(self.kinds))]
+            with torch.inference_mode(False):  # it serves calls in and out of it
+                owners = torch.tensor(self._owners()[self._tally.alive].tolist())
+                found = [(owners == kind).nonzero()[:, 0] for kind in range(len(self.kinds))]
             self._rows = [None if len(rows) == len(owners) else rows for rows in found]
         return self._rows
 
     def _settle(self) -> None:
         """Read what was not asked at once: whether the residuals were finite."""
-        unread, self._unread = self._unread, []
+        unread = self._unread
         if unread and not torch.isfinite(torch.cat([sizes.cpu() for sizes, _, _ in unread])).all():
             for sizes, layer, recipe in unread:
                 check_finite(sizes, layer, recipe)
+        self._unread = []
 
     def _record(self, made: Change) -> None:
         assert self._tally is not None

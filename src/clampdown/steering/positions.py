@@ -90,13 +90,16 @@ class PlaceTracker:
         before = self._before(mask, rows, past, ids.device)
         position = before + real.long().cumsum(-1) - 1
         followed = self.seen is not None and len(self.seen) == rows
+        strange = past != self.length and not self._same(cache)
         self.seen, self.length = before + real.long().sum(-1, keepdim=True), past + columns
         if self.given is not None:
             self.prompt_length = self.given.to(ids.device)
+        elif past and columns == 1 and self.prompt_length is None:  # read before anybody looked
+            self.prompt_length = before
         elif not past or self.prompt_length is None or not followed:
             self.certain = past > 0 or not self._repeats(ids)
             self.prompt_length = self.seen
-        elif columns > 1:
+        elif columns > 1 or strange:
             self.certain, self.prompt_length = False, self.seen
         self.last_ids, self._cache = ids, None if cache is None else ref(cache)
         self.begun = bool((self.seen > 0).all())
@@ -104,8 +107,10 @@ class PlaceTracker:
 
     def _goes_on(self, cache: Any, past: int, rows: int) -> bool:
         """Whether the cache is that of the last call, and holds what it held then."""
-        same = self._cache is not None and self._cache() is cache
-        return same and past == self.length > 0 and self.seen is not None and len(self.seen) == rows
+        return self._same(cache) and past == self.length > 0 and self.seen is not None and len(self.seen) == rows
+
+    def _same(self, cache: Any) -> bool:
+        return self._cache is not None and self._cache() is cache
 
     def _repeats(self, ids: Tensor) -> bool:
         """Whether a call without a cache is the last one again with more at its end: decoding without a cache."""

@@ -55,7 +55,7 @@ class Tally:
     def _add(self, place: int, more: Tensor) -> None:
         # Never in place: calls in and out of inference mode may follow each other.
         row = more[:, 0] if more.shape[1] == 1 else more.sum(-1)
-        self._now[place] = self._now[place] + row.to(self._now[place].device)
+        self._now[place] = self._now[place] + row.detach().to(self._now[place].device)
 
     def _whole(self) -> Tensor:
         told = self._told.clone()

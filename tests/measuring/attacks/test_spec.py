@@ -112,7 +112,7 @@ def test_the_built_in_goals_by_their_name():
         ({"kind": "best-of-n", "judge": "rules"}, "rules tells refusals, not harm"),
         ({"kind": "best-of-n", "judge": f"xstest:{CHAT[7:]}"}, "xstest tells refusals, not harm"),
         ({"kind": "best-of-n", "judge": "strongreject"}, "strongreject:MODEL@URL"),
-        ({"kind": "scripted", "goals": "built-in unsafe"}, "needs goals"),
+        ({"kind": "scripted", "goals": "built-in unsafe"}, "not conversations"),
         ({"kind": "best-of-n", "n": True}, "n must be a whole number"),
         ({"kind": "best-of-n", "goals": 3}, "goals must be a text"),
         ({"kind": "best-of-n", "size": 3}, "size"),

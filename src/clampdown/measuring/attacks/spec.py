@@ -76,6 +76,8 @@ class AttackSpec:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ClampdownError(f"no attack is called {self.kind!r}; use one of {', '.join(KINDS)}")
+        if self.kind == "scripted" and self.goals in BUILT_IN:
+            raise ClampdownError(f"{self.goals} holds requests, not conversations; name a file with user_turns")
         if BUILT_IN.get(self.goals) == "unsafe":
             object.__setattr__(self, "goals", "")
         for key in _NEEDS.get(self.kind, ()):

@@ -68,18 +68,27 @@ def read_labelled(path: Path, *, labels: bool) -> Labelled:
     return Labelled(rows, human if labels else [], [])
 
 
-def _exported(text: str) -> list[dict[str, Any]] | None:
-    """The rows of a study's export; None for any other file."""
+def _exported(text: str) -> list[Any] | None:
+    """What a study's export has for rows; None for any other file."""
     if _EXPORT not in text[:200]:
         return None
     try:
         body = json.loads(text)
-        return body["rows"] if str(body["schema"]).startswith(_EXPORT) else None
+        rows = body["rows"]
+        if not str(body["schema"]).startswith(_EXPORT):
+            return None
+        return rows if isinstance(rows, list) else [rows]
     except (ValueError, LookupError, TypeError, RecursionError):
         return None
 
 
-def _answers(exported: list[dict[str, Any]], path: Path) -> Labelled:
+def _answers(exported: list[Any], path: Path) -> Labelled:
+    whole = all(
+        isinstance(row, dict) and isinstance(row.get("prompt"), str) and isinstance(row.get("text"), str | None)
+        for row in exported
+    )
+    if not whole:
+        raise ClampdownError(f"{path} is a damaged export; write it again with clampdown export STUDY --format json")
     said = [row for row in exported if row["text"] is not None]
     if not said:
         raise ClampdownError(f"{path} holds no answer in words; there is nothing to judge")
