@@ -22,6 +22,7 @@ _UNSAYABLE = re.compile(
     r"\d+[A-Za-z]+\d+[A-Za-z]\w*|[A-Za-z]{25,})\b"
 )
 _DANGLING = re.compile(r"\b(?:a|an|the|my|your|to|can)[.\n](?=\s*\S)")  # a line or sentence that stops short
+_SENTENCE = re.compile(r"[^.!?\n]+[.!?\n]*\s*")
 _SENTENCE_END = re.compile(r"[.!?\n]+")
 # "Say ha 50 times", but neither "he runs 3 times a week" nor "write a plan for running twice a day".
 _ASKS_REPEAT = re.compile(
@@ -74,6 +75,19 @@ def is_babble(text: str, prompt: str = "") -> bool:
     if _loops(words) or _stale(words):
         return True
     return _is_salad(tokens, len(words), len(_DANGLING.findall(prose))) or _denies_itself(prose, len(words))
+
+
+def said_once(text: str) -> str:
+    """The text with every sentence where it is said first, and without a cut one at the end that begins as another."""
+    seen: list[str] = []
+    kept = []
+    for sentence in _SENTENCE.findall(text):
+        words = " ".join(WORD.findall(sentence.lower()))
+        if any(other.startswith(words) for other in seen):
+            continue
+        seen.append(words)
+        kept.append(sentence)
+    return "".join(kept).strip()
 
 
 def _is_emoji(text: str) -> bool:
