@@ -131,14 +131,13 @@ class Steering:
         self.places = self.tracker.places(args, kwargs)
         self._edited: Tensor | None = None  # what lower layers edited in this call
         rows = len(self.places.real)
-        if self.per_row and rows != (len(self.recipes) if self._tally is None else len(self._tally.alive)):
-            given = len(self.recipes) if self._tally is None else len(self._tally.alive)
+        given = len(self.recipes if self._tally is None else self._tally.alive)
+        if self.per_row and rows != given:
             raise ClampdownError(f"{given} recipes were given for a batch of {rows} rows; give one for each")
         if self._tally is None:
             self._tally = Tally(rows, self.places.real.device)
-        elif rows != len(self._tally.alive):
-            was = len(self._tally.alive)
-            raise ClampdownError(f"the batch changed from {was} to {rows} rows inside one steering context")
+        elif rows != given:
+            raise ClampdownError(f"the batch changed from {given} to {rows} rows inside one steering context")
         self._tally.saw(self.places.real)
         if len(self._unread) >= _UNREAD:
             self._settle()

@@ -67,14 +67,14 @@ def study(
     own = {column.item_set.name: column for column in columns}
     # Built and cut first, so that what can't be run or asked leaves no database behind.
     fresh = [] if (folder / DATABASE).exists() else _built(model, recipe, plan, progress)
-    cut(model, fresh, asked, plan, own)
+    first = cut(model, fresh, asked, plan, own)
     with Store(folder / DATABASE) as store:
         store.claim(identity, facts(model, recipe, asked, plan, latents))
         arms = _kept(store)
         if not arms:
             arms = fresh or _built(model, recipe, plan, progress)
             store.keep("arms", [arm.to_dict() for arm in arms])
-        batches = cut(model, arms, asked, plan, own)
+        batches = first if arms is fresh else cut(model, arms, asked, plan, own)
         _work(store, batches, Worker(model, arms, plan), asked, progress)
     return conclude(read_record(folder))
 
