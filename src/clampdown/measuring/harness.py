@@ -96,7 +96,7 @@ class SteeredLM(HFLM):
         self._greeted = False
         if self.recipe is not None:
             check_recipe(self.chat, self.recipe)
-            if self.recipe.positions.scope not in ("all", "all-but-sinks"):
+            if not self.recipe.positions.everywhere:
                 # lm-eval runs equal tokens once, even where one request's prompt ends inside another's answer.
                 self.logits_cache = False
 
@@ -115,7 +115,7 @@ class SteeredLM(HFLM):
         if recipe and not receipt.tokens_edited and (recipe.edits or not recipe.system_prompt):
             raise ClampdownError(
                 f"recipe {recipe.name} edited none of the {receipt.tokens_seen} tokens of lm-eval's requests, so their "
-                f"scores can't be reported as steered; check its edits and its scope ({recipe.positions.scope})"
+                f"scores can't be reported as steered; check its edits and its positions ({recipe.positions})"
             )
         versions = {m.__name__: m.__version__ for m in (torch, transformers, lm_eval)} | {"clampdown": __version__}
         return {

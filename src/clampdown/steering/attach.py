@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from clampdown.errors import ClampdownError
@@ -13,14 +12,10 @@ from clampdown.models import residual
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Recipe
 from clampdown.saes.sae import SAE
-from clampdown.steering.change import Change, change, check_finite, placed
 from clampdown.steering.edits import CompiledEdit, compile_edit
 from clampdown.steering.positions import PlaceTracker
 from clampdown.steering.receipt import Receipt
-from clampdown.steering.tally import Tally
-
-_UNREAD = 64
-"""Steps on an accelerator after which it is asked whether the residuals were finite; it is asked at the end anyway."""
+from clampdown.steering.rows import Rows
 
 
 class Steering:
@@ -43,14 +38,9 @@ class Steering:
     ) -> None:
         self.model = model
         self.per_row = isinstance(recipes, Sequence)
-        self.recipes: list[Recipe | None] = list(recipes) if isinstance(recipes, Sequence) else [recipes]
-        self.kinds = _distinct(self.recipes)
-        self.edits = [_compiled(model, recipe, saes) for recipe in self.kinds]
+        rows = list(recipes) if isinstance(recipes, Sequence) else [recipes]
+        self.rows = Rows(rows, lambda recipe: _compiled(model, recipe, saes))
         self.tracker = PlaceTracker(prompt_lengths)
-        self.owner = torch.tensor([self.kinds.index(r) if r is not None else -1 for r in self.recipes])
-        self._tally: Tally | None = None
-        self._rows: list[Tensor | None] | None = None
-        self._unread: list[tuple[Tensor, int, Recipe]] = []
         self._asked: dict[str, Any] | None = None
         self._handles: list[Any] = []
 
@@ -62,7 +52,7 @@ class Steering:
             self._handles.append(self.model.hf.register_forward_pre_hook(self._called, with_kwargs=True))
         self._handles.append(decoder.register_forward_pre_hook(self._before, with_kwargs=True))
         blocks = residual.blocks(self.model.hf)
-        for layer in sorted({edit.layer for edits in self.edits for edit in edits}):
+        for layer in self.rows.layers:
             self._handles.append(blocks[layer].register_forward_hook(self._hook(layer)))
         return self
 
@@ -74,50 +64,27 @@ class Steering:
         self._handles.clear()
         if kind is None or issubclass(kind, Exception):  # what is not finite may be why the model failed
             try:
-                self._settle()
+                self.rows.settle()
             except ClampdownError as told:
                 raise told from error
 
     def keep_rows(self, rows: Tensor) -> None:
         """Go on with these rows of the batch only; the receipts of the others stand."""
         self.tracker.select(rows)
-        if self._tally is not None:
-            self._tally.keep(rows)
-        self._rows = None
+        self.rows.keep(rows)
 
     def fan_out(self, rows: Tensor, prompt_lengths: Sequence[int] | None = None) -> None:
         """Go on with a new batch whose row r continues row rows[r] of this one, its recipe and a receipt of its own.
 
         For a beginning that several rows share, run once; call it before any row was left out.
         """
-        if self._tally is not None and len(self._tally.alive) != len(self._tally):
-            raise ClampdownError("rows were left out already; a batch can be fanned out before that only")
+        self.rows.fan_out(rows)
         self.tracker.select(rows, prompt_lengths)
-        index = rows.cpu()
-        self.owner, self.per_row, self._rows = self._owners()[index], True, None
-        self.recipes = [self.recipes[i] if i < len(self.recipes) else self.recipes[0] for i in index.tolist()]
-        if self._tally is not None:
-            self._tally.fan_out(index)
+        self.per_row = True
 
     def receipts(self) -> list[Receipt]:
         """One receipt for each row seen so far."""
-        if self._tally is None:
-            return [Receipt() for _ in self.recipes]
-        self._settle()
-        found = []
-        for owner, (seen, edited, push) in zip(self._owners().tolist(), self._tally.rows(), strict=True):
-            if owner < 0:
-                found.append(Receipt(tokens_seen=seen))
-                continue
-            path = "+".join(dict.fromkeys(edit.path for edit in self.edits[owner])) or "none"
-            found.append(Receipt(self.kinds[owner].sha256, seen, edited, push, path))
-        return found
-
-    def _owners(self) -> Tensor:
-        """Each row's recipe, as its place among `kinds`; -1 for a row without one. Of all rows there ever were."""
-        if self.per_row or self._tally is None:
-            return self.owner
-        return self.owner.expand(len(self._tally))
+        return self.rows.receipts()
 
     def _called(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         names = list(inspect.signature(type(module).forward).parameters)[1:] if args else []
@@ -129,82 +96,21 @@ class Steering:
             # A model that also takes pictures hands its language model finished masks, one for each kind of block.
             kwargs = {**kwargs, **asked}
         self.places = self.tracker.places(args, kwargs)
-        self._edited: Tensor | None = None  # what lower layers edited in this call
-        rows = len(self.places.real)
-        given = len(self.recipes if self._tally is None else self._tally.alive)
+        rows, tally = len(self.places.real), self.rows.tally
+        given = len(self.rows.recipes if tally is None else tally.alive)
         if self.per_row and rows != given:
             raise ClampdownError(f"{given} recipes were given for a batch of {rows} rows; give one for each")
-        if self._tally is None:
-            self._tally = Tally(rows, self.places.real.device)
-        elif rows != given:
+        if tally is not None and rows != given:
             raise ClampdownError(f"the batch changed from {given} to {rows} rows inside one steering context")
-        self._tally.saw(self.places.real)
-        if len(self._unread) >= _UNREAD:
-            self._settle()
+        self.rows.saw(self.places)
 
     def _hook(self, layer: int) -> Any:
         def hook(_module: Any, _inputs: Any, output: Any) -> Any:
             x = residual.block_output(output)
-            changed = self._steer(layer, x)
+            changed = self.rows.steer(layer, x, self.places)
             return None if changed is None else residual.with_block_output(output, changed)
 
         return hook
-
-    def _steer(self, layer: int, x: Tensor) -> Tensor | None:
-        """The residual with every row's edits at this layer made, or None where there are none."""
-        whole: Change | None = None
-        for kind, rows in enumerate(self._rows_of_kinds()):
-            edits = [edit for edit in self.edits[kind] if edit.layer == layer]
-            if not edits or (rows is not None and not len(rows)):
-                continue
-            here = None if rows is None else rows.to(x.device)
-            part, places = (x, self.places) if here is None else (x[here], self.places.of(here))
-            made = change(part, places, edits, self.kinds[kind])
-            if made is None:
-                continue
-            if made.sizes is not None:
-                self._unread.append((made.sizes, layer, self.kinds[kind]))
-            whole = made if here is None else placed(made, here, x, whole)
-        if whole is None:
-            return None
-        self._record(whole)
-        return whole.x
-
-    def _rows_of_kinds(self) -> list[Tensor | None]:
-        """The rows of the batch that each of `kinds` steers, on the CPU; None for all of them."""
-        if self._rows is None:
-            assert self._tally is not None
-            with torch.inference_mode(False):  # it serves calls in and out of it
-                owners = torch.tensor(self._owners()[self._tally.alive].tolist())
-                found = [(owners == kind).nonzero()[:, 0] for kind in range(len(self.kinds))]
-            self._rows = [None if len(rows) == len(owners) else rows for rows in found]
-        return self._rows
-
-    def _settle(self) -> None:
-        """Read what was not asked at once: whether the residuals were finite."""
-        unread = self._unread
-        if unread and not torch.isfinite(torch.cat([sizes.cpu() for sizes, _, _ in unread])).all():
-            for sizes, layer, recipe in unread:
-                check_finite(sizes, layer, recipe)
-        self._unread = []
-
-    def _record(self, made: Change) -> None:
-        assert self._tally is not None
-        mask = made.mask
-        if self._edited is None:
-            self._edited = new = mask
-        else:
-            so_far = self._edited.to(mask.device)
-            new, self._edited = mask & ~so_far, mask | so_far
-        self._tally.edited(new, mask, made.ratio)
-
-
-def _distinct(recipes: Sequence[Recipe | None]) -> list[Recipe]:
-    found: list[Recipe] = []
-    for recipe in recipes:
-        if recipe is not None and recipe not in found:
-            found.append(recipe)
-    return found
 
 
 def _compiled(model: ChatModel, recipe: Recipe, saes: Sequence[SAE]) -> list[CompiledEdit]:

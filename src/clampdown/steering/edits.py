@@ -44,7 +44,7 @@ class DeltaClamp:
 
     def __init__(self, sae: SAE, layer: int, values: dict[int, float], device: torch.device | None = None) -> None:
         device = device or sae.w_enc.device
-        self.layer = layer
+        self.sae, self.layer, self.latents = sae, layer, values
         self.values = torch.tensor(list(values.values()), dtype=torch.float32, device=device)
         self.index = torch.tensor(list(values), dtype=torch.long, device=device)
         self.few = sae.only(list(values)).to(device)
@@ -68,7 +68,7 @@ class ReconstructClamp:
 
     def __init__(self, sae: SAE, layer: int, values: dict[int, float], device: torch.device | None = None) -> None:
         sae.check_finite()
-        self.sae, self.layer = sae.to(device or sae.w_enc.device), layer
+        self.sae, self.layer, self.latents = sae.to(device or sae.w_enc.device), layer, values
         self.index = torch.tensor(list(values), dtype=torch.long, device=self.sae.w_dec.device)
         self.values = torch.tensor(list(values.values()), dtype=torch.float32, device=self.sae.w_dec.device)
 
@@ -87,10 +87,10 @@ class AddDirection:
     path = "direction"
 
     def __init__(self, vector: Tensor, layer: int, strength: float) -> None:
-        self.layer, self.vector = layer, vector * strength
+        self.layer, self.vector, self.strength = layer, vector, strength
 
     def delta(self, x: Tensor) -> Tensor:
-        return self.vector.expand_as(x)
+        return (self.strength * self.vector).expand_as(x)
 
 
 class RemoveDirection:
@@ -100,10 +100,10 @@ class RemoveDirection:
 
     def __init__(self, vector: Tensor, layer: int, strength: float) -> None:
         self.layer, self.strength = layer, strength
-        self.unit = vector / vector.norm()
+        self.vector = vector / vector.norm()
 
     def delta(self, x: Tensor) -> Tensor:
-        return -self.strength * (x @ self.unit)[..., None] * self.unit
+        return -self.strength * (x @ self.vector)[..., None] * self.vector
 
 
 def compile_edit(
