@@ -6,8 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from clampdown.errors import ClampdownError
-from clampdown.recipe import Recipe
+from clampdown.recipe import Positions
 from clampdown.steering.edits import CompiledEdit
 from clampdown.steering.positions import Places
 
@@ -15,74 +14,68 @@ from clampdown.steering.positions import Places
 class Change(NamedTuple):
     """A residual after its edits, [row, column, d_model]; where they were made, and by what ‖Δ‖/‖x‖ (else 0).
 
-    `sizes` are the ‖x‖ of edited residuals that nobody has looked at yet: see `check_finite`.
+    `sizes` are the ‖x‖ of edited residuals, the largest of each row, [row], which are to be finite. `now` is whether
+    that can be asked at once.
     """
 
     x: Tensor
     mask: Tensor
     ratio: Tensor
-    sizes: Tensor | None = None
+    sizes: Tensor
+    now: bool
 
-
-def change(x: Tensor, places: Places, edits: Sequence[CompiledEdit], recipe: Recipe) -> Change | None:
-    """Some rows' residual with a recipe's edits at one layer made; None where it is known that none were.
-
-    Raises:
-        ClampdownError: an edited residual is not finite, where that can be asked at once.
-    """
-    return _of_token(x, places, edits, recipe) if x.shape[1] == 1 else _of_places(x, places, edits, recipe)
-
-
-def check_finite(sizes: Tensor, layer: int, recipe: Recipe) -> None:
-    """Raise ClampdownError unless all these ‖x‖ are finite."""
-    if not torch.isfinite(sizes).all():
-        raise ClampdownError(
-            f"recipe {recipe.name}: steering at layer {layer} gave a residual that is not finite or too large; "
-            "nothing was returned"
+    def without(self, rows: Tensor, before: Tensor) -> "Change":
+        """The same, undone in rows where `rows` [row] is true, to the residual that was before."""
+        of, whole = rows[:, None], rows[:, None, None]
+        return self._replace(
+            x=torch.where(whole, before, self.x), mask=self.mask & ~of, ratio=self.ratio.masked_fill(of, 0.0)
         )
+
+
+def change(x: Tensor, places: Places, edits: Sequence[CompiledEdit], positions: Positions) -> Change | None:
+    """Some rows' residual with a recipe's edits at one layer made; None where it is known that none were."""
+    return _of_token(x, places, edits, positions) if x.shape[1] == 1 else _of_places(x, places, edits, positions)
 
 
 def placed(part: Change, rows: Tensor, x: Tensor, into: Change | None) -> Change:
     """The change of some rows as one of all, joined to what was changed before."""
     if into is None:
         nothing = x.new_zeros(x.shape[:2], dtype=torch.float32)
-        into = Change(x.clone(), nothing.bool(), nothing)
+        into = Change(x.clone(), nothing.bool(), nothing, part.sizes, part.now)
     into.x[rows], into.mask[rows], into.ratio[rows] = part.x, part.mask, part.ratio
     return into
 
 
-def _of_places(x: Tensor, places: Places, edits: Sequence[CompiledEdit], recipe: Recipe) -> Change | None:
+def _of_places(x: Tensor, places: Places, edits: Sequence[CompiledEdit], positions: Positions) -> Change | None:
     """Several columns: only the places to edit are computed, for many may be padding."""
-    limited = recipe.positions.sink_norm is not None
-    mask = _chosen(places, recipe, x, x.float().norm(dim=-1) if limited else None)
+    limited = positions.sink_norm is not None
+    mask = _chosen(places, positions, x, x.float().norm(dim=-1) if limited else None)
     if not mask.any():
         return None
     before = x[mask].float()
     after, stored = _edited(before, edits, x.dtype)
-    check_finite(_size(stored), edits[0].layer, recipe)
     changed = x.clone()
     changed[mask] = stored
-    ratio = x.new_zeros(mask.shape, dtype=torch.float32)
+    sizes = x.new_zeros(mask.shape, dtype=torch.float32)
+    ratio = torch.zeros_like(sizes)
+    sizes[mask] = _size(stored)
     ratio[mask] = _ratio(before, after, before.norm(dim=-1))
-    return Change(changed, mask, ratio)
+    return Change(changed, mask, ratio, sizes.amax(-1), True)
 
 
-def _of_token(x: Tensor, places: Places, edits: Sequence[CompiledEdit], recipe: Recipe) -> Change | None:
+def _of_token(x: Tensor, places: Places, edits: Sequence[CompiledEdit], positions: Positions) -> Change | None:
     """One column: all rows are computed, and nothing is asked that an accelerator would have to wait for."""
     before = x[:, 0].float()
     size = before.norm(dim=-1)
-    mask = _chosen(places, recipe, x, size[:, None])
-    if _free_to_ask(x) and not mask.any():
+    mask = _chosen(places, positions, x, size[:, None])
+    now = _free_to_ask(x)
+    if now and not mask.any():
         return None
     after, stored = _edited(before, edits, x.dtype)
     zero = size.new_zeros(())
-    sizes: Tensor | None = torch.where(mask[:, 0], _size(stored), zero)
-    if _free_to_ask(x):
-        assert sizes is not None
-        check_finite(sizes, edits[0].layer, recipe)
-        sizes = None
+    sizes = torch.where(mask[:, 0], _size(stored), zero)
     ratio = torch.where(mask, _ratio(before, after, size)[:, None], zero)
-    return Change(torch.where(mask[..., None], stored[:, None], x), mask, ratio, sizes)
+    return Change(torch.where(mask[..., None], stored[:, None], x), mask, ratio, sizes, now)
 
 
 def _free_to_ask(x: Tensor) -> bool:
@@ -90,10 +83,10 @@ def _free_to_ask(x: Tensor) -> bool:
     return x.device.type == "cpu"
 
 
-def _chosen(places: Places, recipe: Recipe, x: Tensor, norm: Tensor | None) -> Tensor:
-    """Which columns the recipe edits, [row, column], where x is."""
+def _chosen(places: Places, positions: Positions, x: Tensor, norm: Tensor | None) -> Tensor:
+    """Which columns `positions` edits, [row, column], where x is."""
     here = None if norm is None else norm.to(places.real.device)
-    return places.selected(recipe.positions, here).to(x.device)
+    return places.selected(positions, here).to(x.device)
 
 
 def _edited(before: Tensor, edits: Sequence[CompiledEdit], dtype: torch.dtype) -> tuple[Tensor, Tensor]:
