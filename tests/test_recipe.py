@@ -49,7 +49,7 @@ recipes = st.builds(
     name=names,
     model=texts.filter(bool),
     model_sha256=texts,
-    edits=st.lists(clamps | directions, max_size=3).map(tuple),
+    edits=st.lists(clamps | directions, max_size=3, unique_by=lambda edit: edit.layer).map(tuple),
     positions=positions,
     system_prompt=texts,
     note=texts,

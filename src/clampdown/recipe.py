@@ -5,8 +5,9 @@ import json
 import math
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import InitVar, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,8 @@ class Clamp:
     rule: str = "delta"
 
     def __post_init__(self) -> None:
+        _require(isinstance(self.values, Mapping), f"a clamp's values must be by latent, got {_shown(self.values)}")
+        _require(isinstance(self.sae, str) and isinstance(self.sae_sha256, str), "an SAE's name and hash must be texts")
         _require(self.rule in RULES, f"rule must be one of {', '.join(RULES)}, got {_shown(self.rule)}")
         _check_layer(self.layer)
         _require(bool(self.sae), "a clamp must name its SAE")
@@ -54,7 +57,7 @@ class Clamp:
             _require(good, f'latent {latent}: the clamp value must be a finite number or "1.5x", got {_shown(value)}')
         # Adding 0.0 turns -0.0 into 0.0: equal recipes have equal hashes.
         clean = {k: v if isinstance(v, str) else float(v) + 0.0 for k, v in sorted(self.values.items())}
-        object.__setattr__(self, "values", clean)
+        object.__setattr__(self, "values", _Fixed(clean))
 
     def __hash__(self) -> int:
         return hash((self.sae, self.layer, self.rule, tuple(self.values.items())))
@@ -211,10 +214,21 @@ class Recipe:
 
     def __post_init__(self) -> None:
         # A name is printed in tables and receipts: no line ends, and no escape codes for the terminal.
+        for key in ("name", "model", "model_sha256", "system_prompt", "note"):
+            _require(isinstance(given := getattr(self, key), str), f"{key} must be a text, got {_shown(given)}")
         _require(bool(self.name) and self.name.isprintable(), "a recipe needs a name, of printable characters")
         _require(bool(self.model), "a recipe must name its model")
+        edits = tuple(self.edits) if isinstance(self.edits, list | tuple) else None
+        good = edits is not None and all(isinstance(edit, Clamp | Direction) for edit in edits)
+        _require(good, f"edits must be Clamps and Directions, got {_shown(self.edits)}")
+        _require(isinstance(self.positions, Positions), f"positions must be Positions, got {_shown(self.positions)}")
+        object.__setattr__(self, "edits", edits)
+        _check_apart([edit for edit in self.edits if isinstance(edit, Clamp)])
 
-    @property
+    def __hash__(self) -> int:
+        return hash(self.sha256)
+
+    @cached_property
     def sha256(self) -> str:
         """Hash of everything that changes what the model does; name and note do not."""
         body = {k: v for k, v in self.to_dict().items() if k not in ("name", "note")}
@@ -281,6 +295,29 @@ class Recipe:
             system_prompt=_text(body, "system_prompt", ""),
             note=_text(body, "note", ""),
         )
+
+
+class _Fixed(dict[int, float | str]):
+    """A mapping that stays as it was made, for a recipe's hash is worked out once."""
+
+    def _refuse(self, *_: Any, **__: Any) -> Any:
+        raise TypeError("a recipe can't be changed; make another one")
+
+    __setitem__ = __delitem__ = __ior__ = update = setdefault = pop = popitem = clear = _refuse
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (dict(self),)
+
+
+def _check_apart(clamps: Sequence[Clamp]) -> None:
+    """No latent may be clamped twice: the second would read what the first has written, and add to it."""
+    for place, one in enumerate(clamps):
+        for other in clamps[:place]:
+            same = one.sae == other.sae or (one.sae_sha256 and one.sae_sha256 == other.sae_sha256)
+            if same and one.layer == other.layer and (twice := sorted(one.values.keys() & other.values.keys())):
+                raise ClampdownError(
+                    f"latent {twice[0]} of SAE {one.sae} is clamped twice at layer {one.layer}; name it once"
+                )
 
 
 def _edit_dict(edit: Edit) -> dict[str, Any]:

@@ -281,15 +281,16 @@ def test_no_hook_outlives_its_context(tiny, recipes):
     assert hooks(tiny) == before
 
 
-def test_two_nested_contexts_both_steer(tiny, recipes):
-    from dataclasses import replace
-
-    ids, one, two = ids_of(1, 9), recipes["delta"], recipes["add"]
-    batch = tiny.pad([ids])
-    with torch.inference_mode(), Steering(tiny, one) as outer, Steering(tiny, two) as inner:
-        logits = tiny.hf(**batch.as_inputs()).logits[0]
-    close(logits, reference(tiny.hf, ids, replace(one, edits=one.edits + two.edits), [False] + [True] * 8))
-    assert outer.receipts()[0].tokens_edited == inner.receipts()[0].tokens_edited == 8
+def test_a_nested_context_is_refused_and_the_outer_one_goes_on(tiny, recipes, one_line):
+    ids, before = ids_of(1, 9), hooks(tiny)
+    with torch.inference_mode(), Steering(tiny, recipes["delta"]) as outer:
+        for inner in (recipes["add"], None):
+            with pytest.raises(ClampdownError) as caught, Steering(tiny, inner):
+                pass
+            one_line(caught, "already")
+        logits = tiny.hf(**tiny.pad([ids]).as_inputs()).logits[0]
+    close(logits, reference(tiny.hf, ids, recipes["delta"], [False] + [True] * 8))
+    assert outer.receipts()[0].tokens_edited == 8 and hooks(tiny) == before
 
 
 def test_a_wrong_number_of_rows_is_refused(tiny, recipes, one_line):

@@ -77,7 +77,9 @@ def cache_activations(
 
     def activations(ids: Tensor, mask: Tensor) -> Tensor:
         batch = Batch(ids.to(model.device), mask.to(model.device))
-        return model.residual(batch, [layer])[0].float().clamp(-65_000, 65_000).cpu()
+        with model.unsteered():
+            x = model.residual(batch, [layer])[0].float()
+        return x.clamp(-65_000, 65_000).cpu()
 
     settings = {"model": model.sha256, "layer": layer, "dtype": str(model.dtype)}
     return build_cache(folder, rows, activations, settings, lambda n: progress("activations", n, total, ""))

@@ -31,7 +31,10 @@ QUANTILE, MARGIN = 0.999, 1.1
 class Unsteered:
     """What the unsteered model makes of a batch of prompts (token ids), kept for all the arms that answer them.
 
-    `room` is how many tokens an answer may have; `below` as for `opened`. The model must not be steered meanwhile.
+    `room` is how many tokens an answer may have; `below` as for `opened`.
+
+    Raises:
+        ClampdownError: this thread steers the model already.
     """
 
     def __init__(
@@ -70,7 +73,8 @@ class Unsteered:
         index = index.to(begun.mask.device)
         tail = self.model.pad([text[:-1] for text in texts], side="right")  # the last token is only predicted
         inputs = after(begun.mask[index], begun.position[index], tail)
-        rest = self.model.hf(past_key_values=cache, use_cache=True, **inputs).logits
+        with self.model.unsteered():
+            rest = self.model.hf(past_key_values=cache, use_cache=True, **inputs).logits
         for row, (text, logits) in enumerate(zip(texts, rest, strict=True)):
             # Row by row: float32 logits of a whole batch would take gigabytes.
             yield _mean_nats(torch.cat([begun.logits[index[row]], logits[: len(text) - 1]]), text)

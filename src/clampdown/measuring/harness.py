@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from clampdown import __version__
 from clampdown.errors import ClampdownError
+from clampdown.measuring.finite import NOT_FINITE, finite_logits
 from clampdown.measuring.padding import RightPadded, UntilEnded
 from clampdown.models.bundled import NAME
 from clampdown.models.chat_model import ChatModel, load_chat_model
@@ -192,7 +193,7 @@ class SteeredLM(HFLM):
             for group, receipt in zip(groups, self._last, strict=True):
                 taken[group[0]] = receipt
         if not all(math.isfinite(score) for score, _ in found):
-            raise ClampdownError("the model's logits are not finite; try a smaller clamp value, or --dtype float32")
+            raise ClampdownError(NOT_FINITE)
         self._taken += taken
         return found
 
@@ -251,7 +252,7 @@ class SteeredLM(HFLM):
         return logits
 
     def _model_generate(self, context: Tensor, max_length: int, stop: list[str], **settings: Any) -> Tensor:
-        with Steering(self.chat, [self.recipe] * len(context)) as steering:
+        with Steering(self.chat, [self.recipe] * len(context)) as steering, finite_logits(self.chat.hf):
             steering.tracker = UntilEnded(settings["attention_mask"], self.chat.hf.generation_config.eos_token_id)
             found = super()._model_generate(context, max_length, stop, **settings)
         self._last = steering.receipts()

@@ -4,7 +4,7 @@ import hashlib
 import inspect
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from clampdown.errors import ClampdownError
-from clampdown.models import bundled, residual, source, thinking
+from clampdown.models import bundled, residual, source, thinking, turns
 
 Message = dict[str, str]
 """{"role": "system" | "user" | "assistant", "content": text}"""
@@ -240,6 +240,14 @@ class ChatModel:
             mask.append([0] * before + [1] * len(row) + [0] * after)
         kind = {"dtype": torch.long, "device": self.device}
         return Batch(torch.tensor(ids, **kind), torch.tensor(mask, **kind))
+
+    def unsteered(self) -> AbstractContextManager[Any]:
+        """Within, this thread alone runs the model, and no steering is on.
+
+        Raises:
+            ClampdownError: on entering, this thread steers the model already.
+        """
+        return turns.unsteered(residual.decoder(self.hf))
 
     def residual(self, batch: Batch, layers: Sequence[int]) -> list[Tensor]:
         """Residual stream after each layer, [row, position, d_model] each, without gradients."""

@@ -1,7 +1,7 @@
 """Where a decoder-only model keeps its blocks, and how to read the residual stream after some of them."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from clampdown.errors import ClampdownError
+from clampdown.models.turns import Turn, taken
 
 _BARE: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
 """Whether a model's blocks return a bare tensor, asked once of each."""
@@ -74,20 +75,18 @@ def read_residual(model: nn.Module, inputs: dict[str, Any], layers: Sequence[int
 
     def keep(layer: int) -> Callable[..., None]:
         def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            turn.check_mine()
             kept[layer] = block_output(output)
             if layer == max(layers):
                 raise _Reached
 
         return hook
 
-    handles = [found[layer].register_forward_hook(keep(layer)) for layer in set(layers)]
-    try:
-        decoder(model)(**{"use_cache": "past_key_values" in inputs} | inputs)
-    except _Reached:
-        pass
-    finally:
-        for handle in handles:
-            handle.remove()
+    with taken(decoder(model)) as turn, ExitStack() as hooks:
+        for layer in set(layers):
+            hooks.callback(found[layer].register_forward_hook(keep(layer)).remove)
+        with suppress(_Reached):
+            decoder(model)(**{"use_cache": "past_key_values" in inputs} | inputs)
     return [kept[layer].to(embedding_device(model)) for layer in layers]
 
 
@@ -106,18 +105,22 @@ def starting_after(model: nn.Module, layer: int) -> Iterator[Callable[[Tensor], 
     check_layer(layer, len(found))
     if getattr(decoder(model).config, "num_kv_shared_layers", 0):
         raise ClampdownError("this model's upper blocks use the keys of lower ones, so they can't be run alone")
-    as_tensor = _gives_tensor(model)
+    with taken(decoder(model)) as turn:
+        yield from _passing_over(found[: layer + 1], _gives_tensor(model), turn)
+
+
+def _passing_over(skipped: Sequence[nn.Module], as_tensor: bool, turn: Turn) -> Iterator[Callable[[Tensor], None]]:
     begin: list[Tensor] = []
 
     def passing(number: int) -> Callable[..., Any]:
         def forward(hidden: Tensor, *args: Any, **kwargs: Any) -> Any:
+            turn.check_mine()
             _lengthen(next(filter(_is_cache, (*args, *kwargs.values())), None), number, hidden)
-            going_on = begin[-1] if number == layer else hidden
+            going_on = begin[-1] if number == len(skipped) - 1 else hidden
             return going_on if as_tensor else (going_on,)
 
         return forward
 
-    skipped = found[: layer + 1]
     before = [block.__dict__.get("forward") for block in skipped]  # accelerate keeps its own there
     try:
         for number, block in enumerate(skipped):

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Sequence
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
@@ -10,9 +11,11 @@ from torch import Tensor
 from clampdown.errors import ClampdownError
 from clampdown.models import residual
 from clampdown.models.chat_model import ChatModel
+from clampdown.models.turns import turn_of, unsteered
 from clampdown.recipe import Recipe
 from clampdown.saes.sae import SAE
 from clampdown.steering.edits import CompiledEdit, compile_edit
+from clampdown.steering.finite import Finite
 from clampdown.steering.positions import PlaceTracker
 from clampdown.steering.receipt import Receipt
 from clampdown.steering.rows import Rows
@@ -22,10 +25,14 @@ class Steering:
     """A context in which every forward call of a model is steered by its rows' recipes.
 
     One recipe (or None) steers all rows; a list steers row r by its r-th entry, and a call with another number of rows
-    is refused. Nothing outlives the context and nothing is shared between two of them.
+    is refused. Nothing outlives the context. A model is steered once at a time: another thread that steers it, or runs
+    it by a function of ours, waits until the context ends; one that calls it by itself meanwhile gets an error.
+
+    apart: a row whose residual is not finite gets its error in `errors`, and the others go on; else all fail with it.
 
     Raises:
-        ClampdownError: a recipe is for another model, or an edit does not fit it.
+        ClampdownError: a recipe is for another model, or an edit does not fit it; on entering, this thread steers the
+            model already.
     """
 
     def __init__(
@@ -35,38 +42,63 @@ class Steering:
         *,
         prompt_lengths: Sequence[int] | None = None,
         saes: Sequence[SAE] = (),
+        apart: bool = False,
     ) -> None:
         self.model = model
         self.per_row = isinstance(recipes, Sequence)
-        rows = list(recipes) if isinstance(recipes, Sequence) else [recipes]
-        self.rows = Rows(rows, lambda recipe: _compiled(model, recipe, saes))
+        given = list(recipes) if isinstance(recipes, Sequence) else [recipes]
+        self.rows = Rows(given, lambda recipe: _compiled(model, recipe, saes), Finite(apart))
         self.tracker = PlaceTracker(prompt_lengths)
         self._asked: dict[str, Any] | None = None
-        self._handles: list[Any] = []
+        self._on: ExitStack | None = None
+        self._turn = turn_of(residual.decoder(model.hf))
 
     def __enter__(self) -> "Steering":
-        if self._handles:
+        if self._on is not None:
             raise ClampdownError("this steering is on already; make another one")
-        decoder = residual.decoder(self.model.hf)
-        if decoder is not self.model.hf:
-            self._handles.append(self.model.hf.register_forward_pre_hook(self._called, with_kwargs=True))
-        self._handles.append(decoder.register_forward_pre_hook(self._before, with_kwargs=True))
-        blocks = residual.blocks(self.model.hf)
-        for layer in self.rows.layers:
-            self._handles.append(blocks[layer].register_forward_hook(self._hook(layer)))
+        on = ExitStack()
+        try:
+            on.enter_context(unsteered(residual.decoder(self.model.hf)))
+            self._attach(on)
+        except BaseException:
+            on.close()
+            raise
+        self._on = on
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for handle in self._handles:
-            handle.remove()
-        self._handles.clear()
+        if self._on is not None:
+            self._on.close()
+            self._on = None
         if kind is None or issubclass(kind, Exception):  # what is not finite may be why the model failed
             try:
-                self.rows.settle()
+                self.settle()
             except ClampdownError as told:
                 raise told from error
+
+    def _attach(self, on: ExitStack) -> None:
+        """Fasten the hooks; `on` undoes it, whatever comes in between."""
+        hf, decoder, blocks = self.model.hf, residual.decoder(self.model.hf), residual.blocks(self.model.hf)
+        on.callback(setattr, self._turn, "steering", None)
+        self._turn.steering = self
+        for module, before in ((hf, self._called), (decoder, self._before)):
+            if module is decoder or decoder is not hf:
+                on.callback(module.register_forward_pre_hook(self._mine(before), with_kwargs=True).remove)
+        for layer in self.rows.layers:
+            on.callback(blocks[layer].register_forward_hook(self._hook(layer)).remove)
+
+    def _mine(self, hook: Any) -> Any:
+        """The hook, for calls of the thread that steers; those of another, which it would steer too, are refused."""
+
+        def guarded(*call: Any) -> Any:
+            if self._turn.steering is not self:
+                return None  # left behind where starting or ending was interrupted
+            self._turn.check_mine()
+            return hook(*call)
+
+        return guarded
 
     def keep_rows(self, rows: Tensor) -> None:
         """Go on with these rows of the batch only; the receipts of the others stand."""
@@ -85,6 +117,15 @@ class Steering:
     def receipts(self) -> list[Receipt]:
         """One receipt for each row seen so far."""
         return self.rows.receipts()
+
+    def settle(self) -> None:
+        """Look now whether all so far was finite, which an accelerator must be waited for."""
+        self.rows.finite.settle()
+
+    @property
+    def errors(self) -> dict[int, str]:
+        """Why rows failed, by their number, where they are kept `apart`; complete once the context ended."""
+        return self.rows.finite.errors
 
     def _called(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         names = list(inspect.signature(type(module).forward).parameters)[1:] if args else []
@@ -110,7 +151,7 @@ class Steering:
             changed = self.rows.steer(layer, x, self.places)
             return None if changed is None else residual.with_block_output(output, changed)
 
-        return hook
+        return self._mine(hook)
 
 
 def _compiled(model: ChatModel, recipe: Recipe, saes: Sequence[SAE]) -> list[CompiledEdit]:

@@ -1,7 +1,9 @@
 """The rows of a running batch: under which recipe each is, in which window, and what was done to it."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -11,6 +13,7 @@ from clampdown.recipe import Recipe
 from clampdown.steering.apply import apply
 from clampdown.steering.bank import Bank, Under
 from clampdown.steering.edits import CompiledEdit
+from clampdown.steering.finite import Finite
 from clampdown.steering.positions import Places, Windows
 from clampdown.steering.receipt import Receipt
 from clampdown.steering.tally import Tally
@@ -46,7 +49,9 @@ class Rows:
         tally: what was done to every row there ever was; None before the first call.
     """
 
-    def __init__(self, recipes: Sequence[Recipe | None], compiled: Callable[[Recipe], list[CompiledEdit]]) -> None:
+    def __init__(
+        self, recipes: Sequence[Recipe | None], compiled: Callable[[Recipe], list[CompiledEdit]], finite: Finite
+    ) -> None:
         self.recipes = list(recipes)
         numbers: dict[Recipe, int] = {}
         for recipe in self.recipes:
@@ -56,9 +61,9 @@ class Rows:
         self.edits = [compiled(recipe) for recipe in self.kinds]
         self.owner = torch.tensor([len(numbers) if r is None else numbers[r] for r in self.recipes])
         self.tally: Tally | None = None
+        self.finite = finite
         self.layers = {layer: self._at(layer) for layer in sorted({e.layer for some in self.edits for e in some})}
         self._now: _Now | None = None
-        self._unread: list[tuple[Tensor, Under, int]] = []
         self._edited: Tensor | None = None  # what lower layers edited in this call
 
     def _at(self, layer: int) -> _Layer:
@@ -71,15 +76,14 @@ class Rows:
             self.tally = Tally(len(places.real), places.real.device)
         self._edited = None
         self.tally.saw(places.real)
-        if len(self._unread) >= _UNREAD:
-            self.settle()
+        if len(self.finite) >= _UNREAD:
+            self.finite.settle()
 
     def steer(self, layer: int, x: Tensor, places: Places) -> Tensor | None:
-        """The residual [row, column, d_model] with every row's edits at this layer made; None where it is known that
-        there are none.
+        """The residual [row, column, d_model] with every row's edits at this layer; None where none are known to be.
 
         Raises:
-            ClampdownError: an edited residual is not finite, where that can be asked at once.
+            ClampdownError: an edited residual is not finite, where that can be asked at once; see `Finite`.
         """
         now, made = self._of_now(x.device), self.layers[layer]
         norm = x.float().norm(dim=-1) if now.windows.limits or x.shape[1] == 1 else None
@@ -99,11 +103,10 @@ class Rows:
         """Several columns: only the places to edit are computed, for many may be padding."""
         under: Under = now.owner[:, None].expand(mask.shape)[mask] if now.one is None else now.one
         made = apply(x[mask], self.layers[layer].bank, under, None if weight is None else weight[mask])
-        self._check(made.size, under, layer)
         changed, ratio = x.clone(), x.new_zeros(mask.shape, dtype=torch.float32)
-        changed[mask], ratio[mask] = made.x, made.ratio
-        self._record(mask, ratio)
-        return changed
+        size = torch.zeros_like(ratio)
+        changed[mask], ratio[mask], size[mask] = made.x, made.ratio, made.size
+        return self._looked_at(layer, x, changed, mask, ratio, size.amax(-1), True)
 
     def _token(self, layer: int, x: Tensor, now: _Now, mask: Tensor, weight: Tensor | None, norm: Tensor) -> Tensor:
         """One column: all rows are computed, and nothing is asked that an accelerator would have to wait for."""
@@ -111,13 +114,24 @@ class Rows:
         under: Under = torch.where(flat, now.owner, bank.nobody) if now.one is None else now.one
         made = apply(x[:, 0], bank, under, None if weight is None else weight[:, 0], norm[:, 0])
         zero = norm.new_zeros(())
-        size = torch.where(flat, made.size, zero)
-        if _free_to_ask(x):
-            self._check(size, under, layer)
+        ratio = torch.where(mask, made.ratio[:, None], zero)
+        changed = torch.where(mask[..., None], made.x[:, None], x)
+        return self._looked_at(layer, x, changed, mask, ratio, torch.where(flat, made.size, zero), _free_to_ask(x))
+
+    def _looked_at(
+        self, layer: int, x: Tensor, changed: Tensor, mask: Tensor, ratio: Tensor, size: Tensor, at_once: bool
+    ) -> Tensor:
+        """The change, counted; undone in rows where it is not finite and that can be asked at once. size: [row]"""
+        assert self.tally is not None
+        if at_once:
+            bad = self.finite.look(size, self.tally.alive, partial(self._error, layer))
+            if bad is not None:
+                mask, ratio = mask & ~bad[:, None], ratio.masked_fill(bad[:, None], 0.0)
+                changed = torch.where(bad[:, None, None], x, changed)
         else:
-            self._unread.append((size, under, layer))
-        self._record(mask, torch.where(mask, made.ratio[:, None], zero))
-        return torch.where(mask[..., None], made.x[:, None], x)
+            self.finite.later(size, self.tally.alive, partial(self._error, layer))
+        self._record(mask, ratio)
+        return changed
 
     def keep(self, rows: Tensor) -> None:
         """Go on with these rows of the batch only; the receipts of the others stand."""
@@ -130,6 +144,7 @@ class Rows:
         if self.tally is not None and len(self.tally.alive) != len(self.tally):
             raise ClampdownError("rows were left out already; a batch can be fanned out before that only")
         index = rows.cpu()
+        self.finite.fan_out(index)
         self.owner, self._now = self._owners()[index], None
         self.recipes = [self.recipes[i] if i < len(self.recipes) else self.recipes[0] for i in index.tolist()]
         if self.tally is not None:
@@ -139,23 +154,16 @@ class Rows:
         """One receipt for each row seen so far."""
         if self.tally is None:
             return [Receipt() for _ in self.recipes]
-        self.settle()
+        self.finite.settle()
         found = []
         for owner, (seen, edited, push) in zip(self._owners().tolist(), self.tally.rows(), strict=True):
             if owner == len(self.kinds):
                 found.append(Receipt(tokens_seen=seen))
                 continue
+            push = push if math.isfinite(push) else 0.0  # only of a row that has an error
             path = "+".join(dict.fromkeys(edit.path for edit in self.edits[owner])) or "none"
             found.append(Receipt(self.kinds[owner].sha256, seen, edited, push, path))
         return found
-
-    def settle(self) -> None:
-        """Read what was not asked at once: whether the residuals were finite."""
-        unread, self._unread = self._unread, []
-        if unread and not torch.isfinite(torch.cat([sizes.cpu() for sizes, _, _ in unread])).all():
-            self._unread = unread  # asked again, it says so again
-            for sizes, under, layer in unread:
-                self._check(sizes, under, layer)
 
     def _owners(self) -> Tensor:
         """Each row's recipe, as its place among `kinds`, of all rows there ever were; one may stand for all."""
@@ -175,14 +183,12 @@ class Rows:
                 self._now = _Now(torch.tensor(numbers, device=device), windows, one)
         return self._now
 
-    def _check(self, sizes: Tensor, under: Under, layer: int) -> None:
-        """Raise ClampdownError unless all these ‖x‖ are finite."""
-        if not (good := torch.isfinite(sizes)).all():
-            recipe = self.kinds[under if isinstance(under, int) else int(under[~good][0])]
-            raise ClampdownError(
-                f"recipe {recipe.name}: steering at layer {layer} gave a residual that is not finite or too large; "
-                "nothing was returned"
-            )
+    def _error(self, layer: int, row: int) -> str:
+        recipe = self.kinds[int(self._owners()[row])]
+        return (
+            f"recipe {recipe.name}: steering at layer {layer} gave a residual that is not finite or too large; nothing "
+            "was returned"
+        )
 
     def _record(self, mask: Tensor, ratio: Tensor) -> None:
         assert self.tally is not None

@@ -33,7 +33,7 @@ def self_test(model: ChatModel, recipe: Recipe) -> None:
     unedited: list[Tensor] = []
     edited: list[Tensor] = []
     # The one before the steering's own hook sees the residual as it was, the one after it the edited one.
-    with _watch(model, layer, unedited), steering, _watch(model, layer, edited):
+    with model.unsteered(), _watch(model, layer, unedited), steering, _watch(model, layer, edited):
         out = model.hf(**batch.as_inputs(), use_cache=True)
         ends = torch.ones(2, 1, dtype=torch.long, device=batch.attention_mask.device)
         mask = torch.cat([batch.attention_mask, ends], dim=1)

@@ -37,11 +37,13 @@ def random_latents(recipe: Recipe, calibration: Calibration, target: float, plan
 
     def draw(name: str) -> Callable[[float], list[Edit]]:
         rng = random.Random(name)
-        chosen = {}
+        chosen: dict[int, dict[int, float]] = {}
         for number, pool in pools.items():
             edit = recipe.edits[number]
             assert isinstance(edit, Clamp)
-            chosen[number] = dict(zip(rng.sample(pool, len(edit.values)), _pushes(edit), strict=True))
+            drawn = {latent for other in chosen if _same_place(recipe.edits[other], edit) for latent in chosen[other]}
+            rest = [latent for latent in pool if latent not in drawn]
+            chosen[number] = dict(zip(rng.sample(rest, len(edit.values)), _pushes(edit), strict=True))
         return lambda scale: [
             replace(edit, values={k: v * scale for k, v in chosen[number].items()}) if isinstance(edit, Clamp) else edit
             for number, edit in enumerate(recipe.edits)
@@ -132,7 +134,9 @@ def _answer_mean(model: ChatModel, layer: int, prompts: Sequence[str], answer: s
     for start in range(0, len(prompts), _ROWS):
         # Left-padded and equally long, so every row's answer fills the same last columns.
         batch = model.pad([model.prompt_ids(prompt) + told for prompt in prompts[start : start + _ROWS]])
-        total += model.residual(batch, [layer])[0][:, -len(told) :].double().sum((0, 1))
+        with model.unsteered():
+            x = model.residual(batch, [layer])[0]
+        total += x[:, -len(told) :].double().sum((0, 1))
     return total / (len(prompts) * len(told))
 
 
@@ -163,12 +167,19 @@ def _pool(recipe: Recipe, edit: Edit, calibration: Calibration) -> list[int]:
     assert isinstance(edit, Clamp)
     taken = {latent for clamp in clamps(recipe) if clamp.sae == edit.sae for latent in clamp.values}
     pool = [latent for latent in calibration.alive(edit.layer, edit.sae) if latent not in taken]
-    if len(pool) < max(1, len(edit.values)):
+    if len(pool) < max(1, sum(len(clamp.values) for clamp in clamps(recipe) if _same_place(clamp, edit))):
         raise ClampdownError(
             f"SAE {edit.sae} has only {len(pool)} living latents outside the recipe; leave random-latents and "
             "unrelated-latent out of the plan's arms"
         )
     return pool
+
+
+def _same_place(one: Edit, other: Edit) -> bool:
+    """Whether two clamps set latents of one SAE at one layer."""
+    if not (isinstance(one, Clamp) and isinstance(other, Clamp)):
+        return False
+    return (one.sae, one.layer) == (other.sae, other.layer)
 
 
 def _pushes(edit: Clamp) -> Sequence[float]:
