@@ -177,7 +177,6 @@ BAD = {
     "not gzip": ("safe", "a.jsonl.gz", b"plain", "a.jsonl.gz"),
     "cut gzip": ("safe", "a.jsonl.gz", gzip.compress(b'{"prompt": "x"}' * 100)[:-12], "a.jsonl.gz"),
     "damaged gzip": ("safe", "a.txt.gz", gzip.compress(b"x" * 99)[:12] + b"\xff" * 30, "a.txt.gz"),
-    "huge csv field": ("safe", "a.csv", b'prompt\n"' + b"x" * 200_000 + b'"\n', "CSV"),
     "questions as text": ("capability", "a.txt", b"q\n", "JSONL"),
     "choices are a text": ("capability", "a.jsonl", json.dumps({**ROW, "choices": "ab"}).encode(), "choices"),
     "one choice": ("capability", "a.jsonl", json.dumps({**ROW, "choices": ["a"]}).encode(), "choices"),

@@ -136,8 +136,10 @@ def _attack(text: str, seed: int) -> "AttackSpec":
     from clampdown.measuring.attacks.spec import KINDS as ATTACKS
     from clampdown.measuring.attacks.spec import AttackSpec
 
-    kind, _, goals = text.partition("=")
+    kind, sign, goals = text.partition("=")
     if kind in ATTACKS:
+        if sign and not goals:
+            raise ClampdownError(f"--attack {text} names no file of goals; write one behind the =, or {kind} alone")
         name = ", ".join(filter(None, (kind, Path(goals).stem)))
         return AttackSpec(kind, name, goals, seed=seed)
     if not Path(text).expanduser().is_file():

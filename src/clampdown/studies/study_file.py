@@ -10,6 +10,7 @@ from clampdown.errors import ClampdownError
 from clampdown.measuring.judges.by_name import OF_HARM
 from clampdown.measuring.named import BUILT_IN, NAMED
 from clampdown.measuring.sets import LETTERS, LM_EVAL
+from clampdown.reading import read_text
 from clampdown.studies.plan import KINDS, Plan, among, named_plan, number, require, whole
 
 if TYPE_CHECKING:
@@ -46,9 +47,7 @@ def read_study_file(path: Path) -> StudyFile:
     """
     path = Path(path).expanduser()
     try:
-        body = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ClampdownError(f"can't read study file {path}: {getattr(error, 'strerror', None) or error}") from error
+        body = tomllib.loads(read_text(path, "study file"))
     except tomllib.TOMLDecodeError as error:
         raise ClampdownError(f"study file {path} is not valid TOML ({error})") from error
     try:
@@ -120,7 +119,7 @@ def _set_path(name: str, folder: Path) -> Path:
         return Path(f"{LETTERS}{_set_path(name.removeprefix(LETTERS), folder)}")
     if path.is_file() or known not in {*NAMED, *BUILT_IN}:
         return path
-    return Path(f"{known}={folder / Path(copy).expanduser()}" if copy else known)
+    return Path(f"{known}={folder / Path(copy).expanduser()}" if copy else name)
 
 
 def _attacks(body: Mapping[str, Any], folder: Path, plan: Plan) -> "tuple[AttackSpec, ...]":

@@ -12,7 +12,6 @@ from clampdown.measuring.attacks import crescendo, pair, wrappers
 from clampdown.measuring.attacks.attacker import attacker_prompt
 from clampdown.measuring.attacks.best_of_n import best_of_n
 from clampdown.measuring.attacks.conversation import EndpointTarget, SteeredTarget, Target
-from clampdown.measuring.attacks.files import read_text
 from clampdown.measuring.attacks.outcome import Attack, Goal
 from clampdown.measuring.attacks.past_tense import past_tense, reworded
 from clampdown.measuring.attacks.run import sample
@@ -23,6 +22,7 @@ from clampdown.measuring.endpoint import Endpoint
 from clampdown.measuring.named import BUILT_IN
 from clampdown.measuring.named.finding import find_set
 from clampdown.measuring.sets import builtin_set
+from clampdown.reading import read_text
 
 KINDS = ("scripted", "crescendo", "pair", "best-of-n", "templates", "suffixes", "past-tense")
 _NEEDS: dict[str, tuple[str, ...]] = {
