@@ -9,6 +9,7 @@ from typing import Any
 
 from clampdown.cli.options import add_json, command, print_json
 from clampdown.errors import ClampdownError
+from clampdown.reading import read_text
 from clampdown.recipe import Clamp, Recipe
 
 _EXAMPLE = """  clampdown show                               the recipe that comes along
@@ -45,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
 def _toml(path: Path, as_json: bool) -> int:
     """A recipe, or else a study file."""
     try:
-        body = tomllib.loads(path.read_text(encoding="utf-8"))
+        body = tomllib.loads(read_text(path))
     except (OSError, ValueError):
         body = {"edits": []}  # the recipe's reader says what is wrong with it
     if "edits" in body or isinstance(body.get("model"), dict) or not body:

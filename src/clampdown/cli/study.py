@@ -12,6 +12,7 @@ from clampdown.cli.loading import load_model
 from clampdown.cli.options import add_json, add_model, add_sets, check_writable, command, existing, print_json, whole
 from clampdown.cli.progress import ProgressBar
 from clampdown.errors import ClampdownError
+from clampdown.reading import read_text
 
 if TYPE_CHECKING:
     from clampdown.measuring.attacks.spec import AttackSpec
@@ -106,7 +107,7 @@ def _plan_name(text: str) -> str:
 
 def _is_recipe(path: Path) -> bool:
     try:
-        body = tomllib.loads(path.read_text(encoding="utf-8"))
+        body = tomllib.loads(read_text(path))
     except (OSError, ValueError) as error:
         said = getattr(error, "strerror", None) or error
         raise ClampdownError(f"{path} is neither a recipe nor a study file: not valid TOML ({said})") from error

@@ -64,6 +64,8 @@ def table_rows(data: bytes, path: Path, name: str, inside: str = "") -> list[Tab
     if layout == ".json" and (inside or text.lstrip().startswith("[")):
         return _json(text, name, inside)
     lines = [(number, line) for number, line in enumerate(split_lines(text), 1) if line.strip()]
+    if layout == ".json" and len(lines) > 1:
+        _check_no_object(text, name)
     return [
         TableRow(json_row(line, name, number), place, at_line(name, number, place))
         for place, (number, line) in enumerate(lines, 1)
@@ -151,6 +153,16 @@ def _json(text: str, name: str, inside: str) -> list[TableRow]:
             raise ClampdownError(f"{name}, row {number} is not a JSON object")
         found.append(TableRow(cells, number, f"{name}, row {number}"))
     return found
+
+
+def _check_no_object(text: str, name: str) -> None:
+    """Tell a JSON file that is one object over several lines from rows of a line each."""
+    try:
+        body = _parsed(text)
+    except (ValueError, RecursionError):
+        return
+    found = columns_found(body) if isinstance(body, dict) else f"a {type(body).__name__}"
+    raise ClampdownError(f"{name} is one JSON object ({found}), not rows; write them as one list, or one a line")
 
 
 def _parquet(data: bytes, name: str) -> list[TableRow]:

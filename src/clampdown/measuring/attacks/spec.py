@@ -22,7 +22,7 @@ from clampdown.measuring.endpoint import Endpoint
 from clampdown.measuring.named import BUILT_IN
 from clampdown.measuring.named.finding import find_set
 from clampdown.measuring.sets import builtin_set
-from clampdown.reading import read_text
+from clampdown.reading import read_bytes
 
 KINDS = ("scripted", "crescendo", "pair", "best-of-n", "templates", "suffixes", "past-tense")
 _NEEDS: dict[str, tuple[str, ...]] = {
@@ -159,13 +159,13 @@ class AttackSpec:
 
     def identity(self, goals: Sequence[Goal]) -> dict[str, Any]:
         """All that decides the outcomes besides the target; two attacks are one where these are equal."""
-        texts = [json.dumps([asdict(goal) for goal in goals])]
-        texts += [read_text(Path(file).expanduser()) for file in (self.templates, self.suffixes) if file]
-        texts += [self._prompt()] if self.kind in _OWN else []
+        held = [json.dumps([asdict(goal) for goal in goals]).encode()]
+        held += [read_bytes(Path(file).expanduser()) for file in (self.templates, self.suffixes) if file]
+        held += [self._prompt().encode()] if self.kind in _OWN else []
         told = {key: value for key, value in asdict(self).items() if key not in _PLACES}
         if judge := published_judge(self.judge):
             told["judge version"] = judge.version
-        return told | {"sha256": [hashlib.sha256(text.encode()).hexdigest() for text in texts]}
+        return told | {"sha256": [hashlib.sha256(one).hexdigest() for one in held]}
 
     def _prompt(self) -> str:
         return attacker_prompt(self.kind, self.attacker_prompt, _OWN[self.kind])
