@@ -115,6 +115,12 @@ class Store:
                 for key in facts.keys() - {key for (key,) in self._db.execute("SELECT key FROM meta")}:
                     self._put(key, json.dumps(facts[key]))
         if held is not None and held != identity:
+            if unknown := [key for key in identity if key not in held]:
+                raise ClampdownError(
+                    f"{self.path} was made by an older Clampdown, which did not keep its {' and its '.join(unknown)}, "
+                    f"so it can't go on; name another folder to ask anew (`clampdown report {self.path.parent}` still "
+                    "writes its report)"
+                )
             differ = [key for key in identity if held.get(key) != identity[key]]
             raise ClampdownError(
                 f"{self.path} holds another study (another {', '.join(differ) or 'version'}); name another folder, "
