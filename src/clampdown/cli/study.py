@@ -54,6 +54,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from clampdown import library
+    from clampdown.models.template import is_dated, template_text
     from clampdown.studies.power import power_lines
 
     file = _file(args)
@@ -75,6 +76,9 @@ def run(args: argparse.Namespace) -> int:
         print(*power_lines(told), sep="\n", file=sys.stderr)
     with ProgressBar() as progress:
         model = load_model(args.model or file.model or ready.recipe.model, args, progress)
+        if not args.json and is_dated(template_text(model.tokenizer)):
+            print(f"the chat template of {model.name} writes the date: all prompts get that of the study's start",
+                  file=sys.stderr)  # fmt: skip
         results = ready.run(model.chat, args.out, progress)
     if args.json:
         print_json(_short(results))
