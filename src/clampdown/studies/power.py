@@ -30,10 +30,10 @@ def dry_run(recipe: Recipe, plan: Plan, sets: Sequence[ItemSet], columns: Sequen
     {"set", "kind", "n", "clusters", "base", "difference", "corrected", "changed", "needed"}: the smallest change from
     the rate `base` that n will likely tell between two arms, and among all arms at Holm's strictest step; None where
     even the largest change is not likely to show, and for plain text. `changed`, which assumes no rate, is
-    {"two", "all"}: how many clusters must change one way, and none the other, before any difference can show between two arms and among
-    all; None where there are fewer. `needed` items would tell 10 points. `work` counts answers, questions and
-    passages over all arms, the tokens generated at most, and about how many are read (four characters a token); an
-    attack's messages are answers too, but what its attacker and its judge do is not counted.
+    {"two", "all"}: how many clusters must change one way, and none the other, before any difference can show between
+    two arms and among all; None where there are fewer. `needed` items would tell 10 points. `work` counts answers,
+    questions and passages over all arms, the tokens generated at most, and about how many are read (four characters a
+    token); an attack's messages are answers too, but what its attacker and its judge do is not counted.
     """
     arms = planned_arms(recipe, plan)
     told = [_set(item_set, BASE.get(item_set.kind), len(arms) - 1) for item_set in sets]

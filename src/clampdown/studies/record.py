@@ -18,14 +18,26 @@ from clampdown.models.template import fingerprint, is_dated, template_text
 from clampdown.recipe import Recipe
 from clampdown.studies.arms import Arm
 from clampdown.studies.batches import samples
+from clampdown.studies.columns import is_column
+from clampdown.studies.damage import checked, require, told_as_damage
 from clampdown.studies.environment import environment
-from clampdown.studies.measures import Rows, keyed
+from clampdown.studies.measures import ATTACK_KINDS, PROMPT_KINDS, Rows, keyed
 from clampdown.studies.plan import Plan
 from clampdown.studies.store import Row, Store
 from clampdown.writing import write_whole
 
 DATABASE = "study.sqlite"
-_ABOUT = ("created", "environment", "plan", "model", "recipe", "latents", "template")
+_ABOUT: dict[str, Any] = {
+    "created": str,
+    "environment": Mapping[str, str | int | None],
+    "plan": Mapping[str, Any],
+    "model": Mapping[str, str],
+    "recipe": Mapping[str, Any],
+    "latents": Sequence[Mapping[str, Any]] | None,
+    "template": Mapping[str, str | None] | None,
+}
+"""What is kept of a study besides its arms, its sets and its rows, and what kind of thing each is."""
+_IDENTITY = Mapping[str, str | int | Mapping[str, Any]]
 ROWS_SCHEMA = "clampdown-rows/1"
 
 
@@ -120,12 +132,19 @@ def read_record(path: Path) -> Record:
             raise ClampdownError(f"{path} holds no answers yet; start the study again")
         if kept_sets is None:
             raise ClampdownError(f"{path} was made by an older Clampdown, which kept no items; start its study again")
+        with told_as_damage(path, "what it asked"):
+            require(identity, _IDENTITY, "its identity")
+            arms = tuple(checked(Arm.from_dict(arm)) for arm in kept_arms)
+            sets = tuple(_set(body) for body in kept_sets)
         store.relabel()
-        arms = tuple(Arm.from_dict(arm) for arm in kept_arms)
-        sets = tuple(_set(body) for body in kept_sets)
         rows = {(a.name, s.name): some for a in arms for s in sets if (some := store.rows(a.name, s.name))}
         about = {key: store.meta(key) for key in _ABOUT}
         about["seconds"] = store.seconds()
+    with told_as_damage(path, "what it kept"):
+        _check_about(about)
+        for arm in arms:
+            for item_set in sets:
+                _check_rows(arm, item_set, rows.get((arm.name, item_set.name), ()))
     about["babble"] = _babble(rows)
     return Record(path, identity, about, arms, sets, relabelled(rows, about["babble"]))
 
@@ -221,5 +240,30 @@ def _flat(arm: Arm, item_set: ItemSet, row: Row, sample: int) -> dict[str, Any]:
 
 
 def _set(body: Mapping[str, Any]) -> ItemSet:
-    items = tuple(Item(**{**item, "choices": tuple(item["choices"])}) for item in body["items"])
-    return replace(ItemSet(**{**body, "items": ()}), items=items)
+    items = tuple(checked(Item(**{**item, "choices": tuple(item["choices"])})) for item in body["items"])
+    return checked(replace(ItemSet(**{**body, "items": ()}), items=items))
+
+
+def _check_about(about: Mapping[str, Any]) -> None:
+    for key, kind in _ABOUT.items():
+        require(about[key], kind, key)
+    checked(Plan.from_dict(about["plan"]))
+    Recipe.from_dict(about["recipe"])
+    for key in ("clampdown", "torch", "transformers", "dtype", "device"):
+        require(about["environment"].get(key), str, f"environment's {key}")
+    for key in ("name", "sha256"):
+        require(about["model"].get(key), str, f"the model's {key}")
+
+
+def _check_rows(arm: Arm, item_set: ItemSet, rows: Sequence[Row]) -> None:
+    """Every row belongs to an item and a draw, and holds what its kind of set is measured by."""
+    for row in rows:
+        good = 0 <= row.place < len(item_set.items) and row.item == item_set.items[row.place].id
+        if not good or not 0 <= row.draw < len(arm.recipes):
+            raise ValueError(f"{arm.name} answers item {row.item} of {item_set.name}, which is not there")
+        if item_set.kind in PROMPT_KINDS:
+            require((row.text, row.label), tuple[str, ...], "an answer")
+        elif item_set.kind in ATTACK_KINDS:
+            require(row.attack, Mapping[str, Any], "an attack")
+        elif item_set.kind == "capability" and row.metrics is None and not is_column(item_set.name):
+            require(row.scores or None, Sequence[float], "scores")

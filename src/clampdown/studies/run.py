@@ -21,6 +21,7 @@ from clampdown.steering.self_test import self_test
 from clampdown.studies.arms import Arm, build_arms
 from clampdown.studies.batches import CODE, Batch, cut, swept
 from clampdown.studies.columns import Column
+from clampdown.studies.damage import checked, told_as_damage
 from clampdown.studies.environment import environment
 from clampdown.studies.measures import receipt
 from clampdown.studies.plan import Plan
@@ -146,13 +147,16 @@ def _check(sets: Sequence[ItemSet]) -> None:
 
 def _kept(store: Store) -> list[Arm]:
     """The arms that the study began with, which going on later means going on with; none if it did not begin yet."""
-    return [Arm.from_dict(arm) for arm in store.meta("arms") or []]
+    kept = store.meta("arms") or []
+    with told_as_damage(store.path, "its arms"):
+        return [checked(Arm.from_dict(arm)) for arm in kept]
 
 
 def _began(store: Store, started: datetime) -> datetime:
     """When the study began, for a chat template that writes the date."""
-    kept = store.meta("template")["moment"]
-    return started if kept is None else datetime.fromisoformat(kept)
+    kept = store.meta("template")
+    with told_as_damage(store.path, "when it began"):
+        return started if kept["moment"] is None else datetime.fromisoformat(kept["moment"])
 
 
 def _of(rendered: Rendered, model: ChatModel) -> Rendered:

@@ -49,8 +49,8 @@ def read_study_file(path: Path) -> StudyFile:
         body = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ClampdownError(f"can't read study file {path}: {getattr(error, 'strerror', None) or error}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ClampdownError(f"study file {path} is not valid TOML ({error})") from error
+    except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, and endless brackets
+        raise ClampdownError(f"study file {path} is not valid TOML ({str(error).splitlines()[0]})") from error
     try:
         return _study(body, path)
     except ClampdownError as error:
