@@ -172,10 +172,10 @@ def _prompts(a: Record, b: Record) -> list[str]:
         said.append(f"the chat template writes the date: {one} in one and {other} in the other; {may}")
     elif any(_tokens(a, s) != _tokens(b, s) for s in a.sets if s in b.sets):
         said.append(f"the tokenizers differ, and so do the prompts; {may}")
-    if a.identity.get("ends of answers") != b.identity.get("ends of answers"):
+    if a.identity.get("end of answers") != b.identity.get("end of answers"):
         said.append(f"the tokens that end an answer, or the contexts, differ; {may}")
     return said
 
 
 def _tokens(record: Record, item_set: ItemSet) -> Any:
-    return record.identity.get("prompts as tokens", {}).get(item_set.name)
+    return record.identity.get("tokenization", {}).get(item_set.name)

@@ -16,6 +16,8 @@ from clampdown.errors import ClampdownError
 Thing = TypeVar("Thing")
 FAULTS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """What reading altered data can raise."""
+_DEEPEST = 64
+"""Brackets in brackets; a study's own files have some eight, and whoever writes them on may bear no more."""
 
 
 @contextmanager
@@ -74,13 +76,15 @@ def _fits(value: Any, hint: Any) -> bool:
     return value is None if kind is NoneType else isinstance(value, kind)
 
 
-def _clean(value: Any) -> Any:
+def _clean(value: Any, depth: int = 0) -> Any:
+    if depth > _DEEPEST:
+        raise RecursionError("nested too deeply")
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
     if isinstance(value, list):
-        return [_clean(one) for one in value]
+        return [_clean(one, depth + 1) for one in value]
     if isinstance(value, dict):
-        return {_clean(key): _clean(one) for key, one in value.items()}
+        return {_clean(key): _clean(one, depth + 1) for key, one in value.items()}
     return value
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -12,11 +13,12 @@ from clampdown.errors import ClampdownError
 from clampdown.measuring.attacks.outcome import Outcome
 from clampdown.measuring.attacks.surprising import without_babble
 from clampdown.measuring.fluency import ENOUGH, surprise_limit
+from clampdown.measuring.judge import Label
 from clampdown.measuring.sets import Item, ItemSet
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.template import fingerprint, is_dated, template_text
 from clampdown.recipe import Recipe
-from clampdown.studies.arms import Arm
+from clampdown.studies.arms import Arm, recommended_name
 from clampdown.studies.batches import samples
 from clampdown.studies.columns import is_column
 from clampdown.studies.damage import checked, require, told_as_damage
@@ -136,12 +138,15 @@ def read_record(path: Path) -> Record:
             require(identity, _IDENTITY, "its identity")
             arms = tuple(checked(Arm.from_dict(arm)) for arm in kept_arms)
             sets = tuple(_set(body) for body in kept_sets)
+            _check_names(arms, sets)
         store.relabel()
         rows = {(a.name, s.name): some for a in arms for s in sets if (some := store.rows(a.name, s.name))}
         about = {key: store.meta(key) for key in _ABOUT}
         about["seconds"] = store.seconds()
     with told_as_damage(path, "what it kept"):
         _check_about(about)
+        if recommended_name(Recipe.from_dict(about["recipe"])) not in {arm.name for arm in arms}:
+            raise ValueError("no arm is the recipe as it is")
         for arm in arms:
             for item_set in sets:
                 _check_rows(arm, item_set, rows.get((arm.name, item_set.name), ()))
@@ -244,6 +249,16 @@ def _set(body: Mapping[str, Any]) -> ItemSet:
     return checked(replace(ItemSet(**{**body, "items": ()}), items=items))
 
 
+def _check_names(arms: Sequence[Arm], sets: Sequence[ItemSet]) -> None:
+    """Each name once; an arm's becomes a file's, so it must not lead out of the folder."""
+    names = [arm.name for arm in arms]
+    good = all(
+        re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+-]*", name) and arm.recipes for name, arm in zip(names, arms, strict=True)
+    )
+    if not good or "none" not in names or len(set(names)) < len(names) or len({s.name for s in sets}) < len(sets):
+        raise ValueError("its arms or sets are not those of a study")
+
+
 def _check_about(about: Mapping[str, Any]) -> None:
     for key, kind in _ABOUT.items():
         require(about[key], kind, key)
@@ -261,6 +276,8 @@ def _check_rows(arm: Arm, item_set: ItemSet, rows: Sequence[Row]) -> None:
         good = 0 <= row.place < len(item_set.items) and row.item == item_set.items[row.place].id
         if not good or not 0 <= row.draw < len(arm.recipes):
             raise ValueError(f"{arm.name} answers item {row.item} of {item_set.name}, which is not there")
+        if row.label is not None:
+            Label(row.label)
         if item_set.kind in PROMPT_KINDS:
             require((row.text, row.label), tuple[str, ...], "an answer")
         elif item_set.kind in ATTACK_KINDS:

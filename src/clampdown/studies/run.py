@@ -123,8 +123,8 @@ def identify(
         "sets": hashlib.sha256(json.dumps(asked).encode()).hexdigest(),
         "plan": plan.to_dict(),
         "chat template": fingerprint(model),
-        "prompts as tokens": rendered.digest(sets),
-        "ends of answers": {"stop ids": sorted(model.stop_ids), "context": model.context_length},
+        "tokenization": rendered.digest(sets),
+        "end of answers": {"stop ids": sorted(model.stop_ids), "context": model.context_length},
         "libraries and precision": {key: made[key] for key in ("torch", "transformers", "dtype", "device")}
         | {"quantization": model.quantization, "template options": dict(model.template_options or {})},
     }

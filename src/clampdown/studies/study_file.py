@@ -55,6 +55,8 @@ def read_study_file(path: Path) -> StudyFile:
         return _study(body, path)
     except ClampdownError as error:
         raise ClampdownError(f"study file {path}: {error}") from error
+    except (ArithmeticError, ValueError) as error:  # numbers that no float holds, or that Python does not write out
+        raise ClampdownError(f"study file {path} holds a number that is far too large") from error
 
 
 def _study(body: Mapping[str, Any], path: Path) -> StudyFile:
