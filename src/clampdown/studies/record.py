@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -13,33 +12,21 @@ from clampdown.errors import ClampdownError
 from clampdown.measuring.attacks.outcome import Outcome
 from clampdown.measuring.attacks.surprising import without_babble
 from clampdown.measuring.fluency import ENOUGH, surprise_limit
-from clampdown.measuring.judge import Label
-from clampdown.measuring.sets import Item, ItemSet
+from clampdown.measuring.sets import ItemSet
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.template import fingerprint, is_dated, template_text
 from clampdown.recipe import Recipe
-from clampdown.studies.arms import Arm, recommended_name
+from clampdown.studies.arms import Arm
 from clampdown.studies.batches import samples
-from clampdown.studies.columns import is_column
 from clampdown.studies.damage import checked, require, told_as_damage
 from clampdown.studies.environment import environment
-from clampdown.studies.measures import ATTACK_KINDS, PROMPT_KINDS, Rows, keyed
+from clampdown.studies.kept import ABOUT, IDENTITY, check_about, check_names, check_rows, kept_set
+from clampdown.studies.measures import Rows, keyed
 from clampdown.studies.plan import Plan
 from clampdown.studies.store import Row, Store
 from clampdown.writing import write_whole
 
 DATABASE = "study.sqlite"
-_ABOUT: dict[str, Any] = {
-    "created": str,
-    "environment": Mapping[str, str | int | None],
-    "plan": Mapping[str, Any],
-    "model": Mapping[str, str],
-    "recipe": Mapping[str, Any],
-    "latents": Sequence[Mapping[str, Any]] | None,
-    "template": Mapping[str, str | None] | None,
-}
-"""What is kept of a study besides its arms, its sets and its rows, and what kind of thing each is."""
-_IDENTITY = Mapping[str, str | int | Mapping[str, Any]]
 ROWS_SCHEMA = "clampdown-rows/1"
 
 
@@ -135,21 +122,19 @@ def read_record(path: Path) -> Record:
         if kept_sets is None:
             raise ClampdownError(f"{path} was made by an older Clampdown, which kept no items; start its study again")
         with told_as_damage(path, "what it asked"):
-            require(identity, _IDENTITY, "its identity")
+            require(identity, IDENTITY, "its identity")
             arms = tuple(checked(Arm.from_dict(arm)) for arm in kept_arms)
-            sets = tuple(_set(body) for body in kept_sets)
-            _check_names(arms, sets)
+            sets = tuple(kept_set(body) for body in kept_sets)
+            check_names(arms, sets)
         store.relabel()
         rows = {(a.name, s.name): some for a in arms for s in sets if (some := store.rows(a.name, s.name))}
-        about = {key: store.meta(key) for key in _ABOUT}
+        about = {key: store.meta(key) for key in ABOUT}
         about["seconds"] = store.seconds()
     with told_as_damage(path, "what it kept"):
-        _check_about(about)
-        if recommended_name(Recipe.from_dict(about["recipe"])) not in {arm.name for arm in arms}:
-            raise ValueError("no arm is the recipe as it is")
+        check_about(about, arms)
         for arm in arms:
             for item_set in sets:
-                _check_rows(arm, item_set, rows.get((arm.name, item_set.name), ()))
+                check_rows(arm, item_set, rows.get((arm.name, item_set.name), ()))
     about["babble"] = _babble(rows)
     return Record(path, identity, about, arms, sets, relabelled(rows, about["babble"]))
 
@@ -242,45 +227,3 @@ def _flat(arm: Arm, item_set: ItemSet, row: Row, sample: int) -> dict[str, Any]:
         "relative_norm": receipt.get("relative_norm"),
         "path": receipt.get("path"),
     }
-
-
-def _set(body: Mapping[str, Any]) -> ItemSet:
-    items = tuple(checked(Item(**{**item, "choices": tuple(item["choices"])})) for item in body["items"])
-    return checked(replace(ItemSet(**{**body, "items": ()}), items=items))
-
-
-def _check_names(arms: Sequence[Arm], sets: Sequence[ItemSet]) -> None:
-    """Each name once; an arm's becomes a file's, so it must not lead out of the folder."""
-    names = [arm.name for arm in arms]
-    good = all(
-        re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+-]*", name) and arm.recipes for name, arm in zip(names, arms, strict=True)
-    )
-    if not good or "none" not in names or len(set(names)) < len(names) or len({s.name for s in sets}) < len(sets):
-        raise ValueError("its arms or sets are not those of a study")
-
-
-def _check_about(about: Mapping[str, Any]) -> None:
-    for key, kind in _ABOUT.items():
-        require(about[key], kind, key)
-    checked(Plan.from_dict(about["plan"]))
-    Recipe.from_dict(about["recipe"])
-    for key in ("clampdown", "torch", "transformers", "dtype", "device"):
-        require(about["environment"].get(key), str, f"environment's {key}")
-    for key in ("name", "sha256"):
-        require(about["model"].get(key), str, f"the model's {key}")
-
-
-def _check_rows(arm: Arm, item_set: ItemSet, rows: Sequence[Row]) -> None:
-    """Every row belongs to an item and a draw, and holds what its kind of set is measured by."""
-    for row in rows:
-        good = 0 <= row.place < len(item_set.items) and row.item == item_set.items[row.place].id
-        if not good or not 0 <= row.draw < len(arm.recipes):
-            raise ValueError(f"{arm.name} answers item {row.item} of {item_set.name}, which is not there")
-        if row.label is not None:
-            Label(row.label)
-        if item_set.kind in PROMPT_KINDS:
-            require((row.text, row.label), tuple[str, ...], "an answer")
-        elif item_set.kind in ATTACK_KINDS:
-            require(row.attack, Mapping[str, Any], "an attack")
-        elif item_set.kind == "capability" and row.metrics is None and not is_column(item_set.name):
-            require(row.scores or None, Sequence[float], "scores")
