@@ -55,6 +55,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from clampdown import library
+    from clampdown.models.template import is_dated, template_text
     from clampdown.studies.power import power_lines
 
     file = _file(args)
@@ -76,6 +77,9 @@ def run(args: argparse.Namespace) -> int:
         print(*power_lines(told), sep="\n", file=sys.stderr)
     with ProgressBar() as progress:
         model = load_model(args.model or file.model or ready.recipe.model, args, progress)
+        if not args.json and is_dated(template_text(model.tokenizer)):
+            print(f"the chat template of {model.name} writes the date: all prompts get that of the study's start",
+                  file=sys.stderr)  # fmt: skip
         results = ready.run(model.chat, args.out, progress)
     if args.json:
         print_json(_short(results))
@@ -108,7 +112,7 @@ def _plan_name(text: str) -> str:
 def _is_recipe(path: Path) -> bool:
     try:
         body = tomllib.loads(read_text(path))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         said = getattr(error, "strerror", None) or error
         raise ClampdownError(f"{path} is neither a recipe nor a study file: not valid TOML ({said})") from error
     return "edits" in body or isinstance(body.get("model"), dict)

@@ -48,12 +48,14 @@ def read_study_file(path: Path) -> StudyFile:
     path = Path(path).expanduser()
     try:
         body = tomllib.loads(read_text(path, "study file"))
-    except tomllib.TOMLDecodeError as error:
-        raise ClampdownError(f"study file {path} is not valid TOML ({error})") from error
+    except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, and endless brackets
+        raise ClampdownError(f"study file {path} is not valid TOML ({str(error).splitlines()[0]})") from error
     try:
         return _study(body, path)
     except ClampdownError as error:
         raise ClampdownError(f"study file {path}: {error}") from error
+    except (ArithmeticError, ValueError) as error:  # numbers that no float holds, or that Python does not write out
+        raise ClampdownError(f"study file {path} holds a number that is far too large") from error
 
 
 def _study(body: Mapping[str, Any], path: Path) -> StudyFile:

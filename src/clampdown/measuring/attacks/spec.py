@@ -31,6 +31,16 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "crescendo": ("attacker",),
     "pair": ("attacker", "judge"),
 }
+_TAKES: dict[str, tuple[str, ...]] = {
+    "scripted": ("cluster",),
+    "crescendo": ("attacker", "attacker_prompt", "max_turns", "max_backtracks"),
+    "pair": ("attacker", "attacker_prompt", "streams", "depth"),
+    "best-of-n": ("n",),
+    "templates": ("templates",),
+    "suffixes": ("suffixes",),
+    "past-tense": ("attacker",),
+}
+_ALL_TAKE = ("kind", "name", "goals", "judge", "limit", "seed")
 _OWN = {"crescendo": crescendo.OWN_PROMPT, "pair": pair.OWN_PROMPT}
 _PLACES = ("goals", "attacker_prompt", "templates", "suffixes", "cluster", "limit")
 """Settings that name or choose what an attack's identity holds the hash of."""
@@ -92,7 +102,11 @@ class AttackSpec:
 
     @classmethod
     def from_dict(cls, body: Mapping[str, Any]) -> "AttackSpec":
-        """From a table of a study file. Raises ClampdownError for an unknown key or a value of the wrong type."""
+        """From a table of a study file.
+
+        Raises:
+            ClampdownError: an unknown key, one that this kind of attack does not take, or a value of the wrong type.
+        """
         known = [f.name for f in fields(cls)]
         if unknown := sorted(set(body) - set(known)):
             raise ClampdownError(f"an attack has no {', '.join(unknown)}; known: {', '.join(known)}")
@@ -103,6 +117,9 @@ class AttackSpec:
                 raise ClampdownError(f"an attack's {key} must be {what}, got {value!r}")
         if "kind" not in body:
             raise ClampdownError(f"an attack needs a kind; use one of {', '.join(KINDS)}")
+        takes = (*_ALL_TAKE, *_TAKES.get(body["kind"], known))
+        if idle := [key for key in body if key not in takes]:
+            raise ClampdownError(f"attack {body['kind']} takes no {', '.join(idle)}; leave it out")
         return cls(**body)
 
     def load_goals(self) -> list[Goal]:

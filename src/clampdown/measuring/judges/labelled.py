@@ -102,8 +102,8 @@ def _answers(exported: list[Any], path: Path) -> Labelled:
     )
     if not whole:
         raise ClampdownError(f"{path} is a damaged export; write it again with clampdown export STUDY --format json")
-    said = [row for row in exported if row["text"] is not None]
+    said = [row for row in exported if row.get("text") is not None]
     if not said:
         raise ClampdownError(f"{path} holds no answer in words; there is nothing to judge")
-    rows = [Row(row["prompt"], row["text"], row["finished"] is False) for row in said]
+    rows = [Row(row["prompt"], row["text"], row.get("finished") is False) for row in said]
     return Labelled(rows, [], [{key: row.get(key) for key in _PLACE} for row in said])
