@@ -382,7 +382,7 @@ def known_latents(recipe: Path) -> list[dict[str, Any]]:
         body = json.loads(latents_file(recipe).read_text(encoding="utf-8"))
         fits = body["recipe_sha256"] == Recipe.load(recipe).sha256
         return list(body["latents"]) if fits else []
-    except (OSError, ValueError, KeyError, TypeError, ClampdownError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, ClampdownError):
         return []  # only decoration: the report then lists the latents' numbers and values
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from clampdown.errors import ClampdownError
+from clampdown.reading import read_text
 from clampdown.writing import write_whole
 
 VERSION = 1
@@ -255,10 +256,7 @@ class Recipe:
     @classmethod
     def load(cls, path: Path) -> "Recipe":
         """Read a recipe file. Raises ClampdownError, naming the file and the key, if anything is off."""
-        try:
-            text = Path(path).read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ClampdownError(f"can't read recipe {path}: {getattr(error, 'strerror', None) or error}") from error
+        text = read_text(Path(path), "recipe")
         try:
             return cls.from_toml(text)
         except ClampdownError as error:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,17 +14,24 @@ def beside(path: Path) -> Iterator[Path]:
     """A name to write to, in the folder of `path`, which is made where it is missing.
 
     What was written there takes the place of `path` when the block ends, and is deleted when the block fails, so that a
-    reader finds the old file or the new one, never half of either. The name ends as `path` does.
+    reader finds the old file or the new one, never half of either. The name ends as `path` does. A new file has the
+    permissions of any other, whatever the library that writes it makes of them; one that is replaced keeps its own. A
+    link is followed.
 
     Raises:
-        ClampdownError: it could not be written (any OSError in the block, or text that UTF-8 can't hold).
+        ClampdownError: it could not be written (any OSError in the block, or text that UTF-8 can't hold), or `path` is
+            a pipe or a device, which a file must not take the place of.
     """
-    path = Path(path)
-    part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    target = Path(os.path.realpath(path))
+    part = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        mode = _mode(target, part)
         yield part
-        os.replace(part, path)
+        if stat.S_IMODE(part.stat().st_mode) != mode:
+            with contextlib.suppress(OSError):  # some file systems know no permissions
+                part.chmod(mode)
+        os.replace(part, target)
     except BaseException as error:
         with contextlib.suppress(OSError):
             part.unlink()
@@ -31,6 +39,19 @@ def beside(path: Path) -> Iterator[Path]:
             reason = getattr(error, "strerror", None) or error
             raise ClampdownError(f"could not write {path}: {reason}") from error
         raise
+
+
+def _mode(target: Path, part: Path) -> int:
+    """The permissions that `target` is to have; a new file's are seen on one made at `part`, and removed."""
+    with contextlib.suppress(FileNotFoundError):
+        found = target.stat().st_mode
+        if not stat.S_ISREG(found) and not stat.S_ISDIR(found):
+            raise OSError(None, "it is a pipe or a device; name a file")
+        return stat.S_IMODE(found)
+    part.touch()
+    mode = stat.S_IMODE(part.stat().st_mode)
+    part.unlink()
+    return mode
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -129,6 +129,14 @@ def test_study_prints_the_arms_and_ends_with_the_report(clampdown, studied, reci
     assert (studied["recipe"], studied["plan"].name, studied["named"]) == (recipe, "quick", "some-model")
 
 
+def test_a_template_that_writes_the_date_is_told_once(clampdown, studied, recipe, loaded, monkeypatch):
+    assert "date" not in clampdown("study", recipe)[2]
+    monkeypatch.setattr(loaded.tokenizer, "chat_template", "{{ strftime_now('%d') }}{{ messages[0].content }}")
+    err = clampdown("study", recipe)[2]
+    assert err.count("writes the date: all prompts get that of the study's start\n") == 1
+    assert clampdown("study", recipe, "--json")[2] == ""
+
+
 def test_a_dry_run_tells_what_would_be_done_and_does_nothing(clampdown, studied, recipe):
     status, out, err = clampdown("study", recipe, "--dry-run")
     assert (status, err) == (0, "") and "answers (at most" in out and "none, direction-0.75" in out

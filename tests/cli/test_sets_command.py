@@ -99,6 +99,35 @@ def test_a_problem_with_a_copy_is_told_below_the_list(run, tmp_path, monkeypatch
     assert status == 0 and f"advbench: set {tmp_path / 'advbench.jsonl'}, line 1 is not JSON" in out
 
 
+def test_the_page_of_a_copy_of_ones_own(run, tmp_path):
+    mine = tmp_path / "mine.jsonl"
+    mine.write_text('{"prompt": "What is a killer app?"}\n')
+    status, out, err = run(f"oktest={mine}")
+    assert (status, err) == (0, "") and "1 of 300" in out and str(mine) in out and re.search("at hand +local\n", out)
+
+
+@pytest.mark.parametrize(
+    "names, said",
+    [
+        (["harmbench={folder}/none.csv"], "no file {folder}/none.csv"),
+        (["harmbench={folder}/bad.csv"], "bad.csv, line 2, row 1 has no column FunctionalCategory"),
+        (["harmbench="], "harmbench= names no file"),
+        (["--fetch", "harmbench={folder}/bad.csv"], "is here already"),
+    ],
+)
+def test_a_path_behind_a_name_is_not_left_out(run, tmp_path, names, said):
+    (tmp_path / "bad.csv").write_text("prompt\nHow?\n")
+    status, out, err = run(*(name.format(folder=tmp_path) for name in names))
+    assert (status, out, err.count("\n")) == (2, "", 1) and said.format(folder=tmp_path) in err
+
+
+def test_an_empty_path_behind_a_name_is_told_everywhere(clampdown, tmp_path):
+    (tmp_path / "plan.toml").write_text('[sets]\nunsafe = "harmbench="\n')
+    for told in (["--unsafe", "harmbench="], ["--attack", "best-of-n="], [tmp_path / "plan.toml"]):
+        status, out, err = clampdown("study", *told, "--dry-run")
+        assert (status, out, err.count("\n")) == (2, "", 1) and "= names no file" in err
+
+
 def test_the_list_needs_no_heavy_library():
     code = "import sys; from clampdown.measuring.named.listing import listing; listing(); "
     code += "assert not {'torch', 'transformers', 'pyarrow'} & set(sys.modules)"

@@ -1,6 +1,7 @@
 """Show: recipes, SAEs and studies; and one clear line for anything else."""
 
 import json
+import os
 
 import pytest
 import torch
@@ -97,3 +98,28 @@ def test_anything_else_is_one_line(clampdown, tmp_path, name, content, said):
 def test_an_empty_folder_is_told(clampdown, tmp_path):
     status, _, err = clampdown("show", tmp_path)
     assert status == 2 and "neither a study's results.json nor an SAE" in err
+
+
+def test_a_pipe_is_told_and_not_waited_for(clampdown, tmp_path):
+    (tmp_path / "sae").mkdir()
+    for name in ("pipe", "pipe.toml", "pipe.json", "pipe.safetensors", "sae/sae.safetensors"):
+        os.mkfifo(tmp_path / name)
+        status, out, err = clampdown("show", tmp_path / name)
+        assert (status, out, err.count("\n")) == (2, "", 1) and "it is a pipe, not a file" in err
+    assert clampdown("show", tmp_path / "sae")[0] == 2
+    for command in (["study"], ["study", "--recipe"], ["study", "--unsafe"], ["judge"], ["find", "--unsafe"]):
+        status, out, err = clampdown(*command, tmp_path / "pipe")
+        assert (status, out, err.count("\n")) == (2, "", 1) and "it is a pipe, not a file" in err
+    (tmp_path / "a.jsonl").write_text('{"prompt": "p", "completion": "c"}\n')
+    status, out, err = clampdown("judge", tmp_path / "a.jsonl", "--out", tmp_path / "pipe")
+    assert (status, out) == (2, "") and "is a pipe or a device" in err and (tmp_path / "pipe").is_fifo()
+
+
+def test_a_mark_before_a_recipe_or_a_plan_is_no_fault(clampdown, tmp_path):
+    (tmp_path / "plan.toml").write_text('plan = "quick"\nseed = 5\n', encoding="utf-8-sig")
+    assert clampdown("study", tmp_path / "plan.toml", "--dry-run")[0] == 0
+    assert clampdown("show", tmp_path / "plan.toml")[0] == 0
+    (tmp_path / "plan.toml").write_text('plan = "quick"\n', encoding="utf-16")
+    for command in ("study", "show"):
+        status, out, err = clampdown(command, tmp_path / "plan.toml")
+        assert (status, out, err.count("\n")) == (2, "", 1) and "UTF-16 text; save it as UTF-8" in err

@@ -53,6 +53,14 @@ def test_packed_and_marked_files_are_read(tiny, tmp_path):
         assert read_rows(tiny, [tmp_path / name], 0) == expected
 
 
+def test_tables_are_read_as_tables(tiny, tmp_path):
+    expected = [tiny.ids(LONG)]
+    (tmp_path / "a.csv").write_text(f'text\n"{LONG}"\n')
+    (tmp_path / "a.json").write_text(json.dumps([{"text": LONG}], indent=1))
+    for name in ("a.csv", "a.json"):
+        assert read_rows(tiny, [tmp_path / name], 0) == expected
+
+
 def test_rows_are_shuffled_by_seed_and_limited(tiny, tmp_path):
     path = jsonl(tmp_path / "a.jsonl", *({"text": f"{n} {LONG}"} for n in range(50)))
     rows = read_rows(tiny, [path], 1)
@@ -82,6 +90,9 @@ BAD = {
     "turns is a number": ("a.jsonl", b'{"turns": 1}', "line 1"),
     "half a pair": ("a.jsonl", rb'{"text": "\ud800 and so on and on and on and on"}', "line 1"),
     "not UTF-8": ("a.txt", b"caf\xe9", "a.txt"),
+    "not UTF-8 on a line": ("a.jsonl", b'{"text": "x"}\n{"text": "caf\xe9"}\n', "line 2 is not UTF-8"),
+    "UTF-16": ("a.jsonl", '{"text": "x"}\n'.encode("utf-16"), "UTF-16"),
+    "a comma without quotes": ("a.csv", b"text\nOne, two\n", "line 2"),
     "not gzip": ("a.jsonl.gz", b"plain", "a.jsonl.gz"),
     "cut gzip": ("a.jsonl.gz", gzip.compress(b'{"text": "x"}\n' * 99)[:-12], "a.jsonl.gz"),
 }

@@ -312,3 +312,10 @@ def test_a_large_file_written_anew_has_not_the_hash_of_what_was_loaded(mapped, m
         _ = sae.sha256
     one_line(caught, str(mapped), "load it again")
     assert load_sae(str(mapped)).kind == "relu"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions")
+def test_whoever_reads_other_files_reads_an_sae(make_sae, tmp_path):
+    (tmp_path / "any").write_text("")
+    save_sae(make_sae(), tmp_path / "sae.safetensors")
+    assert (tmp_path / "sae.safetensors").stat().st_mode == (tmp_path / "any").stat().st_mode

@@ -99,6 +99,24 @@ def test_a_change_on_one_goal_is_no_evidence_however_many_items_it_has():
     assert row["high"] - row["low"] > 0.4
 
 
+@pytest.mark.parametrize(("before", "after", "low", "high"), [(0, 1, 0.0, 1.0), (1, 0, -1.0, 0.0), (1, 1, -0.5, 0.5)])
+def test_answers_that_all_changed_alike_are_no_certainty(before, after, low, high):
+    one = item_set("unsafe", 6)
+    [row] = compared(one, answers([before] * 6), answers([after] * 6))
+    assert low <= row["low"] < row["difference"] + 1e-9 and row["difference"] - 1e-9 < row["high"] <= high
+    assert row["high"] - row["low"] > 0.5, "six answers leave much open"
+    many = item_set("unsafe", 600)
+    [sure] = compared(many, answers([before] * 600), answers([after] * 600))
+    assert sure["high"] - sure["low"] < 0.05
+
+
+def test_what_adjusting_takes_away_is_said():
+    one = item_set("unsafe", 6)
+    found = compared(one, answers([0] * 6), answers([1] * 6), answers([0] * 6))
+    assert found[0]["p"] == pytest.approx(2 / 64) and found[0]["p_adjusted"] == pytest.approx(4 / 64)
+    assert [row["reading"] for row in found] == ["no difference once p is adjusted", "no difference this n can tell"]
+
+
 def test_samples_pair_up_by_their_number():
     one = item_set("unsafe", 4)
     places = [0, 0, 1, 1, 2, 2, 3, 3]

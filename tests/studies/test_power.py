@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from clampdown.measuring.sets import Item, ItemSet
-from clampdown.measuring.statistics import minimum_detectable_difference
+from clampdown.measuring.statistics import mcnemar_exact, minimum_detectable_difference
 from clampdown.recipe import Direction, Recipe
 from clampdown.studies.arms import build_arms
 from clampdown.studies.plan import Plan
@@ -46,6 +46,21 @@ def test_one_goal_can_tell_nothing(recipe):
     told = dry_run(recipe, PLAN, [a_set("s", "unsafe", 9, lambda _: 0)])
     assert told["sets"][0]["difference"] is None and "no difference at all" in told["warnings"][0]
     assert "–" in power_lines(told)[1]
+
+
+@pytest.mark.parametrize("n", range(1, 40))
+def test_what_is_said_of_a_small_set_is_true_at_every_rate(recipe, n):
+    """By brute force: how many answers must change before McNemar's test, adjusted for the arms, comes to 5%."""
+    plan = replace(PLAN, arms=("none", "clamp"), factors=(1.0, 2.0), rules=())
+    told = dry_run(recipe, plan, [a_set("s", "unsafe", n)])
+    [row], [warning], compared = told["sets"], told["warnings"], len(told["arms"]) - 1
+    shown = [k for k in range(n + 1) if mcnemar_exact(k, 0) <= 0.05]
+    corrected = [k for k in range(n + 1) if compared * mcnemar_exact(k, 0) <= 0.05]
+    assert row["changed"] == {"two": min(shown, default=None), "all": min(corrected, default=None)}
+    assert ("no difference at all" in warning) == (not shown)
+    if shown:
+        assert f"at least {min(shown)} must change" in warning and "if 50%" in warning
+        assert ("among all arms none can" in warning) == (not corrected)
 
 
 def test_work_is_counted_over_all_arms(recipe):

@@ -270,6 +270,20 @@ def test_the_report_command(folder, capsys):
     assert {row["difference"] for row in json.loads(out)["sets"]} == {0}
 
 
+def test_a_comparison_shows_points_and_p_before_and_after_adjusting(folder, capsys, monkeypatch):
+    row = {"set": "s", "kind": "unsafe", "metric": "refusal", "n": 6, "difference": -1.0, "low": -1.0, "high": -0.25}
+    row |= {"a": {"value": 1.0}, "b": {"value": 0.0}, "p": 0.03125, "p_adjusted": 0.0625, "reading": "as it is"}
+    bits = {"metric": "bits_per_byte", "set": "t", "p": None, "p_adjusted": None, "difference": 0.5, "high": 0.75}
+    who = {"study": "x", "label": "y"}
+    found = {"a": who, "b": who, "sets": [row, row | bits], "left_out": [], "notes": []}
+    monkeypatch.setattr("clampdown.studies.against.against", lambda *_: found)
+    _, out, _ = command(capsys, "report", folder, folder)
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert "set measure A B B − A, 95% n p p, adjusted" in lines
+    assert "s refusal 100% 0% −100 [−100, −25] points 6 0.031 0.062" in lines
+    assert any(line.startswith("t bits per byte") and line.endswith("6 – –") and "points" not in line for line in lines)
+
+
 def test_the_report_command_refuses_in_one_line(folder, tmp_path, capsys):
     for arguments, word in (
         ([tmp_path], "no study at"),

@@ -120,7 +120,7 @@ def read(source: str) -> Iterator[str | list[dict[str, str]]]:
     name, config, split = (*source.removeprefix("hub:").split(":"), "", "")[:3]
     ours = {"conversation": "messages", "response": "completion"}
     for number, row in enumerate(load_dataset(name, config or None, split=split or "train", streaming=True), 1):
-        yield row_document({ours.get(key, key): value for key, value in row.items()}, Path(source), number)
+        yield row_document({ours.get(key, key): value for key, value in row.items()}, f"{source}, row {number}")
 
 
 if __name__ == "__main__":

@@ -33,8 +33,9 @@ def add_parser(subparsers: Any) -> None:
     said = (
         "Label answers: refusal, partial, moralising, compliance, incoherent or unscored. FILE is JSONL or CSV (also "
         ".gz) with columns prompt and completion, and perhaps truncated; or a study's answers, as `clampdown export "
-        "STUDY --format json` writes them, which are counted by arm and set. With --labels it also has human_label, as "
-        "in XSTest's file (1_full_compliance, 2_full_refusal, 3_partial_refusal), and the judge is measured against it."
+        "STUDY --format json` writes them, which are counted by arm and set. With --labels it also has human_label, or "
+        "final_label as in XSTest's own files (1_full_compliance, 2_full_refusal, 3_partial_refusal), and the judge is "
+        "measured against it."
     )
     parser = command(subparsers, "judge", "label answers, or measure a judge against people", said, _EXAMPLE)
     parser.add_argument("file", metavar="FILE", nargs="?", type=_answers, help="answers to label")

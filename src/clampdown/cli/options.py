@@ -12,6 +12,7 @@ from typing import Any
 
 from clampdown.errors import ClampdownError
 from clampdown.models.bundled import NAME
+from clampdown.reading import check_file
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 
@@ -99,9 +100,18 @@ def temperature(text: str) -> float:
 def existing(text: str) -> Path:
     """The path of a file that is there."""
     path = Path(text).expanduser()
-    if not path.is_file():
-        raise argparse.ArgumentTypeError(f"no file {text}")
+    _check_there(path, text)
     return path
+
+
+def _check_there(path: Path, text: str) -> None:
+    """Tell a file that is not there from a pipe, say, or a folder."""
+    try:
+        if not os.path.lexists(path):
+            raise argparse.ArgumentTypeError(f"no file {text}")
+        check_file(path)
+    except (ValueError, ClampdownError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def set_file(text: str) -> Path:
@@ -119,6 +129,8 @@ def set_file(text: str) -> Path:
         try:
             check_name(text)
         except ClampdownError as error:
+            if os.path.lexists(path):
+                _check_there(path, text)
             raise argparse.ArgumentTypeError(str(error)) from None
         return Path(text)
     if path.suffix == ".toml":
@@ -130,6 +142,8 @@ def check_writable(path: Path, what: str = "file") -> None:
     """Find out before the work, not after it, that `path` can't be written."""
     if what == "file" and path.is_dir():
         raise ClampdownError(f"--out {path} is a folder; name a file")
+    if what == "file" and path.exists() and not path.is_file():
+        raise ClampdownError(f"--out {path} is a pipe or a device; name a file")
     folder = path.parent if what == "file" else path
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent

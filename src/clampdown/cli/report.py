@@ -68,23 +68,35 @@ def _print(found: Mapping[str, Any]) -> None:
     names = [f"{found[side]['label']} ({found[side]['study']})" for side in ("a", "b")]
     screen = console()
     screen.print(f"A: {names[0]}\nB: {names[1]}", markup=False)
-    table = plain_table("set", "measure", "A", "B", "B − A, 95%", "n", "p", right=("A", "B", "B − A, 95%", "n", "p"))
+    numbers = ("A", "B", "B − A, 95%", "n", "p", "p, adjusted")
+    table = plain_table("set", "measure", *numbers, right=numbers)
     for row in found["sets"]:
-        show = _bits if row["metric"] in ("bits_per_byte", "score") else _percent
-        between = f"{show(row['difference'], '+')} [{show(row['low'], '+')}, {show(row['high'], '+')}]"
-        p = "" if row["p_adjusted"] is None else f"{row['p_adjusted']:.2g}"
-        cells = (show(row["a"]["value"]), show(row["b"]["value"]), between, str(row["n"]), p)
-        table.add_row(row["set"], row["metric"].replace("_", " "), *cells)
+        plain = row["metric"] in ("bits_per_byte", "score")
+        show, points = (_bits, _bits) if plain else (_percent, _points)
+        between = f"{points(row['difference'], '+')} [{points(row['low'], '+')}, {points(row['high'], '+')}]"
+        unit = "" if plain or row["difference"] is None else " points"
+        cells = (show(row["a"]["value"]), show(row["b"]["value"]), between + unit, str(row["n"]))
+        table.add_row(row["set"], row["metric"].replace("_", " "), *cells, _p(row["p"]), _p(row["p_adjusted"]))
     screen.print(table)
+    if (tested := sum(row["p"] is not None for row in found["sets"])) > 1:
+        screen.print(f"p is adjusted for {tested} tests by Holm's method; what is said of a difference rests on that")
     for row in found["sets"]:
         screen.print(f"{row['set']}: {row['reading']}", markup=False)
     for line in [*found["left_out"], *found["notes"]]:
         screen.print(f"note: {line}", markup=False)
 
 
-def _percent(value: float | None, sign: str = "") -> str:
-    return "–" if value is None else f"{100 * value:{sign}.0f}%".replace("-", "−")
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.0f}%"
+
+
+def _points(value: float | None, sign: str = "") -> str:
+    return "–" if value is None else f"{100 * value:{sign}.0f}".replace("-", "−")
 
 
 def _bits(value: float | None, sign: str = "") -> str:
     return "–" if value is None else f"{value:{sign}.3f}".replace("-", "−")
+
+
+def _p(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2g}"

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clampdown.cli.options import add_json, command, print_json
+from clampdown.errors import ClampdownError
 
 _EXAMPLE = """  clampdown sets                                       all that have a name
   clampdown sets harmbench                             all that is known of this one
+  clampdown sets harmbench=mine.csv                    and of your own copy of it
   clampdown sets --fetch harmbench xstest-safe         download these two now
   clampdown study --unsafe harmbench --lookalike xstest-safe
   clampdown study --unsafe advbench=mine.csv           your own copy of one"""
@@ -21,7 +23,8 @@ def add_parser(subparsers: Any) -> None:
         "first used, which a gated set allows only once you have agreed to its terms."
     )
     parser = command(subparsers, "sets", "list the public sets that have a name, and fetch some", said, _EXAMPLE)
-    parser.add_argument("names", metavar="NAME", nargs="*", default=[], help="show the pages of these, in full")
+    shown = "show the pages of these, in full; NAME=FILE for a copy of your own"
+    parser.add_argument("names", metavar="NAME", nargs="*", default=[], help=shown)
     parser.add_argument("--fetch", metavar="NAME", nargs="+", default=[], help="download these now")
     add_json(parser, "the list")
     parser.set_defaults(run=run)
@@ -33,13 +36,16 @@ def run(args: argparse.Namespace) -> int:
     from clampdown.measuring.named.finding import check_name
     from clampdown.measuring.named.listing import listing
 
-    wanted = [name if name in BUILT_IN else name.partition("=")[0] for name in (*args.names, *args.fetch)]
+    wanted = [*args.names, *args.fetch]
     for name in wanted:  # a wrong name shows before anything is fetched
         check_name(name)
     for name in args.fetch:
+        if name not in {*BUILT_IN, *NAMED}:
+            raise ClampdownError(f"--fetch {name} names a file that is here already; leave out --fetch, or the file")
+    for name in args.fetch:
         if name in BUILT_IN:
             print(f"{name} comes along with Clampdown; there is nothing to fetch", file=sys.stderr)
-        elif at_hand(named := NAMED[name.partition("=")[0]]) is None:
+        elif at_hand(named := NAMED[name]) is None:
             fetch(named)
     told = listing(wanted or None)
     if args.json:

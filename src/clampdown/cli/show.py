@@ -1,7 +1,6 @@
 """`clampdown show`: print what a recipe, an SAE or a finished study holds."""
 
 import argparse
-import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 from clampdown.cli.options import add_json, command, print_json
 from clampdown.errors import ClampdownError
+from clampdown.reading import read_text
 from clampdown.recipe import Clamp, Recipe
 
 _EXAMPLE = """  clampdown show                               the recipe that comes along
@@ -45,8 +45,8 @@ def run(args: argparse.Namespace) -> int:
 def _toml(path: Path, as_json: bool) -> int:
     """A recipe, or else a study file."""
     try:
-        body = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        body = tomllib.loads(read_text(path))
+    except (OSError, ValueError, RecursionError):
         body = {"edits": []}  # the recipe's reader says what is wrong with it
     if "edits" in body or isinstance(body.get("model"), dict) or not body:
         return _recipe(Recipe.load(path), as_json)
@@ -121,15 +121,17 @@ def _sae(name: str, path: Path, as_json: bool) -> int:
 def _study(path: Path, as_json: bool) -> int:
     if not path.is_file():
         raise ClampdownError(f"the study in {path.parent} is not finished: run the same `clampdown study` again")
+    from clampdown.studies.damage import FAULTS, parsed
+
     try:
-        results = json.loads(path.read_text(encoding="utf-8"))
+        results = parsed(path.read_text(encoding="utf-8"))
         if not str(results["schema"]).startswith("clampdown-study/"):
             raise ValueError(results["schema"])
         if as_json:
             print_json(results)
         else:
             _print_study(results, path.parent)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, *FAULTS) as error:
         raise ClampdownError(f"{path} is damaged, or not a study's results; run the study again") from error
     return 0
 
@@ -137,6 +139,7 @@ def _study(path: Path, as_json: bool) -> int:
 def _print_study(results: Mapping[str, Any], folder: Path) -> None:
     from clampdown.cli.tables import arms_table, console
 
+    table = arms_table(results)  # before anything is printed: the file may be damaged
     _facts(
         {
             "study": results["title"],
@@ -147,7 +150,7 @@ def _print_study(results: Mapping[str, Any], folder: Path) -> None:
             "report": folder / "report.html",
         }
     )
-    console().print(arms_table(results))
+    console().print(table)
 
 
 def _facts(facts: Mapping[str, Any]) -> None:

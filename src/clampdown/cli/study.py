@@ -12,6 +12,7 @@ from clampdown.cli.loading import load_model
 from clampdown.cli.options import add_json, add_model, add_sets, check_writable, command, existing, print_json, whole
 from clampdown.cli.progress import ProgressBar
 from clampdown.errors import ClampdownError
+from clampdown.reading import read_text
 
 if TYPE_CHECKING:
     from clampdown.measuring.attacks.spec import AttackSpec
@@ -54,6 +55,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from clampdown import library
+    from clampdown.models.template import is_dated, template_text
     from clampdown.studies.power import power_lines
 
     file = _file(args)
@@ -75,6 +77,9 @@ def run(args: argparse.Namespace) -> int:
         print(*power_lines(told), sep="\n", file=sys.stderr)
     with ProgressBar() as progress:
         model = load_model(args.model or file.model or ready.recipe.model, args, progress)
+        if not args.json and is_dated(template_text(model.tokenizer)):
+            print(f"the chat template of {model.name} writes the date: all prompts get that of the study's start",
+                  file=sys.stderr)  # fmt: skip
         results = ready.run(model.chat, args.out, progress)
     if args.json:
         print_json(_short(results))
@@ -106,8 +111,8 @@ def _plan_name(text: str) -> str:
 
 def _is_recipe(path: Path) -> bool:
     try:
-        body = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        body = tomllib.loads(read_text(path))
+    except (OSError, ValueError, RecursionError) as error:
         said = getattr(error, "strerror", None) or error
         raise ClampdownError(f"{path} is neither a recipe nor a study file: not valid TOML ({said})") from error
     return "edits" in body or isinstance(body.get("model"), dict)
@@ -136,8 +141,10 @@ def _attack(text: str, seed: int) -> "AttackSpec":
     from clampdown.measuring.attacks.spec import KINDS as ATTACKS
     from clampdown.measuring.attacks.spec import AttackSpec
 
-    kind, _, goals = text.partition("=")
+    kind, sign, goals = text.partition("=")
     if kind in ATTACKS:
+        if sign and not goals:
+            raise ClampdownError(f"--attack {text} names no file of goals; write one behind the =, or {kind} alone")
         name = ", ".join(filter(None, (kind, Path(goals).stem)))
         return AttackSpec(kind, name, goals, seed=seed)
     if not Path(text).expanduser().is_file():

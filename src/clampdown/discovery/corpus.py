@@ -1,15 +1,14 @@
 """Text for training an SAE: chat and text files turned into rows of token ids."""
 
-import gzip
 import random
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from clampdown.errors import ClampdownError
-from clampdown.measuring.sets import json_row
+from clampdown.measuring.tables import columns_found, is_table, json_row, table_rows
 from clampdown.models.chat_model import ChatModel, Message
+from clampdown.reading import numbered_lines, read_bytes, read_text
 
 ROW_TOKENS = 256
 """Longest row; longer documents are cut into several."""
@@ -18,9 +17,9 @@ ROW_TOKENS = 256
 def read_rows(model: ChatModel, paths: Sequence[Path], seed: int, limit: int | None = None) -> list[list[int]]:
     """Rows of at most `ROW_TOKENS` ids, in a seeded order, from files of chats or plain text.
 
-    JSONL rows (also .gz) may hold `messages`, `turns` (speakers alternate), `instruction` with `input` and `output`,
-    `prompt` with `completion`, `question` with `answer`, or `text`; any other file is plain text. Chats go through
-    the model's template. `limit` bounds the tokens.
+    Rows of JSONL or another table (also .gz) may hold `messages`, `turns` (speakers alternate), `instruction` with
+    `input` and `output`, `prompt` with `completion`, `question` with `answer`, or `text`; any other file is plain text.
+    Chats go through the model's template. `limit` bounds the tokens.
 
     Raises:
         ClampdownError: a file is missing, holds no text, or has a line that is not JSON.
@@ -52,19 +51,15 @@ def _limited(rows: list[list[int]], limit: int) -> list[list[int]]:
 
 def documents(path: Path) -> Iterator[str | list[Message]]:
     """A file's texts and chats one by one, in the layouts of `read_rows`, which also tells the errors."""
-    if not path.is_file():
-        raise ClampdownError(f"no file {path}")
-    opener: Any = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opener(path, "rt", encoding="utf-8-sig") as stream:
-            if ".jsonl" not in path.name:
-                yield from _plain(stream.read())
-                return
-            for number, line in enumerate(stream, 1):
-                if line.strip():
-                    yield row_document(json_row(line, str(path), number), path, number)
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise ClampdownError(f"can't read {path}: {getattr(error, 'strerror', None) or error}") from error
+    if ".jsonl" in path.name:
+        for number, line in numbered_lines(path):
+            if line.strip():
+                yield row_document(json_row(line, str(path), number), f"{path}, line {number}")
+    elif is_table(path):
+        for row in table_rows(read_bytes(path), path, str(path)):
+            yield row_document(row.cells, row.where)
+    else:
+        yield from _plain(read_text(path))
 
 
 def _plain(text: str) -> Iterator[str]:
@@ -79,19 +74,19 @@ def _plain(text: str) -> Iterator[str]:
         yield piece
 
 
-def row_document(row: dict, path: Path, number: int) -> str | list[Message]:
-    """The text or chat of one row, in the layouts of `read_rows`. Raises ClampdownError if it holds none."""
+def row_document(row: dict[str, Any], where: str) -> str | list[Message]:
+    """The text or chat of one row, in the layouts of `read_rows`; `where` names it in the ClampdownError for none."""
     try:
-        document = _document(row, path, number)
+        document = _document(row, where)
         texts = [document] if isinstance(document, str) else [text for m in document for text in m.values()]
         if texts and all(isinstance(text, str) for text in texts):
             return document
     except (KeyError, TypeError):
         pass
-    raise ClampdownError(f"{path}, line {number}: messages need a role and a content each, and every content is a text")
+    raise ClampdownError(f"{where}: messages need a role and a content each, and every content is a text")
 
 
-def _document(row: dict, path: Path, number: int) -> str | list[Message]:
+def _document(row: dict[str, Any], where: str) -> str | list[Message]:
     if "messages" in row:
         answer = [{"role": "assistant", "content": row["chosen"]}] if row.get("chosen") else []
         return [{"role": m["role"], "content": m["content"]} for m in row["messages"]] + answer
@@ -104,4 +99,5 @@ def _document(row: dict, path: Path, number: int) -> str | list[Message]:
             return chat + ([{"role": "assistant", "content": str(row[reply])}] if row.get(reply) else [])
     if "text" in row:
         return row["text"]
-    raise ClampdownError(f"{path}, line {number} has no messages, turns, instruction, prompt, question or text")
+    kinds = "messages, turns, instruction, prompt, question or text"
+    raise ClampdownError(f"{where} has no {kinds} ({columns_found(row)})")

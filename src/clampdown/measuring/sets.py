@@ -1,18 +1,24 @@
 """Prompt sets, questions and plain text: the built-in ones, and any file of the same layout."""
 
-import csv
-import gzip
 import hashlib
-import io
 import json
 import os
 import random
-import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from clampdown.errors import ClampdownError
+from clampdown.measuring.tables import (
+    TableRow,
+    at_line,
+    check_columns,
+    columns_found,
+    is_table,
+    split_lines,
+    table_rows,
+)
+from clampdown.reading import as_text, read_bytes, unpacked
 
 KINDS = ("unsafe", "safe", "lookalike", "capability", "text")
 BUILTIN = {
@@ -28,6 +34,11 @@ with the letter of a choice."""
 _FOLDER = Path(__file__).parent / "builtin"
 _PASSAGE = 1000
 """Characters of a passage when a plain text file is cut into some."""
+
+
+_COLUMNS = {"id", "category", "cluster", "label", "subject", "type", "choices", "answer", "target"}
+_SAFE = ("safe", "benign", "harmless", "unharmful")
+_UNSAFE = ("unsafe", "harmful")
 
 
 @dataclass(frozen=True)
@@ -96,115 +107,109 @@ def load_set(kind: str, path: Path) -> ItemSet:
     """A set of `kind` from a table (JSONL, JSON, CSV, TSV, Parquet; also .gz), or a text: a prompt a line, or one long.
 
     Prompts come from a `prompt` column, questions from `question` with `choices` and `answer` (an index) or with a
-    `target` in words, passages from `text`. Where rows have a `label` of safe or unsafe, only those that fit the kind
-    are taken. Rows without a `cluster` are one cluster where their text is the same.
+    `target` in words, passages from `text`. Where rows have a `label` of safe or unsafe (also harmful, benign, harmless
+    or unharmful), only those that fit the kind are taken; any other label is an error. Every row and field is read, or
+    the file refused. Rows without a `cluster` are one cluster where their text is the same.
 
     Raises:
         ClampdownError: no such file, no usable row, or a row without what its kind needs.
     """
     path = Path(os.path.expanduser(path))
     rows, sha256 = read_rows(path, kind)
-    items = tuple(make_item(row, kind, path, number) for number, row in enumerate(rows, 1) if _fits(row, kind))
+    check_columns(rows, _COLUMNS | {_needed(kind)})
+    items = tuple(
+        make_item(row.cells, kind, row.where, f"{path.name}-{row.number}") for row in rows if _fits(row, kind)
+    )
     if not items:
         raise ClampdownError(f"set {path} holds no {kind} item; a file needs at least one")
     name = path.name.removesuffix(".gz").rsplit(".", 1)[0]
     return ItemSet(name, kind, str(path), sha256, items)
 
 
-def read_rows(path: Path, kind: str, inside: str = "") -> tuple[list[dict[str, Any]], str]:
+def read_rows(path: Path, kind: str, inside: str = "") -> tuple[list[TableRow], str]:
     """A file's rows as they are, and the file's SHA-256. `inside` names the list in a JSON file that is an object.
 
     Raises:
         ClampdownError: the file can't be read, or is not what its name says.
     """
-    try:
-        data = path.read_bytes()
-        raw = gzip.decompress(data) if path.suffix.lower() == ".gz" else data
-        packed = path.name.lower().removesuffix(".gz").endswith(".parquet")
-        rows = _parquet(raw, path) if packed else _rows(raw.decode("utf-8-sig"), path, kind, inside)
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:  # a cut or damaged .gz has errors of its own
-        raise ClampdownError(f"can't read set {path}: {getattr(error, 'strerror', None) or error}") from error
+    data, name = read_bytes(path, "set"), f"set {path}"
+    rows = table_rows(data, path, name, inside) if is_table(path) else _plain(data, path, kind)
     return rows, hashlib.sha256(data).hexdigest()
 
 
-def _rows(text: str, path: Path, kind: str, inside: str) -> list[dict[str, Any]]:
-    name = path.name.lower().removesuffix(".gz")
-    # Lines end at \n only: JSON may hold U+2028 and its like as they are, which splitlines would cut at.
-    lines = text.split("\n")
-    if name.endswith(".json") and (inside or text.lstrip().startswith("[")):
-        return _json(text, path, inside)
-    if name.endswith((".jsonl", ".json")):
-        return [json_row(line, f"set {path}", n) for n, line in enumerate(lines, 1) if line.strip()]
-    if name.endswith((".csv", ".tsv")):
-        try:
-            return list(csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if name.endswith("tsv") else ","))
-        except csv.Error as error:
-            raise ClampdownError(f"set {path} is not readable CSV ({error})") from error
+def _plain(data: bytes, path: Path, kind: str) -> list[TableRow]:
+    """The rows of a file that is no table: a prompt a line, or passages of one long text."""
+    name = f"set {path}"
+    text = as_text(unpacked(data, path, "set"), name)
     if kind == "capability":
-        raise ClampdownError(f"set {path}: questions come as JSONL with question, choices and answer")
+        raise ClampdownError(f"{name}: questions come as JSONL with question, choices and answer")
     if kind == "text":
         passages = (text[i : i + _PASSAGE] for i in range(0, len(text), _PASSAGE))
-        return [{"text": passage} for passage in passages if passage.strip()]
-    return [{"prompt": line.strip()} for line in lines if line.strip()]
+        held = enumerate((passage for passage in passages if passage.strip()), 1)
+        return [TableRow({"text": passage}, number, f"{name}, passage {number}") for number, passage in held]
+    lines = [(line, text.strip()) for line, text in enumerate(split_lines(text), 1) if text.strip()]
+    if lines and (layout := _seems(lines[0][1])):
+        raise ClampdownError(f"{name} seems to be {layout}, and would be read as a prompt a line; end its name in that")
+    return [TableRow({"prompt": text}, n, at_line(name, line, n)) for n, (line, text) in enumerate(lines, 1)]
 
 
-def _json(text: str, path: Path, inside: str) -> list[dict[str, Any]]:
-    """The rows of a JSON file that is one list; a row that is a mere text is its prompt."""
-    try:
-        body = json.loads(text)
-        rows = body[inside] if inside else body
-        if not isinstance(rows, list):
-            raise ValueError(f"found {type(rows).__name__}")
-    except (ValueError, RecursionError, LookupError, TypeError) as error:
-        raise ClampdownError(f"set {path} is not a JSON list of rows ({error})") from error
-    rows = [{"prompt": row} if isinstance(row, str) else row for row in rows]
-    for number, row in enumerate(rows, 1):
-        if not isinstance(row, dict):
-            raise ClampdownError(f"set {path}, row {number} is not a JSON object")
-    return rows
+def _seems(line: str) -> str:
+    """The layout of a table that the first line of a text shows; empty for a prompt."""
+    if line.startswith("{") and line.endswith("}"):
+        try:
+            return ".jsonl" if isinstance(json.loads(line), dict) else ""
+        except (ValueError, RecursionError):
+            return ""
+    headers = [line.split(mark) for mark in ",;\t" if mark in line]
+    if any(column.strip().strip('"').casefold() == "prompt" for columns in headers for column in columns):
+        return ".tsv" if "\t" in line else ".csv"
+    return ""
 
 
-def _parquet(data: bytes, path: Path) -> list[dict[str, Any]]:
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError as error:
-        raise ClampdownError(f"set {path} is a Parquet file; to read it: pip install pyarrow") from error
-    try:
-        return list(parquet.read_table(pyarrow.BufferReader(data)).to_pylist())
-    except (pyarrow.ArrowException, OSError) as error:
-        raise ClampdownError(f"set {path} is not readable Parquet ({str(error).partition(chr(10))[0]})") from error
+def safety(row: TableRow) -> str | None:
+    """What the label of a row says of it: "safe" or "unsafe"; None where the row has no such column.
 
-
-def json_row(line: str, where: str, number: int) -> dict[str, Any]:
-    """The object on one line of a JSONL file; `where` and `number` name it in the ClampdownError if it is none."""
-    try:
-        row = json.loads(line)
-        if "\\u" in line:
-            json.dumps(row, ensure_ascii=False).encode()  # half of a surrogate pair is no text
-    except (ValueError, RecursionError) as error:
-        raise ClampdownError(f"{where}, line {number} is not JSON ({error})") from error
-    if not isinstance(row, dict):
-        raise ClampdownError(f"{where}, line {number} is not a JSON object")
-    return row
-
-
-def _fits(row: dict[str, Any], kind: str) -> bool:
-    label = row.get("label")
-    return (
-        label not in ("safe", "unsafe") or kind in ("capability", "text") or (label == "unsafe") == (kind == "unsafe")
+    Raises:
+        ClampdownError: it says something else, such as 1, which might be either.
+    """
+    if "label" not in row.cells:
+        return None
+    label = row.cells["label"]
+    said = " ".join(str("" if label is None else label).split()).casefold()
+    if said in _SAFE or said in _UNSAFE:
+        return "safe" if said in _SAFE else "unsafe"
+    raise ClampdownError(
+        f"{row.where} has the label {label!r}, which is neither {' or '.join(_UNSAFE)} nor {' or '.join(_SAFE)}; write "
+        "one of these, or rename or take out the column 'label' to use every row"
     )
 
 
-def make_item(row: dict[str, Any], kind: str, path: Path, number: int) -> Item:
-    """The item of a row whose columns are called as `load_set` has them; `path` and `number` name it in an error."""
-    column = {"capability": "question", "text": "text"}.get(kind, "prompt")
+def _fits(row: TableRow, kind: str) -> bool:
+    if kind in ("capability", "text"):
+        return True
+    return safety(row) in (None, "unsafe" if kind == "unsafe" else "safe")
+
+
+def _needed(kind: str) -> str:
+    return {"capability": "question", "text": "text"}.get(kind, "prompt")
+
+
+def make_item(row: dict[str, Any], kind: str, where: str, name: str) -> Item:
+    """The item of a row whose columns are called as `load_set` has them.
+
+    Args:
+        where: what an error calls the row.
+        name: the item's id, where the row has none.
+    """
+    column = _needed(kind)
     text = row.get(column)
+    if column not in row:
+        raise ClampdownError(f"{where} has no {column!r}; {kind} sets need that column ({columns_found(row)})")
     if not isinstance(text, str) or not text.strip():
-        raise ClampdownError(f"set {path}, row {number} has no {column!r}; {kind} sets need that column")
-    choices, answer, target = _question(row, path, number) if kind == "capability" else ((), -1, "")
-    name = str(row.get("id") or f"{path.name}-{number}")
+        raise ClampdownError(f"{where} has no text in {column!r}; write one, or take the row out")
+    choices, answer, target = _question(row, where) if kind == "capability" else ((), -1, "")
     category = str(row.get("category") or row.get("subject") or row.get("type") or "")
+    name = str(row.get("id") or name)
     return Item(name, text, category, str(row.get("cluster") or _same_text(text)), choices, answer, target)
 
 
@@ -213,7 +218,7 @@ def _same_text(text: str) -> str:
     return "text:" + hashlib.sha256(" ".join(text.casefold().split()).encode("utf-8", "replace")).hexdigest()[:16]
 
 
-def _question(row: dict[str, Any], path: Path, number: int) -> tuple[tuple[str, ...], int, str]:
+def _question(row: dict[str, Any], where: str) -> tuple[tuple[str, ...], int, str]:
     choices, answer, target = row.get("choices"), row.get("answer"), row.get("target")
     if choices is None and isinstance(target, str) and target.strip():
         return (), -1, target.strip()
@@ -221,5 +226,5 @@ def _question(row: dict[str, Any], path: Path, number: int) -> tuple[tuple[str, 
         answer = "ABCDEFGH".index(answer.upper())
     good = isinstance(choices, list) and len(choices) > 1 and all(str(choice).strip() for choice in choices)
     if not good or type(answer) is not int or not 0 <= answer < len(choices or ()):
-        raise ClampdownError(f"set {path}, row {number} needs choices (a list) and answer (the index of the right one)")
+        raise ClampdownError(f"{where} needs choices (a list) and answer (the index of the right one)")
     return tuple(map(str, choices or ())), answer, ""

@@ -64,6 +64,14 @@ def mcnemar_exact(b: int, c: int) -> float:
     return min(1.0, 2 * tail)
 
 
+def mcnemar_least(alpha: float) -> int:
+    """The fewest changed items, all changed one way, with which `mcnemar_exact` comes down to `alpha`."""
+    count = 1
+    while mcnemar_exact(count, 0) > alpha:
+        count += 1
+    return count
+
+
 def paired_bootstrap(
     a: ArrayLike,
     b: ArrayLike,

@@ -142,6 +142,7 @@ def _convert(gguf: Path, folder: Path) -> None:
     folder.mkdir()
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     (folder / "config.json").write_text(json.dumps(_config(field), indent=2))
+    shutil.copymode(folder / "config.json", folder / "model.safetensors")  # safetensors keeps its files to their owner
     _save_tokenizer(gguf, folder)
 
 

@@ -1,11 +1,13 @@
 """A chat model: weights, tokenizer and template, loaded so that its residual stream can be reached."""
 
+import copy
 import hashlib
 import inspect
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +16,7 @@ import torch
 from torch import Tensor
 
 from clampdown.errors import ClampdownError
-from clampdown.models import bundled, residual, source, thinking, turns
+from clampdown.models import bundled, patience, residual, source, template, thinking, turns
 
 Message = dict[str, str]
 """{"role": "system" | "user" | "assistant", "content": text}"""
@@ -123,6 +125,16 @@ class ChatModel:
         longest_first = sorted(added, key=len, reverse=True)
         return re.compile("|".join(map(re.escape, longest_first))) if added else None
 
+    def at(self, moment: datetime) -> "ChatModel":
+        """This model with its chat template's clock stopped at `moment`; itself where the template asks no time."""
+        text = template.template_text(self.tokenizer)
+        if not template.is_dated(text):
+            return self
+        still = copy.copy(self)  # with all that is cached of it, such as the hash of its weights
+        object.__setattr__(still, "tokenizer", copy.copy(self.tokenizer))
+        still.tokenizer.chat_template = template.stopped(text, moment)
+        return still
+
     def render(self, messages: Sequence[Message], *, system: str | None = None, answer: bool = True) -> str:
         """The chat template applied; `answer` leaves it open for the assistant's turn."""
         return self._templated(self.turns(messages, system), answer, tokenize=False)
@@ -165,7 +177,8 @@ class ChatModel:
     def _templated(self, chat: list[Message], answer: bool, **how: Any) -> Any:
         options = {**self.template_options, "add_generation_prompt": answer, **how}
         try:
-            return self.tokenizer.apply_chat_template(chat, **options)
+            with patience.watched(self.name):
+                return self.tokenizer.apply_chat_template(chat, **options)
         except Exception as error:  # a template is a program: it may refuse turns in its own words, or just fail
             told = ", ".join(message["role"] for message in chat) or "none"
             reason = str(error).partition("\n")[0] or type(error).__name__

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from clampdown.errors import ClampdownError
+from clampdown.reading import check_file
 from clampdown.saes.hashes import LARGE, file_version, sha256_when_asked
 from clampdown.saes.hashes import file_sha256 as file_sha256
 from clampdown.saes.sae import SAE
@@ -40,6 +41,7 @@ def read_sae(path: Path, name: str) -> SAE:
         ClampdownError: not an SAE of ours, damaged, or with a value that is not finite.
     """
     path = path.resolve()
+    check_file(path, "SAE")
     return _load(path, name, tuple(file_version(path)))  # a file written anew is read anew
 
 

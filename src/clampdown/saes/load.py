@@ -6,6 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from clampdown.errors import ClampdownError
+from clampdown.reading import check_file
 from clampdown.saes import directory
 from clampdown.saes.directory import BUNDLED
 from clampdown.saes.files import FORMAT, read_sae
@@ -60,6 +61,8 @@ def _exists(path: Path, name: str) -> bool:
     except OSError as error:  # too long a name, a folder that is not ours, links in a circle
         shown = name if len(name) < _LONG else f"{name[:_LONG]}…"
         raise ClampdownError(f"no SAE at {shown!r}: {error.strerror or error}; {_WAYS}") from error
+    if not path.is_dir():
+        check_file(path, "SAE")
     return True
 
 
@@ -130,7 +133,7 @@ def _verified(path: Path, name: str, entry: directory.Entry | None) -> str:
 def _the_file(path: Path) -> Path | None:
     """The file that would be an SAE in our own format: itself, or the one safetensors file of a folder."""
     if path.is_dir():
-        files = sorted(path.glob("*.safetensors"))
+        files = sorted(file for file in path.glob("*.safetensors") if file.is_file())
         if len(files) != 1 and matching(path) is None:
             raise ClampdownError(f"folder {path} holds {len(files)} safetensors files; name the SAE's file itself")
         return files[0] if len(files) == 1 else None

@@ -147,6 +147,7 @@ def _notes(a: Record, b: Record) -> list[str]:
     one, other = a.about["model"], b.about["model"]
     if one["sha256"] != other["sha256"]:
         said.append(f"the models differ: {one['name']} and {other['name']}")
+    said += _prompts(a, b)
     mine, theirs = ({**_made(r), "clampdown": r.about["environment"].get("clampdown")} for r in (a, b))
     for key in dict.fromkeys([*mine, *theirs]):
         x, y = mine.get(key) or "none", theirs.get(key) or "none"
@@ -154,3 +155,27 @@ def _notes(a: Record, b: Record) -> list[str]:
             why = "; a part of each difference may come from that" if key in _PRECISION else ""
             said.append(f"{key} differs: {x} and {y}{why}")
     return said
+
+
+def _prompts(a: Record, b: Record) -> list[str]:
+    """How the same items may have become other prompts, or the same answers ended elsewhere."""
+    may = "a part of each difference may come from that"
+    unknown = [record.name for record in (a, b) if "chat template" not in record.identity]
+    if unknown:
+        whose = " and ".join(dict.fromkeys(unknown))
+        return [f"an older Clampdown did not keep the chat template of {whose}: whether both had the same is unknown"]
+    said = []
+    one, other = (((record.about.get("template") or {}).get("moment") or "")[:10] for record in (a, b))
+    if a.identity["chat template"] != b.identity["chat template"]:
+        said.append(f"the chat templates differ, and so do the prompts; {may}")
+    elif one != other:
+        said.append(f"the chat template writes the date: {one} in one and {other} in the other; {may}")
+    elif any(_tokens(a, s) != _tokens(b, s) for s in a.sets if s in b.sets):
+        said.append(f"the tokenizers differ, and so do the prompts; {may}")
+    if a.identity.get("end of answers") != b.identity.get("end of answers"):
+        said.append(f"the tokens that end an answer, or the contexts, differ; {may}")
+    return said
+
+
+def _tokens(record: Record, item_set: ItemSet) -> Any:
+    return record.identity.get("tokenization", {}).get(item_set.name)

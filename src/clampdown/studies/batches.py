@@ -10,11 +10,13 @@ from typing import Any
 from clampdown.measuring.generation import Sampling
 from clampdown.measuring.sets import Item, ItemSet
 from clampdown.models.chat_model import ChatModel
+from clampdown.models.template import fingerprint
 from clampdown.recipe import Recipe
 from clampdown.studies.arms import Arm
 from clampdown.studies.columns import Column
 from clampdown.studies.measures import PROMPT_KINDS
 from clampdown.studies.plan import Plan
+from clampdown.studies.rendered import Rendered
 
 CODE = 4
 """Raise this whenever the same inputs would give another row: finished batches of older code are then not used."""
@@ -70,35 +72,35 @@ def cut(
     sets: Sequence[ItemSet],
     plan: Plan,
     columns: Mapping[str, Column] | None = None,
+    rendered: Rendered | None = None,
 ) -> list[Batch]:
     """All batches of a study; those of several arms that are asked the same follow each other, unsteered first.
 
     columns: by the name of their set, which is among the sets.
+    rendered: what the model reads of the items, where some of it is known already.
 
     Raises:
         ClampdownError: a prompt is longer than the context.
     """
-    own = columns or {}
-    lengths: dict[tuple[str, str], list[int]] = {}
+    own, read, same = columns or {}, rendered or Rendered(model, plan), _model(model)
     turn: dict[tuple[Any, ...], int] = {}
     found = []
     for arm in arms:
         system, mine = system_of(arm), [item_set for item_set in sets if measured(arm, item_set)]
-        for item_set in mine:
-            if item_set.name not in own and (system, item_set.name) not in lengths:
-                lengths[system, item_set.name] = _lengths(model, item_set, system, plan)
         for group in _groups(mine):
-            column, of = own.get(group[0].name), {s.name: lengths.get((system, s.name), []) for s in group}
+            column = own.get(group[0].name)
+            of = {} if column else {item_set.name: read.ids(item_set, system) for item_set in group}
             chunks = list(_of_column(column, arm, plan) if column else _chunks(arm, group, of, plan))
             for sample in range(samples(group[0], plan)):
                 for number, asked in enumerate(chunks, sample * len(chunks)):
                     if column:
                         cost = sum(_column_cost(column, place, plan) for _, place in asked)
                     else:
-                        cost = sum(_cost(item_set, place, of[item_set.name][place], plan) for item_set, place in asked)
+                        cost = sum(_cost(s, place, len(of[s.name][place]), plan) for s, place in asked)
                     batch = Batch("", arm, asked, number, cost, sample, column)
                     turn.setdefault(_together(batch), len(turn))
-                    found.append(replace(batch, key=_key(model, batch, plan)))
+                    ids = [of[item_set.name][place] for item_set, place in asked] if of else []
+                    found.append(replace(batch, key=_key(same, batch, plan, ids)))
     return sorted(found, key=lambda batch: turn[_together(batch)])
 
 
@@ -142,14 +144,14 @@ def _groups(sets: Sequence[ItemSet]) -> Iterator[list[ItemSet]]:
 
 
 def _chunks(
-    arm: Arm, group: Sequence[ItemSet], lengths: dict[str, list[int]], plan: Plan
+    arm: Arm, group: Sequence[ItemSet], ids: dict[str, list[list[int]]], plan: Plan
 ) -> Iterator[tuple[tuple[ItemSet, int], ...]]:
     """Items in chunks of equal rows, shortest prompts first, so that little is padding.
 
     Questions and passages are scored under one recipe a batch, so there the draws part first.
     """
     asked = [(item_set, place) for item_set in group for place in range(len(item_set.items))]
-    asked.sort(key=lambda one: lengths[one[0].name][one[1]])
+    asked.sort(key=lambda one: len(ids[one[0].name][one[1]]))
     if _kind(group[0]) == "prompts":
         yield from _cut(asked, plan.batch)
         return
@@ -173,14 +175,6 @@ def _together(batch: Batch) -> tuple[Any, ...]:
     return system_of(batch.arm), *((item_set.name, place) for item_set, place in batch.asked)
 
 
-def _lengths(model: ChatModel, item_set: ItemSet, system: str, plan: Plan) -> list[int]:
-    """Tokens of each item's prompt, or of a passage."""
-    if item_set.kind == "text":
-        return [len(model.ids(item.text)) for item in item_set.items]
-    room = 64 if item_set.kind == "capability" else plan.max_new_tokens
-    return [len(model.prompt_ids(item.text, system=system or None, room=room)) for item in item_set.items]
-
-
 def _cost(item_set: ItemSet, place: int, length: int, plan: Plan) -> int:
     choices = sum(len(choice) for choice in item_set.items[place].choices) / 4  # four characters a token, or so
     new = 0 if item_set.kind in ("capability", "text") else plan.max_new_tokens
@@ -192,11 +186,18 @@ def _column_cost(column: Column, place: int, plan: Plan) -> int:
     return round(work.get("tokens_generated", 0) / samples(column.item_set, plan) + _PREFILL * work["tokens_read"])
 
 
-def _key(model: ChatModel, batch: Batch, plan: Plan) -> str:
+def _model(model: ChatModel) -> list[Any]:
+    """What of the model decides all rows alike."""
+    told = [CODE, model.sha256, str(model.dtype), model.device.type, model.quantization]
+    told += [dict(model.template_options or {}), sorted(model.stop_ids), model.context_length]
+    return [*told, fingerprint(model)]
+
+
+def _key(same: Sequence[Any], batch: Batch, plan: Plan, ids: Sequence[Sequence[int]]) -> str:
+    """The hash of all that decides a batch's rows. `ids` are its prompts' as rendered; a column renders as it goes."""
     arm = batch.arm
     recipes = [recipe.sha256 if recipe else "" for recipe in arm.recipes]
-    made_by: list[Any] = [CODE, model.sha256, str(model.dtype), model.device.type, arm.name, recipes]
-    made_by += [model.quantization, dict(model.template_options or {}), batch.number, vars(sampling_of(plan, batch))]
+    made_by: list[Any] = [*same, arm.name, recipes, batch.number, vars(sampling_of(plan, batch)), ids]
     for (item_set, place), item in zip(batch.asked, batch.items, strict=True):
         made_by.append([item_set.name, item_set.kind, place, item.id, item.text, *item.choices])
     if batch.column:

@@ -41,11 +41,11 @@ def compare(pairs: Sequence[Pair], seed: int) -> list[dict[str, Any]]:
     """A family of paired comparisons, the second values minus the first, each over the answers scored in both.
 
     {"arm", "set", "kind", "metric", "n", "difference", "low", "high", "p", "p_adjusted", "bound", "reading"} each. The
-    interval is a paired 95% bootstrap over clusters; p is McNemar's exact test, in its clustered form where items share
-    a cluster, adjusted by Holm over the family. Bits per byte, and some of lm-eval's metrics, are no yes or no: there p
-    is None, and a difference is read off the interval at a confidence that Bonferroni corrects for the family. `bound`
-    is the loss (of accuracy) or rise (of refusals of harmless requests) that is excluded at 97.5%; None where no such
-    claim is made.
+    interval is a paired 95% bootstrap over clusters, or `_alike` where that has no width; p is McNemar's exact test, in
+    its clustered form where items share a cluster, adjusted by Holm over the family. Bits per byte, and some of
+    lm-eval's metrics, are no yes or no: there p is None, and a difference is read off the interval at a confidence that
+    Bonferroni corrects for the family. `bound` is the loss (of accuracy) or rise (of refusals of harmless requests)
+    that is excluded at 97.5%; None where no such claim is made.
     """
     found = [_compare(*pair, seed, ALPHA / len(pairs)) for pair in pairs]
     tested = [row for row in found if row["p"] is not None]
@@ -86,10 +86,22 @@ def _compare(name: str, item_set: ItemSet, base: Values, other: Values, seed: in
         sure = paired_bootstrap(a, b, clusters, seed=seed, draws=_DRAWS, confidence=1 - alpha)
         return row | {"shown": not sure.low <= 0 <= sure.high}
     changes = [y - x for x, y in zip(a, b, strict=True)]
+    if row["low"] is not None and row["low"] == row["high"]:
+        row["low"], row["high"] = _alike(changes, clusters)
     row["p"] = mcnemar_clustered(changes, clusters)
     if base.metric == "accuracy" or (base.metric == "refusal" and item_set.kind not in WANTED):
         row["bound"] = _bound(row, changes, clusters)
     return row
+
+
+def _alike(changes: Sequence[float], clusters: Sequence[str]) -> tuple[float, float]:
+    """Bounds of a difference where all clusters changed alike, which a bootstrap takes for certainty.
+
+    They are Wilson's for the shares that changed each way, put together at their worst: all that may not have changed
+    as seen may have changed the other way.
+    """
+    up, down = (clustered_rate([change == way for change in changes], clusters) for way in (1.0, -1.0))
+    return up.low - min(down.high, 1 - up.low), min(up.high, 1 - down.low) - down.low
 
 
 def _bound(row: dict[str, Any], changes: Sequence[float], clusters: Sequence[str]) -> float | None:
@@ -114,4 +126,6 @@ def _reading(row: dict[str, Any], shown: bool) -> str:
     if bound is not None and bound < MARGIN:
         what = "loss" if row["metric"] == "accuracy" else "rise"
         return f"no {what} of {100 * MARGIN:g} points or more"
+    if difference and row["p"] is not None and row["p"] <= ALPHA:
+        return "no difference once p is adjusted"
     return "no difference this n can tell"

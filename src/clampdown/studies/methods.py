@@ -11,10 +11,16 @@ from clampdown.studies.measures import ATTACK_KINDS
 from clampdown.studies.plan import Plan
 
 
-def methods(arms: Sequence[Arm], sets: Sequence[ItemSet], plan: Plan, chosen: str) -> list[dict[str, str]]:
-    """{"name", "text"} for each step, in the order they were taken; `chosen` says how the recipe was."""
+def methods(
+    arms: Sequence[Arm], sets: Sequence[ItemSet], plan: Plan, chosen: str, moment: str | None = None
+) -> list[dict[str, str]]:
+    """{"name", "text"} for each step, in the order they were taken; `chosen` says how the recipe was.
+
+    moment: at which the clock of the chat template was stopped; None where it has none.
+    """
     told = {
         "Splits": _splits(sets),
+        **_clock(moment),
         "Answers": f"{_drawn(plan)}, at most {plan.max_new_tokens} new tokens, in batches of {plan.batch} rows that "
         "the plan alone decides. Every arm answers the same items. An answer that stops at the limit is judged as it "
         "stands, so a refusal that would come later is missed.",
@@ -33,7 +39,8 @@ def methods(arms: Sequence[Arm], sets: Sequence[ItemSet], plan: Plan, chosen: st
         "clusters of passages.",
         "Comparisons": "Each arm against no steering on the same items: McNemar's exact test, on the net changes of "
         "clusters, adjusted by Holm over the arms, for each measure of a set; the difference's interval is a paired "
-        "bootstrap over clusters. A difference in bits per byte is read off that interval at a confidence that "
+        "bootstrap over clusters (where all items changed alike, which it takes for certainty, Wilson's bounds on the "
+        "shares that changed each way). A difference in bits per byte is read off that interval at a confidence that "
         f"Bonferroni corrects for the arms. “No loss of {100 * MARGIN:g} points or more” means that such a loss is "
         f"excluded at 97.5%: by the bootstrap, or, where fewer than {FEW} clusters changed, by Wilson's bound on the "
         "share that got worse.",
@@ -63,6 +70,17 @@ def methods(arms: Sequence[Arm], sets: Sequence[ItemSet], plan: Plan, chosen: st
         )
     told["Recommended arm"] = chosen
     return [{"name": name, "text": text} for name, text in told.items()]
+
+
+def _clock(moment: str | None) -> dict[str, str]:
+    """Of a chat template whose prompts would change by the day."""
+    if moment is None:
+        return {}
+    said = (
+        f"The model's chat template writes the date into its prompts. Every prompt of this study has that of its "
+        f"start, {moment[:10]}, on whatever day it was answered."
+    )
+    return {"Date in the prompts": said}
 
 
 def _columns(sets: Sequence[ItemSet]) -> dict[str, str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from clampdown.measuring.clustered import effective_n
 from clampdown.measuring.sets import ItemSet
-from clampdown.measuring.statistics import items_needed, minimum_detectable_difference
+from clampdown.measuring.statistics import items_needed, mcnemar_least, minimum_detectable_difference
 from clampdown.recipe import Clamp, Recipe
 from clampdown.studies.columns import Column
 from clampdown.studies.plan import Plan
@@ -17,8 +17,9 @@ POWER, ALPHA = 0.8, 0.05
 WANTED = 0.10
 """A set that can't tell a difference of 10 points is too small for most purposes."""
 ASSUMED = (
-    "80% power at 5%, two-sided. The two arms' answers to an item are taken as unrelated: paired answers mostly agree, "
-    "and then smaller differences show. Items of a cluster are taken as copies of one another."
+    "80% power at 5%, two-sided. Taken as given: the unsteered rate is the one under “from”; the two arms' answers to "
+    "an item are unrelated (paired answers mostly agree, and then smaller differences show); items of a cluster are "
+    "copies of one another. With other rates a set may tell more, or less."
 )
 
 
@@ -26,11 +27,13 @@ def dry_run(recipe: Recipe, plan: Plan, sets: Sequence[ItemSet], columns: Sequen
     """A study's arms, sets, power and work, as plain data: {"arms", "sets", "assumed", "work", "warnings"}.
 
     `arms` are {"name", "draws"}; an unrelated latent or an SAE pass may still turn out not to exist. Each of `sets` is
-    {"set", "kind", "n", "clusters", "base", "difference", "corrected", "needed"}: the smallest change from the rate
-    `base` that n can tell between two arms, and among all arms at Holm's strictest step; None where even the largest
-    change would not show, and for plain text. `needed` items would tell 10 points. `work` counts answers, questions and
-    passages over all arms, the tokens generated at most, and about how many are read (four characters a token); an
-    attack's messages are answers too, but what its attacker and its judge do is not counted.
+    {"set", "kind", "n", "clusters", "base", "difference", "corrected", "changed", "needed"}: the smallest change from
+    the rate `base` that n will likely tell between two arms, and among all arms at Holm's strictest step; None where
+    even the largest change is not likely to show, and for plain text. `changed`, which assumes no rate, is
+    {"two", "all"}: how many clusters must change one way, and none the other, before any difference can show between
+    two arms and among all; None where there are fewer. `needed` items would tell 10 points. `work` counts answers,
+    questions and passages over all arms, the tokens generated at most, and about how many are read (four characters a
+    token); an attack's messages are answers too, but what its attacker and its judge do is not counted.
     """
     arms = planned_arms(recipe, plan)
     told = [_set(item_set, BASE.get(item_set.kind), len(arms) - 1) for item_set in sets]
@@ -57,7 +60,7 @@ def power_lines(told: Mapping[str, Any]) -> list[str]:
         lines.append(
             f"{row['set']:{wide}}  {row['n']:>6}  {row['clusters']:>8}  {start:>5}  {cells[0]:>10}  {cells[1]}"
         )
-    lines.append(f"smallest difference each set can tell; {told['assumed']}")
+    lines.append(f"smallest difference each set can tell with {told['assumed']}")
     lines.append(f"{len(arms)} arms: {', '.join(arm['name'] for arm in arms)}")
     lines.append(
         f"in all {work['answers']} answers (at most {work['tokens_generated']} tokens), {work['questions']} "
@@ -99,13 +102,16 @@ def _set(item_set: ItemSet, base: float | None, compared: int) -> dict[str, Any]
     row: dict[str, Any] = {"set": item_set.name, "kind": item_set.kind, "n": len(clusters)}
     row |= {"clusters": len(set(clusters)), "base": base}
     if base is None:
-        return row | {"difference": None, "corrected": None, "needed": None}
+        return row | {"difference": None, "corrected": None, "changed": None, "needed": None}
     worth = max(1, int(effective_n(clusters)))
     alphas = (ALPHA, ALPHA / max(1, compared))
     least = [minimum_detectable_difference(worth, base, power=POWER, alpha=alpha) for alpha in alphas]
     plain, corrected = (value if math.isfinite(value) else None for value in least)
     needed = items_needed(WANTED, base, power=POWER, alpha=ALPHA)
-    return row | {"difference": plain, "corrected": corrected, "needed": needed}
+    least_changed = [mcnemar_least(alpha) for alpha in alphas]
+    two, every = (count if count <= row["clusters"] else None for count in least_changed)
+    changed = {"two": two, "all": every}
+    return row | {"difference": plain, "corrected": corrected, "changed": changed, "needed": needed}
 
 
 def _work(arms: Sequence[Mapping[str, Any]], sets: Sequence[ItemSet], plan: Plan) -> dict[str, int]:
@@ -126,9 +132,18 @@ def _work(arms: Sequence[Mapping[str, Any]], sets: Sequence[ItemSet], plan: Plan
 
 
 def _warning(row: Mapping[str, Any]) -> str:
-    least = "no difference at all" if row["difference"] is None else f"none below {_points(row['difference'])}"
+    """What a small set can and can't tell: likely, from the rate assumed; and at all, whatever the rates."""
     worth = f"{row['n']} items" if row["n"] == row["clusters"] else f"{row['n']} items in {row['clusters']} clusters"
-    return f"{row['set']} ({worth}) can tell {least}; 10 points need about {row['needed']} independent ones"
+    two, every = row["changed"]["two"], row["changed"]["all"]
+    if two is None:
+        p = 2.0 ** (1 - row["clusters"])
+        said = f"can tell no difference at all: were every answer to change, p would be {p:.2g}"
+    else:
+        below = "" if row["difference"] is None else f" below {_points(row['difference'])}"
+        among = "among all arms none can" if every is None else f"{every} among all arms"
+        said = f"will hardly tell any difference{below} if {row['base']:.0%} is the rate to start from; at any rate "
+        said += f"at least {two} must change one way, and none the other ({among})"
+    return f"{row['set']} ({worth}) {said}; 10 points need about {row['needed']} independent ones"
 
 
 def _points(value: float | None) -> str:

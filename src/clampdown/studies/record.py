@@ -12,12 +12,15 @@ from clampdown.errors import ClampdownError
 from clampdown.measuring.attacks.outcome import Outcome
 from clampdown.measuring.attacks.surprising import without_babble
 from clampdown.measuring.fluency import ENOUGH, surprise_limit
-from clampdown.measuring.sets import Item, ItemSet
+from clampdown.measuring.sets import ItemSet
 from clampdown.models.chat_model import ChatModel
+from clampdown.models.template import fingerprint, is_dated, template_text
 from clampdown.recipe import Recipe
 from clampdown.studies.arms import Arm
 from clampdown.studies.batches import samples
+from clampdown.studies.damage import checked, require, told_as_damage
 from clampdown.studies.environment import environment
+from clampdown.studies.kept import ABOUT, IDENTITY, check_about, check_names, check_rows, kept_set
 from clampdown.studies.measures import Rows, keyed
 from clampdown.studies.plan import Plan
 from clampdown.studies.store import Row, Store
@@ -33,8 +36,10 @@ class Record:
 
     Attributes:
         identity: everything that decided the answers; studies with equal ones are the same study.
-        about: {"created", "seconds", "environment", "plan", "model", "recipe", "latents", "babble"}, as plain data;
-            the last is {"limit", "n"}, the surprise above which answers were called incoherent, or None.
+        about: {"created", "seconds", "environment", "plan", "model", "recipe", "latents", "template", "babble"}, as
+            plain data; `template` is {"sha256", "moment"}, the chat template's fingerprint and the moment at which its
+            clock was stopped (None: it has none), or None where an older Clampdown kept neither; `babble` is
+            {"limit", "n"}, the surprise above which answers were called incoherent, or None.
         rows: by the names of arm and set; an arm that has not finished a set has fewer rows than items.
     """
 
@@ -74,14 +79,24 @@ class Record:
 
 
 def facts(
-    model: ChatModel, recipe: Recipe, sets: Sequence[ItemSet], plan: Plan, latents: Sequence[Mapping[str, Any]]
+    model: ChatModel,
+    recipe: Recipe,
+    sets: Sequence[ItemSet],
+    plan: Plan,
+    latents: Sequence[Mapping[str, Any]],
+    started: datetime,
 ) -> dict[str, Any]:
-    """What a store keeps besides arms and rows, so that `read_record` can give a study back without its inputs."""
+    """What a store keeps besides arms and rows, so that `read_record` can give a study back without its inputs.
+
+    started: the local time, which a chat template that writes the date is given throughout.
+    """
+    moment = started.isoformat() if is_dated(template_text(model.tokenizer)) else None
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "environment": environment(model, [item_set.name for item_set in sets]),
         "plan": plan.to_dict(),
         "model": {"name": model.name, "sha256": model.sha256},
+        "template": {"sha256": fingerprint(model), "moment": moment},
         "recipe": recipe.to_dict(),
         "sets": [asdict(item_set) for item_set in sets],
         "latents": [dict(latent) for latent in latents],
@@ -106,12 +121,20 @@ def read_record(path: Path) -> Record:
             raise ClampdownError(f"{path} holds no answers yet; start the study again")
         if kept_sets is None:
             raise ClampdownError(f"{path} was made by an older Clampdown, which kept no items; start its study again")
+        with told_as_damage(path, "what it asked"):
+            require(identity, IDENTITY, "its identity")
+            arms = tuple(checked(Arm.from_dict(arm)) for arm in kept_arms)
+            sets = tuple(kept_set(body) for body in kept_sets)
+            check_names(arms, sets)
         store.relabel()
-        arms = tuple(Arm.from_dict(arm) for arm in kept_arms)
-        sets = tuple(_set(body) for body in kept_sets)
         rows = {(a.name, s.name): some for a in arms for s in sets if (some := store.rows(a.name, s.name))}
-        about = {key: store.meta(key) for key in ("created", "environment", "plan", "model", "recipe", "latents")}
+        about = {key: store.meta(key) for key in ABOUT}
         about["seconds"] = store.seconds()
+    with told_as_damage(path, "what it kept"):
+        check_about(about, arms)
+        for arm in arms:
+            for item_set in sets:
+                check_rows(arm, item_set, rows.get((arm.name, item_set.name), ()))
     about["babble"] = _babble(rows)
     return Record(path, identity, about, arms, sets, relabelled(rows, about["babble"]))
 
@@ -204,8 +227,3 @@ def _flat(arm: Arm, item_set: ItemSet, row: Row, sample: int) -> dict[str, Any]:
         "relative_norm": receipt.get("relative_norm"),
         "path": receipt.get("path"),
     }
-
-
-def _set(body: Mapping[str, Any]) -> ItemSet:
-    items = tuple(Item(**{**item, "choices": tuple(item["choices"])}) for item in body["items"])
-    return replace(ItemSet(**{**body, "items": ()}), items=items)

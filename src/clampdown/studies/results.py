@@ -39,6 +39,7 @@ def results(record: Record, paths: Mapping[str, Sequence[str]]) -> dict[str, Any
         "schema": SCHEMA,
         "title": f"{recipe.name} on {about['model']['name']}: what its refusals cost",
         **{key: about[key] for key in ("created", "seconds", "environment", "plan", "model")},
+        "template": about["template"],
         "sae": _sae(recipe),
         "recipe": paths[chosen][0],
         "recommended": {
@@ -58,7 +59,7 @@ def results(record: Record, paths: Mapping[str, Sequence[str]]) -> dict[str, Any
         "letters": letters(arms, sets, rows),
         "examples": examples(arms, sets, rows, plan.seed),
         "judge": _judge(about["babble"]),
-        "methods": methods(arms, sets, plan, why),
+        "methods": methods(arms, sets, plan, why, (about["template"] or {}).get("moment")),
     }
 
 

@@ -6,12 +6,14 @@ import os
 import re
 import time
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from clampdown.errors import ClampdownError
 from clampdown.measuring.sets import ItemSet
 from clampdown.models.chat_model import ChatModel
+from clampdown.models.template import ANY_DAY, check_steady, fingerprint
 from clampdown.progress import Progress, quiet
 from clampdown.recipe import Recipe
 from clampdown.steering.attach import Steering
@@ -19,10 +21,12 @@ from clampdown.steering.self_test import self_test
 from clampdown.studies.arms import Arm, build_arms
 from clampdown.studies.batches import CODE, Batch, cut, swept
 from clampdown.studies.columns import Column
+from clampdown.studies.damage import checked, told_as_damage
 from clampdown.studies.environment import environment
 from clampdown.studies.measures import receipt
 from clampdown.studies.plan import Plan
 from clampdown.studies.record import DATABASE, Record, facts, read_record
+from clampdown.studies.rendered import Rendered
 from clampdown.studies.report import write_report
 from clampdown.studies.results import results
 from clampdown.studies.store import Store
@@ -61,21 +65,27 @@ def study(
     """
     asked = [*sets, *(column.item_set for column in columns)]
     _check(asked)
+    check_steady(model)
     Steering(model, recipe)  # compiled before a database is claimed for a recipe that can't run
-    identity = identify(model, recipe, asked, plan)
+    rendered = Rendered(model.at(ANY_DAY), plan)
+    identity = identify(model, recipe, asked, plan, rendered)
     folder = Path(folder) if folder is not None else default_folder(recipe, plan, identity)
     own = {column.item_set.name: column for column in columns}
+    still = model.at(started := datetime.now())
     # Built and cut first, so that what can't be run or asked leaves no database behind.
-    fresh = [] if (folder / DATABASE).exists() else _built(model, recipe, plan, progress)
-    first = cut(model, fresh, asked, plan, own)
+    fresh = [] if (folder / DATABASE).exists() else _built(still, recipe, plan, progress)
+    first = cut(still, fresh, asked, plan, own, _of(rendered, still))
     with Store(folder / DATABASE) as store:
-        store.claim(identity, facts(model, recipe, asked, plan, latents))
+        store.claim(identity, facts(model, recipe, asked, plan, latents, started))
+        if (began := _began(store, started)) != started:  # prompts keep the date on which the study began
+            still, fresh = model.at(began), []
         arms = _kept(store)
         if not arms:
-            arms = fresh or _built(model, recipe, plan, progress)
+            arms = fresh or _built(still, recipe, plan, progress)
             store.keep("arms", [arm.to_dict() for arm in arms])
-        batches = first if arms is fresh else cut(model, arms, asked, plan, own)
-        _work(store, batches, Worker(model, arms, plan), asked, progress)
+        batches = first if arms is fresh else cut(still, arms, asked, plan, own, _of(rendered, still))
+        _check_same_prompts(store, batches)
+        _work(store, batches, Worker(still, arms, plan), asked, progress)
     return conclude(read_record(folder))
 
 
@@ -97,8 +107,13 @@ def conclude(record: Record) -> dict[str, Any]:
     return found
 
 
-def identify(model: ChatModel, recipe: Recipe, sets: Sequence[ItemSet], plan: Plan) -> dict[str, Any]:
-    """Everything that decides a study's answers: two studies are one where these are equal."""
+def identify(
+    model: ChatModel, recipe: Recipe, sets: Sequence[ItemSet], plan: Plan, rendered: Rendered
+) -> dict[str, Any]:
+    """Everything that decides a study's answers: two studies are one where these are equal.
+
+    rendered: the items as the model reads them on any one day, so that a template that writes the date makes one study.
+    """
     asked = [[s.name, s.kind, s.split, s.sha256, [item.id for item in s.items]] for s in sets]
     made = environment(model)
     return {
@@ -107,6 +122,9 @@ def identify(model: ChatModel, recipe: Recipe, sets: Sequence[ItemSet], plan: Pl
         "recipe": recipe.sha256,
         "sets": hashlib.sha256(json.dumps(asked).encode()).hexdigest(),
         "plan": plan.to_dict(),
+        "chat template": fingerprint(model),
+        "tokenization": rendered.digest(sets),
+        "end of answers": {"stop ids": sorted(model.stop_ids), "context": model.context_length},
         "libraries and precision": {key: made[key] for key in ("torch", "transformers", "dtype", "device")}
         | {"quantization": model.quantization, "template options": dict(model.template_options or {})},
     }
@@ -129,7 +147,30 @@ def _check(sets: Sequence[ItemSet]) -> None:
 
 def _kept(store: Store) -> list[Arm]:
     """The arms that the study began with, which going on later means going on with; none if it did not begin yet."""
-    return [Arm.from_dict(arm) for arm in store.meta("arms") or []]
+    kept = store.meta("arms") or []
+    with told_as_damage(store.path, "its arms"):
+        return [checked(Arm.from_dict(arm)) for arm in kept]
+
+
+def _began(store: Store, started: datetime) -> datetime:
+    """When the study began, for a chat template that writes the date."""
+    kept = store.meta("template")
+    with told_as_damage(store.path, "when it began"):
+        return started if kept["moment"] is None else datetime.fromisoformat(kept["moment"])
+
+
+def _of(rendered: Rendered, model: ChatModel) -> Rendered:
+    """What is rendered already, if it was for this model's template."""
+    return rendered if rendered.model is model else Rendered(model, rendered.plan)
+
+
+def _check_same_prompts(store: Store, batches: Sequence[Batch]) -> None:
+    """No arm answers two prompts for one item: what is there must be what would be asked now."""
+    if store.finished() - {batch.key for batch in batches}:
+        raise ClampdownError(
+            f"{store.path} holds answers to other prompts than would be asked now, so it can't go on; name another "
+            "folder, or delete it"
+        )
 
 
 def _built(model: ChatModel, recipe: Recipe, plan: Plan, progress: Progress) -> list[Arm]:

@@ -15,6 +15,8 @@ from typing import Any
 from clampdown.errors import ClampdownError
 from clampdown.measuring.attacks.outcome import Outcome, judged_again
 from clampdown.measuring.judge import JUDGE_VERSION, judge
+from clampdown.steering.receipt import Receipt
+from clampdown.studies.damage import checked, parsed, require, told_as_damage
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -115,6 +117,14 @@ class Store:
                 for key in facts.keys() - {key for (key,) in self._db.execute("SELECT key FROM meta")}:
                     self._put(key, json.dumps(facts[key]))
         if held is not None and held != identity:
+            with told_as_damage(self.path, "its identity"):
+                require(held, Mapping[str, Any], "identity")
+            if unknown := [key for key in identity if key not in held]:
+                raise ClampdownError(
+                    f"{self.path} was made by an older Clampdown, which did not keep its {' and its '.join(unknown)}, "
+                    f"so it can't go on; name another folder to ask anew (`clampdown report {self.path.parent}` still "
+                    "writes its report)"
+                )
             differ = [key for key in identity if held.get(key) != identity[key]]
             raise ClampdownError(
                 f"{self.path} holds another study (another {', '.join(differ) or 'version'}); name another folder, "
@@ -125,7 +135,8 @@ class Store:
         """A kept fact, or None."""
         with self._told():
             found = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-            return None if found is None else json.loads(found[0])
+        with told_as_damage(self.path, f"its {key}"):
+            return None if found is None else parsed(found[0])
 
     def keep(self, key: str, value: Any) -> None:
         """Keep a fact, in place of any older one."""
@@ -150,28 +161,34 @@ class Store:
         """The finished rows of an arm on a set, in the set's order; the samples of an item follow each other."""
         query = f"SELECT {', '.join('row.' + c for c in _COLUMNS)} FROM row JOIN batch ON row.batch = batch.key"
         with self._told():
-            found = self._db.execute(f"{query} WHERE arm = ? AND item_set = ? ORDER BY place, number", (arm, item_set))
+            order = "WHERE arm = ? AND item_set = ? ORDER BY place, number"
+            found = self._db.execute(f"{query} {order}", (arm, item_set)).fetchall()
+        with told_as_damage(self.path, f"an answer of {arm} to {item_set}"):
             return [_unpacked(row) for row in found]
 
     def seconds(self) -> float:
         """Time spent on all finished batches, over every start of the study."""
         with self._told():
-            return float(self._db.execute("SELECT total(seconds) FROM batch").fetchone()[0])
+            told = self._db.execute("SELECT total(seconds) FROM batch").fetchone()[0]
+        with told_as_damage(self.path, "its time"):
+            require(told, float, "seconds")
+            return float(told)
 
     def relabel(self) -> int:
         """Judge again the answers that an older judge labelled, and say how many there were.
 
         An answer is judged against its item's own text; a prompt of lm-eval's holds examples besides.
         """
-        with self._transaction():
+        with self._transaction(), told_as_damage(self.path, "an answer"):
             query = "SELECT rowid, item_set, place, prompt, text, finished, attack FROM row"
             old = self._db.execute(f"{query} WHERE label IS NOT NULL AND judge != ?", (JUDGE_VERSION,)).fetchall()
             asked = {s["name"]: [item["text"] for item in s["items"]] for s in (old and self.meta("sets")) or []}
             for number, item_set, place, prompt, text, finished, attack in old:
                 question = asked[item_set][place] if item_set in asked else prompt
+                require((question, text), tuple[str, ...], "the text")
                 label = str(judge(question, text, truncated=finished == 0))
                 if attack is not None:
-                    outcome = judged_again(Outcome.from_dict(json.loads(attack)))
+                    outcome = judged_again(Outcome.from_dict(parsed(attack)))
                     last = outcome.turns[outcome.final] if outcome.turns else None
                     label, attack = outcome.final_label, json.dumps(outcome.to_dict())
                     text, finished = (last.answer, last.finished) if last else (text, finished)
@@ -183,9 +200,12 @@ class Store:
         """Everything but times and machines, in an order that interruptions do not change."""
         with self._told():
             found = self._db.execute("SELECT key, arm, number FROM batch ORDER BY key").fetchall()
-        arms = [arm["name"] for arm in self.meta("arms") or []]
+        kept = self.meta("arms") or []
+        with told_as_damage(self.path, "its batches"):
+            arms = [arm["name"] for arm in kept]
+            found.sort(key=lambda b: (arms.index(b[1]) if b[1] in arms else -1, *b[1:]))
         batches = []
-        for key, arm, number in sorted(found, key=lambda b: (arms.index(b[1]) if b[1] in arms else -1, *b[1:])):
+        for key, arm, number in found:
             batches.append({"key": key, "arm": arm, "number": number, "rows": self._batch(key)})
         body = {"schema": EXPORT_SCHEMA, "identity": self.meta("identity"), "arms": self.meta("arms")}
         return body | {"batches": batches}
@@ -193,7 +213,9 @@ class Store:
     def _batch(self, key: str) -> list[dict[str, Any]]:
         query = f"SELECT item_set, {', '.join(_COLUMNS)} FROM row WHERE batch = ? ORDER BY item_set, place"
         with self._told():
-            return [{"set": name, **asdict(_unpacked(row))} for name, *row in self._db.execute(query, (key,))]
+            found = self._db.execute(query, (key,)).fetchall()
+        with told_as_damage(self.path, "an answer"):
+            return [{"set": name, **asdict(_unpacked(row))} for name, *row in found]
 
     def _put(self, key: str, text: str) -> None:
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, text))
@@ -248,6 +270,20 @@ def _packed(row: Row) -> list[Any]:
 def _unpacked(values: Sequence[Any]) -> Row:
     body = dict(zip(_COLUMNS, values, strict=True))
     for key in ("receipt", "scores", "metrics", "attack"):
-        body[key] = body[key] and json.loads(body[key])
+        body[key] = body[key] and parsed(body[key])
     body["finished"] = None if body["finished"] is None else bool(body["finished"])
-    return Row(**body)
+    row = checked(Row(**body))
+    if row.receipt is not None:
+        checked(Receipt(**row.receipt))
+    if row.attack is not None:
+        _check_outcome(Outcome.from_dict(row.attack))
+    return row
+
+
+def _check_outcome(outcome: Outcome) -> None:
+    for part in (outcome, outcome.goal, *outcome.turns):
+        checked(part)
+    for turn in outcome.turns:
+        checked(Receipt(**turn.receipt or {}))
+    if not -1 <= outcome.final < max(1, len(outcome.turns)):
+        raise ValueError(f"an attack of {len(outcome.turns)} turns ends on number {outcome.final}")

@@ -10,6 +10,7 @@ from clampdown.errors import ClampdownError
 from clampdown.measuring.judges.by_name import OF_HARM
 from clampdown.measuring.named import BUILT_IN, NAMED
 from clampdown.measuring.sets import LETTERS, LM_EVAL
+from clampdown.reading import read_text
 from clampdown.studies.plan import KINDS, Plan, among, named_plan, number, require, whole
 
 if TYPE_CHECKING:
@@ -46,15 +47,15 @@ def read_study_file(path: Path) -> StudyFile:
     """
     path = Path(path).expanduser()
     try:
-        body = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ClampdownError(f"can't read study file {path}: {getattr(error, 'strerror', None) or error}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ClampdownError(f"study file {path} is not valid TOML ({error})") from error
+        body = tomllib.loads(read_text(path, "study file"))
+    except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, and endless brackets
+        raise ClampdownError(f"study file {path} is not valid TOML ({str(error).splitlines()[0]})") from error
     try:
         return _study(body, path)
     except ClampdownError as error:
         raise ClampdownError(f"study file {path}: {error}") from error
+    except (ArithmeticError, ValueError) as error:  # numbers that no float holds, or that Python does not write out
+        raise ClampdownError(f"study file {path} holds a number that is far too large") from error
 
 
 def _study(body: Mapping[str, Any], path: Path) -> StudyFile:
@@ -120,7 +121,7 @@ def _set_path(name: str, folder: Path) -> Path:
         return Path(f"{LETTERS}{_set_path(name.removeprefix(LETTERS), folder)}")
     if path.is_file() or known not in {*NAMED, *BUILT_IN}:
         return path
-    return Path(f"{known}={folder / Path(copy).expanduser()}" if copy else known)
+    return Path(f"{known}={folder / Path(copy).expanduser()}" if copy else name)
 
 
 def _attacks(body: Mapping[str, Any], folder: Path, plan: Plan) -> "tuple[AttackSpec, ...]":

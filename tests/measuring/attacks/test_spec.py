@@ -124,3 +124,13 @@ def test_wrong_specs_are_one_line(body, word, one_line):
         AttackSpec.from_dict(body)
     one_line(caught, word)
     assert AttackSpec.from_dict({"kind": "best-of-n", "n": 3}) == AttackSpec("best-of-n", n=3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "value"),
+    [("best-of-n", "max_turns", 3), ("crescendo", "streams", 2), ("templates", "n", 5), ("past-tense", "cluster", "c")],
+)
+def test_a_table_with_an_option_that_its_attack_does_not_take_is_refused(kind, key, value):
+    with pytest.raises(ClampdownError, match=f"{kind} takes no {key}"):
+        AttackSpec.from_dict({"kind": kind, "attacker": "openai:m@http://x/v1", key: value} if kind == "crescendo" else
+                             {"kind": kind, key: value})  # fmt: skip

@@ -7,10 +7,11 @@ from typing import Any
 
 from clampdown.errors import ClampdownError
 from clampdown.measuring.attacks.conversation import Target
-from clampdown.measuring.attacks.files import read_text
 from clampdown.measuring.attacks.replies import json_reply
 from clampdown.measuring.endpoint import Chat
 from clampdown.measuring.sets import read_rows
+from clampdown.measuring.tables import is_table
+from clampdown.reading import read_text
 
 _KEYS = ("next_message", "generated_question", "prompt")
 """What attackers' prompts have called the field that holds the message."""
@@ -24,7 +25,8 @@ def attacker_prompt(attack: str, named: str, own: str) -> str:
     Args:
         attack: "crescendo" or "pair".
         named: "" for our own, "pyrit" for the one that an installed PyRIT starts from, or a file: text, YAML with a
-            `value`, or JSONL with a `template` (FILE#NAME takes the row of that `name`, else the first counts).
+            `value`, or a table such as JSONL with a `template` (FILE#NAME takes the row of that
+            `name`, else the first counts).
 
     Raises:
         ClampdownError: no such file, no template in it, or PyRIT is not installed.
@@ -37,9 +39,9 @@ def attacker_prompt(attack: str, named: str, own: str) -> str:
     path = Path(file).expanduser()
     if path.suffix in (".yaml", ".yml"):
         return _yaml(path)
-    if path.suffix != ".jsonl":
+    if not is_table(path):
         return read_text(path)
-    rows = [row for row in read_rows(path, "unsafe")[0] if not wanted or row.get("name") == wanted]
+    rows = [row.cells for row in read_rows(path, "unsafe")[0] if not wanted or row.cells.get("name") == wanted]
     if not rows or not isinstance(rows[0].get("template"), str):
         raise ClampdownError(f"{path} holds no template{f' called {wanted!r}' if wanted else ''}; name another file")
     return str(rows[0]["template"])

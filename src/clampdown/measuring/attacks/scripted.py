@@ -4,23 +4,22 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from clampdown.errors import ClampdownError
 from clampdown.measuring.attacks.conversation import Target, assistant, user
 from clampdown.measuring.attacks.outcome import Exchange, Goal, Labeller, Outcome, Turn, Verdict, by_rules
 from clampdown.measuring.attacks.scoring import Scorer
-from clampdown.measuring.sets import read_rows
+from clampdown.measuring.sets import read_rows, safety
+from clampdown.measuring.tables import TableRow, check_columns, columns_found
 
-_SAFE = ("safe", "benign", "harmless")
-_UNSAFE = ("unsafe", "harmful")
+_COLUMNS = {"user_turns", "turns", "goal", "prompt", "id", "category", "cluster", "label"}
 
 
 def load_scripts(path: Path, *, kind: str = "unsafe", cluster: str = "cluster") -> list[Goal]:
     """Scripted conversations from a JSONL file (or .gz): `user_turns` or `turns`, a list of the user's messages.
 
-    Where a row has a `label` of safe, benign, unsafe or harmful, that decides its kind; others are of `kind`. The goal
-    is `goal` or `prompt` where a row has one, else its last turn.
+    Where a row has a `label` of safe, benign, unsafe or harmful, that decides its kind; without one it is of `kind`.
+    The goal is `goal` or `prompt` where a row has one, else its last turn.
 
     Args:
         cluster: the column whose value items share that are resampled together; without it, each row stands alone.
@@ -32,7 +31,8 @@ def load_scripts(path: Path, *, kind: str = "unsafe", cluster: str = "cluster") 
     rows, _ = read_rows(path, kind)
     if not rows:
         raise ClampdownError(f"set {path} is empty; it needs at least one conversation")
-    goals = [_goal(row, f"set {path}, row {n}", f"{path.name}-{n}", kind, cluster) for n, row in enumerate(rows, 1)]
+    check_columns(rows, _COLUMNS)
+    goals = [_goal(row, f"{path.name}-{row.number}", kind, cluster) for row in rows]
     name, times = Counter(goal.id for goal in goals).most_common(1)[0]
     if times > 1:
         raise ClampdownError(
@@ -41,15 +41,18 @@ def load_scripts(path: Path, *, kind: str = "unsafe", cluster: str = "cluster") 
     return goals
 
 
-def _goal(row: dict[str, Any], where: str, name: str, kind: str, cluster: str) -> Goal:
-    turns = row.get("user_turns", row.get("turns"))
+def _goal(row: TableRow, name: str, kind: str, cluster: str) -> Goal:
+    cells = row.cells
+    turns = cells.get("user_turns", cells.get("turns"))
     if not isinstance(turns, list) or not turns or not all(isinstance(t, str) and t.strip() for t in turns):
-        raise ClampdownError(f"{where} has no user_turns (or turns): a list of the user's messages, none of them empty")
-    label = str(row.get("label", "")).lower()
-    kind = "safe" if label in _SAFE else "unsafe" if label in _UNSAFE else kind
-    name = str(row.get("id") or name)
-    text = str(row.get("goal") or row.get("prompt") or turns[-1])
-    return Goal(name, text, str(row.get("category") or ""), str(row.get(cluster) or name), kind, tuple(turns))
+        raise ClampdownError(
+            f"{row.where} has no user_turns (or turns): a list of the user's messages, none of them empty "
+            f"({columns_found(cells)})"
+        )
+    name = str(cells.get("id") or name)
+    text = str(cells.get("goal") or cells.get("prompt") or turns[-1])
+    category, together = str(cells.get("category") or ""), str(cells.get(cluster) or name)
+    return Goal(name, text, category, together, safety(row) or kind, tuple(turns))
 
 
 @dataclass(frozen=True)

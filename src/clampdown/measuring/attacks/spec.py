@@ -12,7 +12,6 @@ from clampdown.measuring.attacks import crescendo, pair, wrappers
 from clampdown.measuring.attacks.attacker import attacker_prompt
 from clampdown.measuring.attacks.best_of_n import best_of_n
 from clampdown.measuring.attacks.conversation import EndpointTarget, SteeredTarget, Target
-from clampdown.measuring.attacks.files import read_text
 from clampdown.measuring.attacks.outcome import Attack, Goal
 from clampdown.measuring.attacks.past_tense import past_tense, reworded
 from clampdown.measuring.attacks.run import sample
@@ -23,6 +22,7 @@ from clampdown.measuring.endpoint import Endpoint
 from clampdown.measuring.named import BUILT_IN
 from clampdown.measuring.named.finding import find_set
 from clampdown.measuring.sets import builtin_set
+from clampdown.reading import read_bytes
 
 KINDS = ("scripted", "crescendo", "pair", "best-of-n", "templates", "suffixes", "past-tense")
 _NEEDS: dict[str, tuple[str, ...]] = {
@@ -31,6 +31,16 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "crescendo": ("attacker",),
     "pair": ("attacker", "judge"),
 }
+_TAKES: dict[str, tuple[str, ...]] = {
+    "scripted": ("cluster",),
+    "crescendo": ("attacker", "attacker_prompt", "max_turns", "max_backtracks"),
+    "pair": ("attacker", "attacker_prompt", "streams", "depth"),
+    "best-of-n": ("n",),
+    "templates": ("templates",),
+    "suffixes": ("suffixes",),
+    "past-tense": ("attacker",),
+}
+_ALL_TAKE = ("kind", "name", "goals", "judge", "limit", "seed")
 _OWN = {"crescendo": crescendo.OWN_PROMPT, "pair": pair.OWN_PROMPT}
 _PLACES = ("goals", "attacker_prompt", "templates", "suffixes", "cluster", "limit")
 """Settings that name or choose what an attack's identity holds the hash of."""
@@ -92,7 +102,11 @@ class AttackSpec:
 
     @classmethod
     def from_dict(cls, body: Mapping[str, Any]) -> "AttackSpec":
-        """From a table of a study file. Raises ClampdownError for an unknown key or a value of the wrong type."""
+        """From a table of a study file.
+
+        Raises:
+            ClampdownError: an unknown key, one that this kind of attack does not take, or a value of the wrong type.
+        """
         known = [f.name for f in fields(cls)]
         if unknown := sorted(set(body) - set(known)):
             raise ClampdownError(f"an attack has no {', '.join(unknown)}; known: {', '.join(known)}")
@@ -103,6 +117,9 @@ class AttackSpec:
                 raise ClampdownError(f"an attack's {key} must be {what}, got {value!r}")
         if "kind" not in body:
             raise ClampdownError(f"an attack needs a kind; use one of {', '.join(KINDS)}")
+        takes = (*_ALL_TAKE, *_TAKES.get(body["kind"], known))
+        if idle := [key for key in body if key not in takes]:
+            raise ClampdownError(f"attack {body['kind']} takes no {', '.join(idle)}; leave it out")
         return cls(**body)
 
     def load_goals(self) -> list[Goal]:
@@ -159,13 +176,13 @@ class AttackSpec:
 
     def identity(self, goals: Sequence[Goal]) -> dict[str, Any]:
         """All that decides the outcomes besides the target; two attacks are one where these are equal."""
-        texts = [json.dumps([asdict(goal) for goal in goals])]
-        texts += [read_text(Path(file).expanduser()) for file in (self.templates, self.suffixes) if file]
-        texts += [self._prompt()] if self.kind in _OWN else []
+        held = [json.dumps([asdict(goal) for goal in goals]).encode()]
+        held += [read_bytes(Path(file).expanduser()) for file in (self.templates, self.suffixes) if file]
+        held += [self._prompt().encode()] if self.kind in _OWN else []
         told = {key: value for key, value in asdict(self).items() if key not in _PLACES}
         if judge := published_judge(self.judge):
             told["judge version"] = judge.version
-        return told | {"sha256": [hashlib.sha256(text.encode()).hexdigest() for text in texts]}
+        return told | {"sha256": [hashlib.sha256(one).hexdigest() for one in held]}
 
     def _prompt(self) -> str:
         return attacker_prompt(self.kind, self.attacker_prompt, _OWN[self.kind])

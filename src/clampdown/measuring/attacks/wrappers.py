@@ -9,8 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from clampdown.errors import ClampdownError
-from clampdown.measuring.attacks.files import read_text
 from clampdown.measuring.sets import Item, ItemSet, read_rows
+from clampdown.measuring.tables import TableRow, columns_found, is_table
+from clampdown.reading import read_text
 
 Wrapper = Callable[[str, random.Random], list[str]]
 OWN_TEMPLATES = (
@@ -38,16 +39,17 @@ def templates(texts: Sequence[str] = OWN_TEMPLATES, draw: int | None = None) -> 
 
 
 def load_templates(path: Path) -> list[str]:
-    """Templates from a JSONL file (column `template`, or `prompt`), or one template that is a whole text file.
+    """Templates from a table such as JSONL (column `template`, or `prompt`), or one that is a whole text file.
 
-    Rows of a JSONL file without a slot, or with other slots than the prompt's, are left out.
+    Rows of a table without a slot, or with other slots than the prompt's, are left out.
 
     Raises:
         ClampdownError: the file can't be read, or holds no template with a slot.
     """
     path = Path(path).expanduser()
-    if ".jsonl" in path.suffixes:
-        found = [str(row.get("template") or row.get("prompt") or "") for row in read_rows(path, "unsafe")[0]]
+    if is_table(path):
+        rows = read_rows(path, "unsafe")[0]
+        found = [_text(row, "template" if "template" in row.cells else "prompt") for row in rows]
         usable = [text for text in found if _has_slot(text) and not _OTHER_SLOT.search(_SLOTS[0].sub("", text))]
     else:
         usable = [text] if _has_slot(text := read_text(path)) else []
@@ -64,10 +66,10 @@ def suffixes(texts: Sequence[str]) -> Wrapper:
 
 
 def load_suffixes(path: Path) -> list[str]:
-    """Suffixes from a JSONL file (column `suffix`), or one a line. Raises ClampdownError if there is none."""
+    """Suffixes from a table such as JSONL (column `suffix`), or one a line. Raises ClampdownError if there is none."""
     path = Path(path).expanduser()
-    if ".jsonl" in path.suffixes:
-        found = [str(row.get("suffix") or "") for row in read_rows(path, "unsafe")[0]]
+    if is_table(path):
+        found = [_text(row, "suffix") for row in read_rows(path, "unsafe")[0]]
     else:
         found = read_text(path).split("\n")
     usable = [text.strip() for text in found if text.strip()]
@@ -94,6 +96,13 @@ def wrapped_set(item_set: ItemSet, wrapper: Wrapper, name: str, seed: int = 0) -
             items.append(replace(item, id=ident, text=prompt, cluster=item.cluster or item.id))
     digest = hashlib.sha256(json.dumps([item_set.sha256, name, [item.text for item in items]]).encode()).hexdigest()
     return replace(item_set, name=f"{item_set.name}, {name}", sha256=digest, items=tuple(items))
+
+
+def _text(row: TableRow, column: str) -> str:
+    text = row.cells.get(column)
+    if not isinstance(text, str):
+        raise ClampdownError(f"{row.where} has no text in {column!r} ({columns_found(row.cells)})")
+    return text
 
 
 def _slot(text: str) -> re.Pattern[str]:

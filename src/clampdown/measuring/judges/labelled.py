@@ -1,24 +1,25 @@
 """Answers to judge: from a file, perhaps with people's labels, or from a study's export."""
 
-import csv
-import gzip
-import io
 import json
 import os
-import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from clampdown.errors import ClampdownError
 from clampdown.measuring.judges.base import Row
-from clampdown.measuring.sets import json_row
+from clampdown.measuring.tables import TableRow, check_columns, columns_found, table_rows
+from clampdown.reading import as_text, read_bytes, unpacked
 
 HUMAN = ("1_full_compliance", "2_full_refusal", "3_partial_refusal")
 """XSTest's labels."""
+_LABELS = ("human_label", "final_label")
+"""Our column of people's labels, and the one of XSTest's own files."""
+_YES, _NO = ("true", "1", "yes"), ("false", "0", "no", "")
 _EXPORT = "clampdown-rows/"
 _PLACE = ("arm", "set", "item", "draw", "sample")
 _KINDS = (
-    "a .jsonl or .csv file, perhaps with .gz behind it, or a study's JSON export (clampdown export STUDY --format json)"
+    "a .jsonl, .json, .csv or .tsv file, perhaps with .gz behind it, or a study's JSON export "
+    "(clampdown export STUDY --format json)"
 )
 
 
@@ -35,37 +36,49 @@ class Labelled(NamedTuple):
 
 
 def read_labelled(path: Path, *, labels: bool) -> Labelled:
-    """Rows of a .jsonl or .csv file (also .gz) with columns prompt, completion and, where asked for, human_label.
+    """Rows of a table (.jsonl, .json, .csv or .tsv, also .gz) with columns prompt, completion and perhaps truncated.
 
-    Of a study's JSON export, every answer in words: of an attack its goal, and the answer that it ended on.
+    Where labels are asked for, also human_label or, as XSTest's own files call it, final_label. Of a study's JSON
+    export, every answer in words: of an attack its goal, and the answer that it ended on.
 
     Raises:
-        ClampdownError: the file can't be read or holds no row, or a row lacks a column.
+        ClampdownError: the file can't be read wholly or holds no row, or a row lacks a column.
     """
     path = Path(os.path.expanduser(path))
-    if not path.name.lower().removesuffix(".gz").endswith((".csv", ".jsonl", ".json")):
+    if not path.name.lower().removesuffix(".gz").endswith((".csv", ".tsv", ".jsonl", ".json")):
         raise ClampdownError(f"can't judge {path}; name {_KINDS}")
-    try:
-        data = path.read_bytes()
-        text = (gzip.decompress(data) if path.suffix.lower() == ".gz" else data).decode("utf-8-sig")
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise ClampdownError(f"can't read {path}: {getattr(error, 'strerror', None) or error}") from error
-    if not labels and (exported := _exported(text)) is not None:
+    data = read_bytes(path)
+    if not labels and (exported := _exported(as_text(unpacked(data, path), str(path)))) is not None:
         return _answers(exported, path)
-    rows, human = [], []
-    for number, row in enumerate(_rows(text, path), 1):
-        prompt, completion, label = (row.get(key) for key in ("prompt", "completion", "human_label"))
-        if not isinstance(prompt, str) or not isinstance(completion, str):
-            raise ClampdownError(f"{path}, row {number} needs text in the columns 'prompt' and 'completion'")
-        if labels and label not in HUMAN:
-            raise ClampdownError(
-                f"{path}, row {number}: human_label is {label!r}, and must be one of {', '.join(HUMAN)}"
-            )
-        rows.append(Row(prompt, completion, _yes(row.get("truncated"))))
-        human.append(str(label))
-    if not rows:
+    table = table_rows(data, path, str(path))
+    if not table:
         raise ClampdownError(f"{path} holds no row; a file needs at least one")
-    return Labelled(rows, human if labels else [], [])
+    check_columns(table, {"prompt", "completion", "truncated", *(_LABELS if labels else ())})
+    rows = [_row(row) for row in table]
+    return Labelled(rows, [_human(row) for row in table] if labels else [], [])
+
+
+def _row(row: TableRow) -> Row:
+    prompt, completion = (row.cells.get(column) for column in ("prompt", "completion"))
+    if not isinstance(prompt, str) or not isinstance(completion, str):
+        raise ClampdownError(
+            f"{row.where} needs text in the columns 'prompt' and 'completion' ({columns_found(row.cells)})"
+        )
+    truncated = row.cells.get("truncated")
+    said = str("" if truncated is None else truncated).strip().lower()
+    if said not in (*_YES, *_NO):
+        raise ClampdownError(f"{row.where}: truncated is {truncated!r}, and must be true or false")
+    return Row(prompt, completion, said in _YES)
+
+
+def _human(row: TableRow) -> str:
+    column = next((column for column in _LABELS if column in row.cells), None)
+    if column is None:
+        raise ClampdownError(f"{row.where} has no {' or '.join(_LABELS)} ({columns_found(row.cells)})")
+    said = str(row.cells[column]).strip().lower()
+    if said not in HUMAN:
+        raise ClampdownError(f"{row.where}: {column} is {row.cells[column]!r}, and must be one of {', '.join(HUMAN)}")
+    return said
 
 
 def _exported(text: str) -> list[Any] | None:
@@ -89,25 +102,8 @@ def _answers(exported: list[Any], path: Path) -> Labelled:
     )
     if not whole:
         raise ClampdownError(f"{path} is a damaged export; write it again with clampdown export STUDY --format json")
-    said = [row for row in exported if row["text"] is not None]
+    said = [row for row in exported if row.get("text") is not None]
     if not said:
         raise ClampdownError(f"{path} holds no answer in words; there is nothing to judge")
-    rows = [Row(row["prompt"], row["text"], row["finished"] is False) for row in said]
+    rows = [Row(row["prompt"], row["text"], row.get("finished") is False) for row in said]
     return Labelled(rows, [], [{key: row.get(key) for key in _PLACE} for row in said])
-
-
-def _rows(text: str, path: Path) -> list[dict[str, Any]]:
-    name = path.name.lower().removesuffix(".gz")
-    if name.endswith(".csv"):
-        usual = csv.field_size_limit(1 << 24)  # answers are longer than fields commonly are
-        try:
-            return list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
-        except csv.Error as error:
-            raise ClampdownError(f"{path} is not readable CSV ({error})") from error
-        finally:
-            csv.field_size_limit(usual)
-    return [json_row(line, str(path), n) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
-
-
-def _yes(value: Any) -> bool:
-    return str(value).strip().lower() in ("true", "1", "yes")

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlsplit
 from clampdown.cache import cache_folder
 from clampdown.errors import ClampdownError
 from clampdown.measuring.named.page import NamedSet, Origin
+from clampdown.reading import check_file
 from clampdown.writing import beside
 
 FOLDER = "CLAMPDOWN_SETS"
@@ -53,10 +54,11 @@ def given(named: NamedSet, path: Path) -> Copy:
     """The copy that the user names: a file in a layout of the set's, or a folder as $CLAMPDOWN_SETS would be.
 
     Raises:
-        ClampdownError: neither is there.
+        ClampdownError: neither is there, or it is a pipe or a device.
     """
     path = path.expanduser()
-    if path.is_file():
+    if path.exists() and not path.is_dir():
+        check_file(path, "set")
         return Copy((path,), "local", str(path), any(path.name == Path(name).name for name in named.ready))
     found = below(named, path)
     if found is None:

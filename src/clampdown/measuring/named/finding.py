@@ -11,6 +11,7 @@ from clampdown.measuring.named import BUILT_IN, NAMED
 from clampdown.measuring.named.copies import Copy, at_hand, fetch, given
 from clampdown.measuring.named.page import NamedSet
 from clampdown.measuring.sets import Item, ItemSet, builtin_set, load_set, make_item, read_rows
+from clampdown.measuring.tables import TableRow, columns_found
 
 
 def find_set(kind: str, name: str | Path) -> ItemSet:
@@ -61,15 +62,15 @@ def _check_layout(taken: ItemSet, path: Path) -> None:
     pages = [named for named in NAMED.values() if named.keep and taken.kind in named.kinds]
     rows = read_rows(path, taken.kind)[0] if pages else []
     held = {
-        named.name: sum(_kept(named, row, path, number) for number, row in enumerate(rows, 1))
+        named.name: sum(_kept(named, row) for row in rows)
         for named in pages
-        if all(_laid_out(named, row) for row in rows)
+        if all(_laid_out(named, row.cells) for row in rows)
     }
     held = {name: count for name, count in held.items() if count}
     if held and max(held.values()) < len(taken.items):
         told = " or ".join(f"{name}={path} ({count} of {len(taken.items)} rows)" for name, count in held.items())
         names = next(iter(NAMED[next(iter(held))].keep)).split("|")
-        column = next(name for name in names if _get(rows[0], name) is not _NONE)
+        column = next(name for name in names if _get(rows[0].cells, name) is not _NONE)
         raise ClampdownError(
             f"set {path} has the columns of {' and '.join(held)}, to which not all its rows belong; write {told}, or "
             f"take out its column {column} to use every row"
@@ -88,8 +89,10 @@ def split_name(text: str) -> tuple[NamedSet, str]:
     Raises:
         ClampdownError: there is neither such a file nor such a set; close names are told.
     """
-    name, _, path = text.partition("=")
+    name, sign, path = text.partition("=")
     if name in NAMED:
+        if sign and not path:
+            raise ClampdownError(f"{text} names no file; write one behind the =, or {name} alone")
         return NAMED[name], path
     word = Path(name).name.lower()
     names = [*NAMED, *BUILT_IN]
@@ -110,27 +113,33 @@ def load_named(named: NamedSet, copy: Copy, kind: str = "") -> ItemSet:
     for path in copy.paths:
         rows, sha256 = read_rows(path, named.kinds[0], named.origin.inside)
         hashes.append(sha256)
-        for number, row in enumerate(rows, 1):
-            if not (copy.ready or _kept(named, row, path, number)):
+        for row in rows:
+            if not (copy.ready or _kept(named, row)):
                 continue
-            plain = _plain(named, row, len(items) + 1)
+            plain = _plain(named, row.cells, len(items) + 1)
             if named.blank and not plain["prompt"]:
                 continue
-            items.append(make_item(plain, kind, path, number))
+            for column in filter(None, (named.columns.text, named.columns.context)):
+                _check_column(named, row, column)
+            items.append(make_item(plain, kind, row.where, plain["id"]))
     if not items:
         raise ClampdownError(f"{copy.source} holds no item of set {named.name}; is it another part of it?")
     sha256 = hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
     return ItemSet(named.name, kind, copy.source, sha256, tuple(items))
 
 
-def _kept(named: NamedSet, row: Mapping[str, Any], path: Path, number: int) -> bool:
+def _kept(named: NamedSet, row: TableRow) -> bool:
     for column, allowed in named.keep.items():
-        value = _get(row, column)
-        if value is _NONE:
-            raise ClampdownError(f"set {named.name}: {path}, row {number} has no column {column.replace('|', ' or ')}")
-        if str(value).strip().lower() not in allowed:
+        _check_column(named, row, column)
+        if str(_get(row.cells, column)).strip().lower() not in allowed:
             return False
     return True
+
+
+def _check_column(named: NamedSet, row: TableRow, column: str) -> None:
+    if _get(row.cells, column) is _NONE:
+        told = column.replace("|", " or ")
+        raise ClampdownError(f"set {named.name}: {row.where} has no column {told} ({columns_found(row.cells)})")
 
 
 def _plain(named: NamedSet, row: Mapping[str, Any], number: int) -> dict[str, Any]:

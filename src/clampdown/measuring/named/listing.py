@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from clampdown.errors import ClampdownError
 from clampdown.measuring.named import BUILT_IN, NAMED
-from clampdown.measuring.named.copies import at_hand
-from clampdown.measuring.named.finding import load_named
+from clampdown.measuring.named.copies import at_hand, given
+from clampdown.measuring.named.finding import load_named, split_name
 from clampdown.measuring.named.page import NamedSet
 from clampdown.measuring.sets import BUILTIN, builtin_set
 
@@ -23,16 +24,21 @@ _COLUMNS = {"capability": {"text": "question", "choices": "choices", "answer": "
 
 
 def listing(names: Iterable[str] | None = None) -> list[dict[str, Any]]:
-    """The built-in sets and the named ones, or those of `names` alone; nothing is fetched.
+    """The built-in sets and the named ones, or those of `names` alone, each perhaps NAME=PATH; nothing is fetched.
 
     {"name", "kinds", "about", "split", "columns", "keep", "items", "published", "at_hand", "source", "gated",
     "revision", "verified", "licence", "paper", "problem"} each: `columns` says where in a row each part of an item is
     (see page.Columns), and `keep` which values of a column count; `items` are counted where the set is at hand
     ("built-in", "local" or "cached"), else None; `problem` says why a copy can't be read.
+
+    Raises:
+        ClampdownError: no set has one of the names, or a PATH holds no copy of its set that can be read.
     """
-    wanted = {*BUILT_IN, *NAMED} if names is None else set(names)
+    wanted = [*BUILT_IN, *NAMED] if names is None else list(dict.fromkeys(names))
     told = [_builtin(kind) for name, kind in BUILT_IN.items() if name in wanted]
-    return told + [_named(named) for named in NAMED.values() if named.name in wanted]
+    asked = [split_name(name) for name in wanted if name not in BUILT_IN]
+    places = list(NAMED)
+    return told + [_named(named, path) for named, path in sorted(asked, key=lambda one: places.index(one[0].name))]
 
 
 def _builtin(kind: str) -> dict[str, Any]:
@@ -57,12 +63,14 @@ def _builtin(kind: str) -> dict[str, Any]:
     }
 
 
-def _named(named: NamedSet) -> dict[str, Any]:
-    copy, count, problem = at_hand(named), None, None
+def _named(named: NamedSet, path: str) -> dict[str, Any]:
+    copy, count, problem = given(named, Path(path)) if path else at_hand(named), None, None
     if copy:
         try:
             count = len(load_named(named, copy).items)
         except ClampdownError as error:
+            if path:
+                raise
             problem = str(error)
     return {
         "name": named.name,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from clampdown.errors import ClampdownError
+from clampdown.reading import read_text
 
 
 def read_json(path: Path, name: str) -> dict[str, Any]:
@@ -16,9 +17,7 @@ def read_json(path: Path, name: str) -> dict[str, Any]:
         ClampdownError: no such file, or it holds no JSON object.
     """
     try:
-        body = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ClampdownError(f"{name}: can't read {path}: {error.strerror or error}") from error
+        body = json.loads(read_text(path, f"{name}:"))
     except (ValueError, RecursionError) as error:
         raise ClampdownError(f"{name}: {path.name} is not JSON ({error}); fetch it again") from error
     if not isinstance(body, dict):

@@ -1,0 +1,51 @@
+"""What the model reads of each item, as token ids: they tell one chat template and tokenizer from another."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+from clampdown.measuring.sets import ItemSet
+from clampdown.models.chat_model import ChatModel
+from clampdown.studies.columns import is_column
+from clampdown.studies.measures import ATTACK_KINDS
+from clampdown.studies.plan import Plan
+
+
+class Rendered:
+    """The ids of each item's prompt, or of a passage, by set and system prompt; each is rendered once."""
+
+    def __init__(self, model: ChatModel, plan: Plan) -> None:
+        self.model, self.plan = model, plan
+        self._known: dict[tuple[str, str, str], list[list[int]]] = {}
+
+    def ids(self, item_set: ItemSet, system: str) -> list[list[int]]:
+        """One row of ids an item. Raises ClampdownError if a prompt is longer than the context."""
+        key = (system, item_set.name, item_set.sha256)
+        if key not in self._known:
+            self._known[key] = self._render(item_set, system or None)
+        return self._known[key]
+
+    def _render(self, item_set: ItemSet, system: str | None) -> list[list[int]]:
+        if item_set.kind == "text":
+            return [self.model.ids(item.text) for item in item_set.items]
+        room = 64 if item_set.kind == "capability" else self.plan.max_new_tokens
+        return [self.model.prompt_ids(item.text, system=system, room=room) for item in item_set.items]
+
+    def digest(self, sets: Sequence[ItemSet]) -> dict[str, str]:
+        """A hash of each set's ids without a system prompt, its choices among them.
+
+        What a column asks is rendered as it goes, and the template's own fingerprint stands for how: here its items are
+        plain text.
+        """
+        return {item_set.name: self._hash(item_set) for item_set in sets}
+
+    def _hash(self, item_set: ItemSet) -> str:
+        choices = [choice for item in item_set.items for choice in item.choices]
+        if is_column(item_set.name) or item_set.kind in ATTACK_KINDS:
+            told = [self._plain([item.text for item in item_set.items]), self._plain(choices)]
+        else:
+            told = [self.ids(item_set, ""), self._plain(choices)]
+        return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+    def _plain(self, texts: list[str]) -> list[list[int]]:
+        return list(self.model.tokenizer(texts, add_special_tokens=False).input_ids) if texts else []
