@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from clampdown.discovery.corpus import read_rows
-from clampdown.discovery.evaluate_sae import SAEFacts, evaluate_sae
+from clampdown.discovery.evaluate_sae import SAEFacts, evaluate_sae, finite_residual
 from clampdown.errors import ClampdownError
 from clampdown.measuring.sets import builtin_set
 from clampdown.models.chat_model import ChatModel
@@ -138,14 +138,10 @@ def _measured(model: ChatModel, sae: SAE, rows: Sequence[list[int]], progress: P
     if not rows:
         raise ClampdownError("the text holds no two tokens in a row; give --text more")
     batch = model.pad(rows[:4], side="right")
-    x = model.residual(batch, [sae.layer])[0].float()
+    with model.unsteered():
+        x = model.residual(batch, [sae.layer])[0].float()
     norms = x.norm(dim=-1)[batch.attention_mask.bool().to(x.device)]
-    if not norms.isfinite().all():
-        raise ClampdownError(
-            f"{model.name}'s residual after block {sae.layer} is not finite: its weights are damaged, or too large for "
-            "this dtype; fetch it again, or load it as float32"
-        )
-    limit = sink_norm(norms)
+    limit = sink_norm(finite_residual(model, sae.layer, norms))
     nearby = [layer for layer in (sae.layer - 1, sae.layer + 1) if 0 <= layer < model.n_layers]
     return evaluate_sae(model, sae, rows, progress, sink_norm=limit, nearby=nearby)
 

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 
 from clampdown.discovery.tree import Delta, Level, Tree, grow, log_odds
+from clampdown.errors import ClampdownError
+from clampdown.measuring.finite import NOT_FINITE_UNSTEERED
 from clampdown.models import residual
 from clampdown.models.chat_model import ChatModel
 
@@ -98,6 +100,9 @@ class Scorer:
         with torch.no_grad():
             self.odds = log_odds(evidence.model, evidence.layer, evidence.tree, None)
             self.text = text_log_probabilities(evidence.model, evidence.layer, evidence.text, None)
+        real = evidence.text.mask[:, _TEXT_STRIDE::_TEXT_STRIDE].bool()
+        if not (self.odds.isfinite().all() and self.text[real].isfinite().all()):
+            raise ClampdownError(NOT_FINITE_UNSTEERED)
 
     def at_once(self) -> int:
         """How many edits to score in one call: more rows keep the processor busier, until their logits fill memory."""

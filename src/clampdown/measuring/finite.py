@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from clampdown.errors import ClampdownError
 
 NOT_FINITE = "the model's logits are not finite; try a smaller clamp value, or --dtype float32"
+NOT_FINITE_UNSTEERED = "the model's logits are not finite; try --dtype float32"
 
 
 def not_finite(logits: Tensor) -> list[int]:

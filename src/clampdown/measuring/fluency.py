@@ -14,6 +14,7 @@ from torch import Tensor
 
 from clampdown.errors import ClampdownError
 from clampdown.measuring.below import Below
+from clampdown.measuring.finite import NOT_FINITE_UNSTEERED
 from clampdown.measuring.opening import after, opened
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.key_values import choose_rows, copied
@@ -61,7 +62,7 @@ class Unsteered:
             some = rows[at : at + _ROWS]
             for row, nats in zip(some, self._nats(some, [texts[r] for r in some]), strict=True):
                 if not math.isfinite(nats):
-                    raise ClampdownError("the model's logits are not finite; try --dtype float32")
+                    raise ClampdownError(NOT_FINITE_UNSTEERED)
                 told[row] = nats
         return told
 

@@ -10,10 +10,11 @@ from torch import Tensor
 
 from clampdown.errors import ClampdownError
 from clampdown.measuring.below import Below
-from clampdown.measuring.finite import NOT_FINITE, not_finite
+from clampdown.measuring.finite import NOT_FINITE, NOT_FINITE_UNSTEERED, not_finite
 from clampdown.measuring.opening import Opened, opened
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.key_values import choose_rows
+from clampdown.models.speech import Speech
 from clampdown.recipe import Recipe
 from clampdown.steering.receipt import Receipt
 
@@ -120,18 +121,15 @@ def stream(
     model: ChatModel, prompt: Sequence[int], recipe: Recipe | None, sampling: Sampling, write: Callable[[str], None]
 ) -> Answer:
     """The same for one prompt, handing each piece of text to `write` as soon as it is whole."""
-    ids: list[int] = []
-    shown = ""
+    speech = Speech(model, prompt)
     with opened(model, [prompt], [recipe], sampling.max_new_tokens, roomy=True) as begun:
         for _, token in _tokens(model, begun, sampling, begun.steering.errors):
-            ids.append(token)
-            text = model.said(ids, prompt)
-            if not text.endswith("\ufffd"):  # half of a character that takes several tokens
-                write(text[len(shown) :])
-                shown = text
-    answer = _answer(model, prompt, ids, begun.steering.receipts()[0], begun.steering.errors.get(0, ""))
+            piece = speech.add(token)
+            if piece is not None:
+                write(piece)
+    answer = _answer(model, prompt, speech.ids, begun.steering.receipts()[0], begun.steering.errors.get(0, ""))
     all_answered([answer])
-    write(answer.text[len(shown) :])
+    write(speech.rest())
     return answer
 
 
@@ -159,7 +157,7 @@ def _tokens(model: ChatModel, begun: Opened, sampling: Sampling, errors: dict[in
         if bad := [int(alive[place]) for place in not_finite(logits[:, -1]) if not ended[place]]:
             begun.steering.settle()  # whose own word comes first
             for row in bad:
-                errors.setdefault(row, NOT_FINITE)
+                errors.setdefault(row, NOT_FINITE if begun.steering.recipes[row] else NOT_FINITE_UNSTEERED)
         tokens = _choose(logits[:, -1], sampling.temperature, chance)
         for place, token in enumerate(tokens.tolist()):
             if not ended[place]:

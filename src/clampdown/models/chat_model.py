@@ -221,13 +221,27 @@ class ChatModel:
 
         Where `prompt` ends inside a thought, the text opens it, so that the thought can be told from the answer.
         """
+        return self.opening(prompt) + self.told(self.decoded(ids))
+
+    def decoded(self, ids: Sequence[int]) -> str:
+        """The ids as text, those left out that `said` leaves out; thoughts marked as the model marks them."""
         kept = self._thought_marks
         if kept:
-            text = thinking.told(self.tokenizer.decode([i for i in ids if i not in self._special or i in kept]))
-        else:
-            text = self.tokenizer.decode(ids, skip_special_tokens=True)
+            return self.tokenizer.decode([i for i in ids if i not in self._special or i in kept])
+        return self.tokenizer.decode(ids, skip_special_tokens=True)
+
+    def says(self, token: int) -> bool:
+        """Whether a token is part of what `said` tells, and not left out."""
+        return token not in self._special or token in self._thought_marks or self.decoded([token]) != ""
+
+    def told(self, decoded: str) -> str:
+        """The same with thoughts marked as this house does."""
+        return thinking.told(decoded) if self._thought_marks else decoded
+
+    def opening(self, prompt: Sequence[int]) -> str:
+        """What a text begins with: the mark of a thought that the prompt opened."""
         opened = thinking.opens_thought(self.tokenizer.decode(prompt[-_TAIL:])) if prompt else False
-        return f"<think>\n{text}" if opened else text
+        return "<think>\n" if opened else ""
 
     @cached_property
     def _special(self) -> frozenset[int]:
