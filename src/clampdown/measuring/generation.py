@@ -157,7 +157,7 @@ def _tokens(model: ChatModel, begun: Opened, sampling: Sampling, errors: dict[in
         if bad := [int(alive[place]) for place in not_finite(logits[:, -1]) if not ended[place]]:
             begun.steering.settle()  # whose own word comes first
             for row in bad:
-                errors.setdefault(row, NOT_FINITE if begun.steering.recipes[row] else NOT_FINITE_UNSTEERED)
+                errors.setdefault(row, NOT_FINITE if begun.steering.rows.recipes[row] else NOT_FINITE_UNSTEERED)
         tokens = _choose(logits[:, -1], sampling.temperature, chance)
         for place, token in enumerate(tokens.tolist()):
             if not ended[place]:
