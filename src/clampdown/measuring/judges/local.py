@@ -7,7 +7,7 @@ from typing import Any
 from clampdown.errors import ClampdownError
 from clampdown.measuring.judge import Label
 from clampdown.measuring.judge_reading import said
-from clampdown.measuring.judges.base import Judge, Row, Verdict
+from clampdown.measuring.judges.base import EMPTY, UNREADABLE, Judge, Row, Verdict
 from clampdown.measuring.judges.rubrics import Rubric
 
 _ANSWER = 512
@@ -17,6 +17,8 @@ _ANSWER = 512
 class LocalJudge(Judge):
     """A classifier that answers in text. `model` is a folder or hub id; it is loaded at the first row."""
 
+    costly = True
+
     def __init__(self, name: str, model: str, rubric: Rubric, *, batch: int = 8, max_tokens: int = 32) -> None:
         self.name, self.model, self.rubric = name, model, rubric
         self.version = f"{model}, {rubric.version}"
@@ -24,12 +26,13 @@ class LocalJudge(Judge):
 
     def verdicts(self, rows: Sequence[Row]) -> list[Verdict]:
         """Raises ClampdownError when the model can't be loaded."""
-        told = [Verdict(Label.UNSCORED)] * len(rows)
+        told = [Verdict(Label.UNSCORED, why=EMPTY)] * len(rows)
         asked = [i for i, row in enumerate(rows) if said(row.completion)]
         for at in range(0, len(asked), self.batch):
             part = asked[at : at + self.batch]
             for i, reply in zip(part, self._replies([rows[i] for i in part]), strict=True):
-                told[i] = self.rubric.parse(reply)
+                verdict = self.rubric.parse(reply)
+                told[i] = verdict._replace(why=UNREADABLE) if verdict.label is Label.UNSCORED else verdict
         return told
 
     def _replies(self, rows: Sequence[Row]) -> list[str]:
