@@ -99,7 +99,7 @@ def grow(model: ChatModel, layer: int, prompts: Sequence[str], refusal: str, com
     parts = [
         model.pad([rows[0][:shared]]),
         model.pad([row[shared:] for row in rows]),
-        model.pad([model.ids(text) for _ in rows for text in (refusal, compliance)], side="right"),
+        model.pad([model.text_ids(text) for _ in rows for text in (refusal, compliance)], side="right"),
     ]
     starts = [torch.zeros(1, 1, dtype=torch.long), torch.full((len(rows), 1), shared)]
     starts.append(torch.tensor([[len(row)] for row in rows]).repeat_interleave(2, 0))

@@ -22,6 +22,7 @@ from tqdm import tqdm
 from clampdown import __version__
 from clampdown.errors import ClampdownError
 from clampdown.measuring.padding import RightPadded, UntilEnded
+from clampdown.models import control_tokens
 from clampdown.models.bundled import NAME
 from clampdown.models.chat_model import ChatModel, load_chat_model
 from clampdown.recipe import Recipe
@@ -148,11 +149,27 @@ class SteeredLM(HFLM):
         if said:
             own = chat.pop(0)["content"] if chat and chat[0]["role"] == "system" else ""
             chat = self.chat.turns(chat, system=f"{said}\n\n{own}" if own else said)
+        chat = [self.chat.guarded(message) for message in chat]
         rendered = super().apply_chat_template(chat, add_generation_prompt)
-        if said and said not in rendered:  # where a template refuses it, lm-eval goes on without
+        if said and said not in control_tokens.unmarked(rendered):  # where a template refuses it, lm-eval goes on without
             raise ClampdownError(f"model {self.chat.name}'s chat template leaves out the recipe's system prompt")
         self._greeted = True
         return rendered
+
+    def tok_encode(self, string: str, *args: Any, **kwargs: Any) -> list[int]:
+        """As lm-eval does, but that control tokens which a chat's turns hold are text (`control_tokens`)."""
+        start, rest = control_tokens.split(string)
+        cut = kwargs.pop("left_truncate_len", None) if rest else None
+        ids = super().tok_encode(start, *args, **kwargs) + (self.chat.ids(rest) if rest else [])
+        return ids[-cut:] if cut else ids
+
+    def tok_batch_encode(self, strings: list[str], padding_side: str = "left", *args: Any, **kwargs: Any) -> Any:
+        """The same for a batch, padded: [row, position] ids and mask."""
+        if not any(control_tokens.split(string)[1] for string in strings):
+            return super().tok_batch_encode(strings, padding_side, *args, **kwargs)
+        batch = self.chat.pad([self.tok_encode(string) for string in strings], side=padding_side)
+        most = kwargs.get("left_truncate_len") or batch.input_ids.shape[1]
+        return batch.input_ids[:, -most:], batch.attention_mask[:, -most:]
 
     def loglikelihood(self, requests: list[Any], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
         self._check_greeted()

@@ -32,7 +32,7 @@ def choice_scores(
         return [parts[len(item.choices)].pop(0) for item in items]
     width = counts.pop()
     system = recipe.system_prompt if recipe else None
-    answers = [model.ids(choice) for item in items for choice in item.choices]
+    answers = [model.text_ids(choice) for item in items for choice in item.choices]
     room = max(64, *map(len, answers))
     prompts = [model.prompt_ids(item.text, system=system, room=room) for item in items]
     tail = model.pad(answers, side="right")
@@ -62,7 +62,7 @@ def text_nats(
 
     Passages are raw text, without the chat template; bits per byte is nats / (bytes · ln 2).
     """
-    rows = [model.ids(text)[: model.context_length] for text in texts]
+    rows = [model.text_ids(text)[: model.context_length] for text in texts]
     batch = model.pad(rows, side="right")
     with Steering(model, [recipe] * len(rows)):
         logits = forward(model, below, "passages", tuple(map(tuple, rows)), **batch.as_inputs(), use_cache=False).logits

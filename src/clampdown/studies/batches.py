@@ -176,7 +176,7 @@ def _together(batch: Batch) -> tuple[Any, ...]:
 def _lengths(model: ChatModel, item_set: ItemSet, system: str, plan: Plan) -> list[int]:
     """Tokens of each item's prompt, or of a passage."""
     if item_set.kind == "text":
-        return [len(model.ids(item.text)) for item in item_set.items]
+        return [len(model.text_ids(item.text)) for item in item_set.items]
     room = 64 if item_set.kind == "capability" else plan.max_new_tokens
     return [len(model.prompt_ids(item.text, system=system or None, room=room)) for item in item_set.items]
 
