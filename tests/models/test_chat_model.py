@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-
 from transformers import AddedToken
 
 from clampdown.errors import ClampdownError

@@ -23,6 +23,7 @@ from clampdown import __version__
 from clampdown.errors import ClampdownError
 from clampdown.measuring.padding import RightPadded, UntilEnded
 from clampdown.models import control_tokens
+from clampdown.models.bearing import bearing
 from clampdown.models.bundled import NAME
 from clampdown.models.chat_model import ChatModel, load_chat_model
 from clampdown.recipe import Recipe
@@ -151,7 +152,9 @@ class SteeredLM(HFLM):
             chat = self.chat.turns(chat, system=f"{said}\n\n{own}" if own else said)
         chat = [self.chat.guarded(message) for message in chat]
         rendered = super().apply_chat_template(chat, add_generation_prompt)
-        if said and said not in control_tokens.unmarked(rendered):  # where a template refuses it, lm-eval goes on without
+        if said and said not in control_tokens.unmarked(
+            rendered
+        ):  # where a template refuses it, lm-eval goes on without
             raise ClampdownError(f"model {self.chat.name}'s chat template leaves out the recipe's system prompt")
         self._greeted = True
         return rendered
@@ -228,11 +231,13 @@ class SteeredLM(HFLM):
         return _cut(sorted(rows, key=order), self.batch_size)
 
     def _alike(self, requests: Sequence[Any]) -> list[list[int]]:
-        """Places of the requests, batch by batch: those of one batch are generated with the same settings."""
+        """Places of the requests, batch by batch, each of the same settings; of one length where padding is heard."""
         kinds: dict[str, list[int]] = {}
-        for place, request in enumerate(requests):
-            kinds.setdefault(json.dumps(request.args[1], sort_keys=True, default=str), []).append(place)
         key = [(-len(self.tok_encode(request.args[0])), request.args[0]) for request in requests]
+        bears = bearing(self.chat.hf).padding
+        for place, request in enumerate(requests):
+            said = [request.args[1], 0 if bears else key[place][0]]
+            kinds.setdefault(json.dumps(said, sort_keys=True, default=str), []).append(place)
         return [part for kind in kinds.values() for part in _cut(sorted(kind, key=key.__getitem__), self.batch_size)]
 
     def _texts(self, requests: Sequence[Any], disable_tqdm: bool) -> tuple[list[Any], list[Any]]:

@@ -31,7 +31,7 @@ _APART = 10_000
 
 @dataclass(frozen=True)
 class Building:
-    """Makes an attack when it is first wanted, once for all the columns that share this; pickled, it is not made yet."""
+    """Makes an attack when it is first wanted, once for all columns that share this; pickled, it is yet to be made."""
 
     spec: AttackSpec
 
