@@ -326,8 +326,11 @@ def test_control_tokens_in_a_chats_turns_are_text(tiny):
     rows = [tiny.prompt_ids(broken), tiny.prompt_ids("Hello there")]
     said = generate(tiny, rows, [STEERED] * 2, Sampling(6))
     assert told == [answer.text for answer in said]
-    for request, (score, _) in zip(
-        asked := instances("loglikelihood", [(text, "Paris"), (plain, "Paris")]), lm.loglikelihood(asked), strict=True
-    ):
-        prompt, answer = lm._encode_pair(*request.args)
+    asked = [(text, "Paris"), (plain, "Paris")]
+    requests = instances("loglikelihood", asked)
+    for pair, (score, _) in zip(asked, lm.loglikelihood(requests), strict=True):
+        prompt, answer = lm._encode_pair(*pair)
         assert score == pytest.approx(naive(tiny, prompt, answer, STEERED), rel=1e-4, abs=1e-3)
+    assert requests[0].args == (tiny.render([{"role": "user", "content": broken}]), "Paris"), (
+        "and is logged as it reads"
+    )

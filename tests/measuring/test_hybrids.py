@@ -1,5 +1,6 @@
 """Models whose blocks keep recurrent states beside keys and values: together, padded or shared, as one row alone."""
 
+import copy
 import sys
 from pathlib import Path
 
@@ -72,7 +73,23 @@ def test_what_the_blocks_bear_is_known(hybrid):
     bears = bearing(hybrid.hf)
     assert not bears.gaps
     assert bears.padding == (hybrid.name != "lfm2-bias")
-    assert bears.parts or hybrid.name != "lfm2"
+    assert bears.parts == (hybrid.name != "jamba")
+
+
+def test_it_is_known_in_low_precision_too(hybrid):
+    """Where rounding is as large as what would tell them apart."""
+    assert bearing(copy.deepcopy(hybrid.hf).to(torch.bfloat16)) == bearing(hybrid.hf)
+
+
+def test_looking_what_they_bear_is_not_taken_for_text(hybrid, monkeypatch):
+    """Also where it was never asked before: the look comes before the steering."""
+    monkeypatch.setattr("clampdown.models.bearing._KNOWN", {})
+    prompt = hybrid.prompt_ids("hi")
+    [answer] = generate(hybrid, [prompt], [STEERED], Sampling(3))
+    assert answer.receipt.tokens_seen == len(prompt) + 2
+    monkeypatch.setattr("clampdown.models.bearing._KNOWN", {})
+    [scores] = choice_scores(hybrid, ITEMS[:1], STEERED)
+    assert scores == choice_scores(hybrid, ITEMS[:1], STEERED)[0]
 
 
 @pytest.mark.parametrize("shared", [False, True])

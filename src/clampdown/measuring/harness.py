@@ -289,6 +289,7 @@ class SteeredLM(HFLM):
 
     def _note(self, requests: Sequence[Any], receipts: Sequence[Receipt]) -> None:
         for request, receipt in zip(requests, receipts, strict=True):
+            request.arguments = (control_tokens.unmarked(request.args[0]), *request.args[1:])  # as lm-eval logs it
             self.receipts.setdefault((request.task_name, request.doc_id), []).append(receipt)
 
     @staticmethod

@@ -133,7 +133,7 @@ def _beginning(
 def read_together(model: ChatModel, prompts: Sequence[Sequence[int]]) -> list[list[int]]:
     """The prompts' places in groups that one batch may hold: all of them, but where padding would be heard."""
     places = list(range(len(prompts)))
-    if len(set(map(len, prompts))) < 2 or bearing(model.hf).padding:
+    if bearing(model.hf).padding or len(set(map(len, prompts))) < 2:
         return [places]
     by_length: dict[int, list[int]] = {}
     for place in places:

@@ -12,7 +12,6 @@ import torch
 from clampdown.measuring.judge import judge
 from clampdown.measuring.tasks import Tasks, TaskSettings, lm_eval_at_work, load_tasks, question
 from clampdown.models.chat_model import ChatModel
-from clampdown.models.control_tokens import unmarked
 from clampdown.recipe import Recipe
 from clampdown.steering.receipt import Receipt, joined
 
@@ -162,7 +161,7 @@ def _items(
             task=name,
             item=f"{name}-{number}",
             doc_hash=first["doc_hash"],
-            prompt=unmarked(str(first["arguments"][0][0])),
+            prompt=str(first["arguments"][0][0]),
             metrics=metrics,
             receipt=joined(receipts.get((name, counted), [])),
             **_response(task, first["doc"], first["resps"]),

@@ -78,6 +78,14 @@ def hollow_lower(cache: Any, layer: int) -> None:
             found.keys, found.values = held.keys[:, :1, :, :1], held.values[:, :1, :, :1]
 
 
+def disturb_states(cache: Any, kind: str) -> bool:
+    """Change all "conv_states" or "recurrent_states" of a cache; whether it has any."""
+    held = [state for layer in cache.layers for state in getattr(layer, kind, {}).values() if state is not None]
+    for state in held:
+        state.add_(1)
+    return bool(held)
+
+
 def lengthen(cache: Any, number: int, hidden: Tensor) -> None:
     """Make a cache as long in block `number` as if these positions [batch, position, d_model] had run there."""
     layer = next(iter(getattr(cache, "layers", ())[number : number + 1]), None)
