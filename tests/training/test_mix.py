@@ -54,7 +54,7 @@ def test_texts_come_by_the_papers_shares_everywhere_in_the_file(mix, tmp_path, t
 ])  # fmt: skip
 def test_rows_of_the_papers_sources_are_read(row, want):
     module = script("mix")
-    read = module.row_document(module._layout(row), Path("hub"), 1)
+    read = module.row_document(module._layout(row), "hub, row 1")
     assert read == want if isinstance(want, str) else [(m["role"], m["content"]) for m in read] == want
 
 

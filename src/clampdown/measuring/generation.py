@@ -9,7 +9,7 @@ from torch import Tensor
 
 from clampdown.errors import ClampdownError
 from clampdown.measuring.below import Below
-from clampdown.measuring.opening import Opened, opened
+from clampdown.measuring.opening import Opened, in_order, opened, read_together
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.key_values import choose_rows
 from clampdown.recipe import Recipe
@@ -56,6 +56,13 @@ def generate(
     """
     if not prompts:
         return []
+    groups = read_together(model, prompts)
+    if len(groups) > 1:
+
+        def answers(rows: list[int]) -> list[Answer]:
+            return generate(model, [prompts[r] for r in rows], [recipes[r] for r in rows], sampling, below)
+
+        return in_order(groups, answers)
     told: list[list[int]] = [[] for _ in prompts]
     with opened(model, prompts, recipes, sampling.max_new_tokens, below, roomy=True) as begun:
         for row, token in _tokens(model, begun, sampling):

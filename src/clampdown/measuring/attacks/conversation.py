@@ -61,7 +61,7 @@ class SteeredTarget:
 
         system = self.recipe.system_prompt if self.recipe else None
         room = self.model.context_length - self.sampling.max_new_tokens
-        rows = [self.model.ids(self.model.render([dict(m) for m in chat], system=system)) for chat in chats]
+        rows = [self.model.chat_ids([dict(m) for m in chat], system=system) for chat in chats]
         fitting = [row for row in rows if len(row) <= room]
         sampling = replace(self.sampling, seed=(self.sampling.seed + seed) % 2**63)
         answers = generate(self.model, fitting, [self.recipe] * len(fitting), sampling)

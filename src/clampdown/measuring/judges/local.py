@@ -9,6 +9,7 @@ from clampdown.measuring.judge import Label
 from clampdown.measuring.judge_reading import said
 from clampdown.measuring.judges.base import EMPTY, UNREADABLE, Judge, Row, Verdict
 from clampdown.measuring.judges.rubrics import Rubric
+from clampdown.models import control_tokens
 
 _ANSWER = 512
 """Tokens of an answer that are judged: HarmBench's own limit, and enough for WildGuard's context."""
@@ -39,13 +40,20 @@ class LocalJudge(Judge):
         import torch
 
         model, tokenizer = self._loaded
-        texts = [self.rubric.fill(row._replace(completion=self._clipped(row.completion))) for row in rows]
-        inputs = tokenizer(texts, return_tensors="pt", padding=True).to(model.device)
+        texts = [self._filled(row) for row in rows]
+        inputs = tokenizer.pad({"input_ids": texts}, return_tensors="pt").to(model.device)
         with torch.inference_mode():
             ids = model.generate(
                 **inputs, do_sample=False, max_new_tokens=self.max_tokens, pad_token_id=tokenizer.pad_token_id
             )
         return tokenizer.batch_decode(ids[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+
+    def _filled(self, row: Row) -> list[int]:
+        """Token ids of the rubric filled in; control tokens in what was asked and answered are text."""
+        tokenizer = self._loaded[1]
+        asked, answered = (control_tokens.marked(tokenizer, t) for t in (row.prompt, self._clipped(row.completion)))
+        start, rest = control_tokens.split(self.rubric.fill(row._replace(prompt=asked, completion=answered)))
+        return list(tokenizer(start).input_ids) + (control_tokens.encoded(tokenizer, rest) if rest else [])
 
     def _clipped(self, answer: str) -> str:
         tokenizer = self._loaded[1]
