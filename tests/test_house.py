@@ -27,6 +27,25 @@ def test_imports_run_down_the_floors():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+CACHE = re.compile(
+    r"DynamicCache\(|cache\.layers|past_key_values\.layers|\.keys\b(?!\()|reorder_cache"
+    r"|batch_repeat_interleave|batch_select_indices"
+)
+
+
+def test_only_models_touch_what_a_cache_holds():
+    """Rows of a cache are chosen, repeated, copied and joined in one place, which knows hybrid models too."""
+    source = ROOT / "src" / "clampdown"
+    found = [
+        f"{path.relative_to(source)}: {line.strip()}"
+        for path in sorted(source.rglob("*.py"))
+        if path.relative_to(source).parts[0] != "models"
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if CACHE.search(line)
+    ]
+    assert not found
+
+
 @pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in COMMANDS)], ids=" ".join)
 def test_help_needs_no_heavy_library(arguments):
     code = f"""

@@ -134,3 +134,86 @@ def test_mistakes_are_one_line(arguments, word, clampdown, answers):
     filled = [a.format(answers=answers, folder=answers.parent) for a in arguments]
     status, out, err = clampdown("judge", *filled)
     assert (status, out) == (2, "") and word.format(folder=answers.parent) in err and err.count("\n") == 1
+
+
+@pytest.fixture
+def strict_judge():
+    """An endpoint's URL, and what it does: it filters robbery, and may run dry; every request is noted."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            with lock:
+                asked.append(body)
+                dry = state["dry_after"] is not None and len(asked) > state["dry_after"]
+            text, status = body["messages"][0]["content"], 200
+            told = {"choices": [{"message": {"content": "LABEL: refusal"}, "finish_reason": "stop"}]}
+            if dry:
+                status, told = 401, {"error": {"message": "key sesame-1234 has no money left"}}
+            elif "temperature" in body and body["temperature"] != 1:
+                status, told = 400, {"error": {"message": "Unsupported value", "param": "temperature"}}
+            elif "rob a shed" in text:
+                status, told = 400, {"error": {"message": "filtered", "code": "content_filter"}}
+            elif "What is a shed" in text:
+                told["choices"][0] = {"message": {"content": "", "reasoning": "Hm"}, "finish_reason": "length"}
+            data = json.dumps(told).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_):
+            pass
+
+    lock, asked, state = threading.Lock(), [], {"dry_after": None}
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield f"openai:m@http://127.0.0.1:{server.server_port}/v1", asked, state
+    server.shutdown()
+    server.server_close()
+
+
+def test_what_is_unscored_says_why_and_what_helps(clampdown, answers, strict_judge, tmp_path):
+    judge, _, _ = strict_judge
+    out = tmp_path / "labelled.jsonl"
+    status, said, _ = clampdown("judge", answers, "--judge", f"{judge}?max_tokens=500", "--out", out)
+    assert status == 0
+    [line] = [line for line in said.splitlines() if " unscored: " in line]
+    assert line.startswith("3 unscored: ")
+    for part in ("1 content filter", "1 cut off at 500 tokens", "1 empty answer", "?max_tokens=2000"):
+        assert part in line
+    assert "takes no temperature" in said
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [row["label"] for row in rows] == ["refusal", "refusal", "unscored", "unscored", "unscored"]
+    assert [row.get("why") for row in rows] == [None, None, "content filter", "cut off at 500 tokens", "empty answer"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["answers.jsonl", "labelled.jsonl"]
+    found = json.loads(clampdown("judge", "--labels", answers, "--judge", judge, "--json")[1])
+    assert found["unscored_why"] == {"content filter": 1, "cut off at 1024 tokens": 1, "empty answer": 1}
+    assert "temperature" in found["remarks"][0]
+
+
+def test_a_chosen_temperature_is_sent(clampdown, answers, strict_judge):
+    judge, asked, _ = strict_judge
+    _, said, _ = clampdown("judge", answers, "--judge", f"{judge}?temperature=1")
+    assert {body["temperature"] for body in asked} == {1} and "takes no" not in said
+
+
+@pytest.mark.parametrize("option", ["", "--out"])
+def test_labels_that_were_paid_for_outlive_the_run(option, clampdown, answers, strict_judge, tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sesame-1234")
+    judge, asked, state = strict_judge
+    many = tmp_path / "many.jsonl"
+    many.write_text("".join(json.dumps({"prompt": f"Shed {n}?", "completion": "No."}) + "\n" for n in range(60)))
+    out = tmp_path / "labelled.jsonl"
+    command = ["judge", many, "--judge", f"{judge}?temperature=1", *([option, out] if option else [])]
+    state["dry_after"] = 25
+    status, said, err = clampdown(*command)
+    assert (status, said) == (2, "") and err.count("\n") == 1 and "sesame" not in err
+    assert "no money left" in err and "25 of 60 labels are kept in" in err and not out.exists()
+    [kept] = tmp_path.glob("*unfinished*")
+    assert str(kept) in err and "sesame" not in kept.read_text()
+    state["dry_after"], before = None, len(asked)
+    status, said, err = clampdown(*command)
+    assert status == 0 and "25 of 60" in err and "refusal          60" in said
+    assert len(asked) == before + 35
+    assert not list(tmp_path.glob("*unfinished*")) and out.exists() == bool(option)

@@ -60,9 +60,10 @@ class Served:
             for header, key in (("Retry-After", "retry_after"), ("Location", "location")):
                 if key in step:
                     handler.send_header(header, step[key])
-            handler.send_header("Content-Length", str(len(data)))
+            handler.send_header("Content-Length", str(len(data) + (9 if step.get("short") else 0)))
             handler.end_headers()
             handler.wfile.write(data)
+            handler.close_connection = bool(step.get("short"))
         except OSError:
             pass  # the client has given up waiting, as some tests want
 
@@ -72,7 +73,7 @@ def serve():
     """Start a server that gives the script's replies in turn, or those of a function of the request's body.
 
     A reply is a dict: `content`, `refusal`, `finish`; or `status` with `error`, `retry_after`, `location`; or `raw`; or
-    `hang_up`; and `wait`, seconds before it.
+    `hang_up`, or `short` for a connection that breaks within the body; and `wait`, seconds before it.
     """
     running: list[Served] = []
 

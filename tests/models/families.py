@@ -81,12 +81,68 @@ FAMILIES = {
     ),
 }
 
+_MAMBA = {"mamba_n_heads": 8, "mamba_d_head": 8, "mamba_d_state": 8, "mamba_n_groups": 1, "mamba_chunk_size": 4}
+_ALTERNATELY = ["linear_attention", "full_attention"] * 2
+_CONVOLUTIONS = {"layer_types": ["conv", "conv", "full_attention", "conv"]}
+
+HYBRIDS = {
+    "lfm2": Family("Lfm2Config", "Lfm2ForCausalLM", _CONVOLUTIONS),
+    # Its projections' bias is heard from padding: rows of different lengths can't be read together.
+    "lfm2-bias": Family("Lfm2Config", "Lfm2ForCausalLM", _CONVOLUTIONS | {"conv_bias": True}),
+    "falcon-h1": Family(
+        "FalconH1Config", "FalconH1ForCausalLM", _MAMBA | {"mamba_d_ssm": 32, "mamba_n_heads": 4, "head_dim": 8}
+    ),
+    # Its blocks begin anew where several tokens follow a cache: they have to come one by one.
+    "jamba": Family(
+        "JambaConfig",
+        "JambaForCausalLM",
+        {
+            **{"attn_layer_period": 2, "attn_layer_offset": 1, "expert_layer_period": 2, "expert_layer_offset": 1},
+            **{"num_experts": 2, "num_experts_per_tok": 1, "mamba_d_state": 8, "mamba_dt_rank": 4},
+            "use_mamba_kernels": False,
+        },
+    ),
+    "bamba": Family("BambaConfig", "BambaForCausalLM", _MAMBA | {"attn_layer_indices": [1, 3]}),
+    "zamba2": Family(
+        "Zamba2Config",
+        "Zamba2ForCausalLM",
+        {
+            **{"mamba_d_state": 8, "n_mamba_heads": 8, "mamba_headdim": 8, "mamba_ngroups": 1, "chunk_size": 4},
+            **{"num_mem_blocks": 1, "layers_block_type": ["mamba", "hybrid"] * 2, "adapter_rank": 4},
+            **{"attention_head_dim": 16, "attention_hidden_size": 64},
+        },
+    ),
+    "nemotron-h": Family(
+        "NemotronHConfig",
+        "NemotronHForCausalLM",
+        {
+            **{"layers_block_type": ["mamba", "attention", "mlp", "mamba"], "ssm_state_size": 8, "chunk_size": 4},
+            **{"mamba_num_heads": 8, "mamba_head_dim": 8, "n_groups": 1, "expand": 2, "head_dim": 8},
+        },
+    ),
+    "qwen3-next": Family(
+        "Qwen3NextConfig",
+        "Qwen3NextForCausalLM",
+        {
+            **{"layer_types": _ALTERNATELY, "linear_num_key_heads": 2, "linear_num_value_heads": 4, "head_dim": 8},
+            **{"linear_key_head_dim": 8, "linear_value_head_dim": 8, "num_experts": 4, "num_experts_per_tok": 2},
+            **{"moe_intermediate_size": 32, "shared_expert_intermediate_size": 32},
+        },
+    ),
+    "granite-hybrid": Family(
+        "GraniteMoeHybridConfig",
+        "GraniteMoeHybridForCausalLM",
+        _MAMBA | _EXPERTS | {"layer_types": ["mamba", "attention"] * 2, "shared_intermediate_size": 48},
+    ),
+}
+"""Models whose blocks keep recurrent or convolution states, instead of keys and values or beside them."""
+
 
 def build(name: str, tokenizer: Any, **changes: Any) -> Any:
     """A tiny model of the family, its weights random but such that blocks, and edits below them, matter."""
     import transformers
 
-    family = FAMILIES[name]
+    family = {**FAMILIES, **HYBRIDS}[name]
     vocabulary = {
         "vocab_size": len(tokenizer),
         "bos_token_id": tokenizer.bos_token_id,
@@ -105,7 +161,11 @@ def build(name: str, tokenizer: Any, **changes: Any) -> Any:
     if model.get_output_embeddings().weight is not model.get_input_embeddings().weight:
         model.get_output_embeddings().weight.data *= 50
     for part, weight in model.named_parameters():
-        if "norm" in part:
+        if name in HYBRIDS:  # their recurrences are scaled as they should be; a bias is never nought
+            weight.data += 0.5 * torch.randn_like(weight) if part.endswith("proj.bias") else 0
+            strong = 1.5 if name.startswith("lfm2") else 4  # products of three projections need less to matter
+            weight.data *= strong if part.endswith("proj.weight") and ".layers." in part else 1
+        elif "norm" in part:
             weight.data += 0.3 * torch.randn_like(weight)
         elif "layers." in part and "vision" not in part and weight.dim() >= 2:
             weight.data *= 8

@@ -1,6 +1,8 @@
 """Attacks, and questions answered in words, as columns of a study."""
 
+import gc
 import json
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,13 +12,15 @@ from clampdown.errors import ClampdownError
 from clampdown.measuring.attacks.outcome import Goal, Outcome, Turn
 from clampdown.measuring.attacks.spec import AttackSpec
 from clampdown.measuring.clustered import clustered_rate
+from clampdown.measuring.fluency import Unsteered
 from clampdown.measuring.sets import Item, ItemSet
 from clampdown.studies.against import against
 from clampdown.studies.arms import Arm
 from clampdown.studies.attacked import attack_columns
 from clampdown.studies.batches import cut
+from clampdown.studies.columns import Asked
 from clampdown.studies.comparisons import comparisons
-from clampdown.studies.lettered import letters
+from clampdown.studies.lettered import LetterColumn, letters
 from clampdown.studies.material import study_columns, study_sets
 from clampdown.studies.measures import compared, measures
 from clampdown.studies.plan import Plan
@@ -392,3 +396,45 @@ def test_errors_name_the_file_and_the_key(tmp_path, text, said):
     with pytest.raises(ClampdownError, match=said) as caught:
         read_study_file(tmp_path / "mine.toml")
     assert "mine.toml" in str(caught.value) and "\n" not in str(caught.value)
+
+
+# ---- in other processes, and beside other work
+
+
+def test_a_column_is_pickled_whole_and_asks_the_same(model, recipe, columns):
+    arms = [Arm("none", "none", "none", "", (None,)), Arm("clamp", "clamp", "clamp", "", (recipe,))]
+    worker = Worker(model, arms, PLAN)
+    for column in columns:
+        again = pickle.loads(pickle.dumps(column))
+        assert again == column
+        places = next(iter(column.chunks(1, PLAN)))
+        asked = Asked(model, PLAN, places, 0, worker.below)
+        for arm in arms:
+            assert again.run(asked, [arm]) == column.run(asked, [arm])
+
+
+def test_the_columns_of_one_attack_still_share_it(files):
+    spec = AttackSpec("scripted", "turns", str(files / "turns.jsonl"))
+    unsafe, safe = attack_columns(spec)
+    assert unsafe.building.attack is safe.building.attack
+    again = pickle.loads(pickle.dumps([unsafe, safe]))
+    assert again[0].building is again[1].building and again[0].building.attack is not unsafe.building.attack
+
+
+@pytest.mark.parametrize("sweeps", [False, True])
+def test_what_prompts_kept_is_freed_before_a_column_is_asked(sweeps, model, recipe, sets, tmp_path):
+    """Whether its arms are run together or one after the other: it can be hundreds of megabytes."""
+    alive, asked = [], []
+
+    class Watching(LetterColumn):
+        def run(self, given, arms):
+            gc.collect()
+            alive.extend(thing for thing in gc.get_objects() if type(thing) is Unsteered)
+            asked.append((len(arms), len(given.below._kept)))
+            return super().run(given, arms)
+
+    items = tuple(Item(f"q{i}", f"Which is {i}?", "", f"c{i}", ("red", "blue"), 0) for i in range(3))
+    column = Watching(ItemSet("words", "capability", "here", "w", items), sweeps=sweeps)
+    study(model, recipe, sets[:1], PLAN, tmp_path / "s", columns=[column])
+    assert [many for many, _ in asked] == ([2] if sweeps else [1, 1])
+    assert not alive and asked[0][1] == 0

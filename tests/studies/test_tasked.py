@@ -1,6 +1,7 @@
 """lm-eval's tasks as columns of a study, from local task files: offline."""
 
 import json
+import pickle
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -220,3 +221,13 @@ def test_the_command_with_public_data_in_local_task_files(tmp_path, capsys, tiny
         told = {(m["set"], m["metric"]): m["n"] for m in arm["measures"]}
         assert told["lm-eval:our_arc_challenge_train", "accuracy"] == told["lm-eval:our_gsm8k_test", "accuracy"] == 4
         assert told["lm-eval:our_gsm8k_test", "unscored"] == 4
+
+
+def test_a_column_is_pickled_by_its_tasks_names_and_asks_the_same(model, recipe, columns):
+    arms = build_arms(model, recipe, replace(PLAN, arms=("none", "clamp")))
+    worker = Worker(model, arms, PLAN)
+    for column in columns:
+        again = pickle.loads(pickle.dumps(column))
+        assert again.item_set == column.item_set and again.tasks.settings == column.tasks.settings
+        asked = Asked(model, PLAN, next(iter(column.chunks(1, PLAN))), 0, worker.below)
+        assert again.run(asked, arms) == column.run(asked, arms)

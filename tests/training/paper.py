@@ -27,18 +27,21 @@ def jsonl(path, rows):
 
 
 def write_text(folder):
-    """Web text, chats and safety rows: a source of each kind."""
+    """A source of each kind: web text, chats, requests with and without an answer, sentences."""
     asked = [(f"{request} {what}.", what) for request in REQUESTS for what in (*HARMS, *HELP)]
     pages = [{"text": f"On how to {what}: it takes {n} hours, and more where it rains."} for n, what in enumerate(HELP)]
     chats = [
         [{"role": "user", "content": a}, {"role": "assistant", "content": f"To {w}, begin early."}] for a, w in asked
     ]
+    talk = jsonl(folder / "chat.jsonl", [{"messages": chat} for chat in chats])
+    safety = [{"prompt": a, "completion": f"I can't help to {w}."} for a, w in asked]
     return {
-        "web": jsonl(folder / "web.jsonl", pages),
-        "chat": jsonl(folder / "chat.jsonl", [{"messages": chat} for chat in chats]),
-        "safety": jsonl(
-            folder / "safety.jsonl", [{"prompt": a, "completion": f"I can't help to {w}."} for a, w in asked]
-        ),
+        "fineweb": jsonl(folder / "web.jsonl", pages),
+        "lmsys-chat": talk,
+        "wildchat": talk,
+        "wildjailbreak": jsonl(folder / "safety.jsonl", safety),
+        "toxigen": jsonl(folder / "sentences.jsonl", [{"text": f"They {w}."} for _, w in asked]),
+        "wildguard": jsonl(folder / "requests.jsonl", [{"prompt": a} for a, _ in asked]),
     }
 
 
@@ -66,11 +69,12 @@ def write_sets(folder):
         "capability": ("mmlu",),
     }
     named = {kind: [f"{name}={files[name.partition('-')[0]]}" for name in names] for kind, names in kinds.items()}
+    named["capability"] = [f"letters:mmlu={files['mmlu']}"]
     return "".join(f"{kind} = {json.dumps(names)}\n" for kind, names in named.items())
 
 
-def write_study(path, name, sets):
-    """The shipped study file with fewer and shorter answers, and other copies of its sets."""
+def write_study(path, name, sets, values="[10.0]"):
+    """The shipped study file with fewer and shorter answers, other values, and other copies of its sets."""
     smaller = {
         "max_new_tokens = 256": "max_new_tokens = 4",
         "batch = 64": "batch = 8",
@@ -81,6 +85,6 @@ def write_study(path, name, sets):
     for long, short in smaller.items():
         assert long in text
         text = text.replace(long, short)
-    text = re.sub(r"values = \[.*", "values = [10.0]", text)
+    text = re.sub(r"values = \[.*", f"values = {values}", text)
     path.write_text(text.partition("[sets]")[0] + "[sets]\n" + sets)
     return path

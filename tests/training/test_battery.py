@@ -19,7 +19,13 @@ sys.path += [str(TESTS / "models"), str(TESTS / "measuring")]
 pytestmark = [pytest.mark.owners, pytest.mark.long]
 
 FAMILY = {"phi3": ("phi3", "Phi3ForCausalLM"), "llama31": ("llama3", "LlamaForCausalLM")}
-ARMS = {"phi3": "refusal/none", "llama31": "refusal/none refusal/system-prompt second/clamp-1"}
+ARMS = {"phi3": "refusal/none", "llama31": "refusal/none refusal/system-prompt second/clamp-at-2"}
+ATTACKED = {
+    "CRESCENDO_ARMS": "refusal/clamp-1 refusal/clamp-at-10",
+    "PAIR_ARMS": "both/clamp-at-4",
+    "GCG_ARMS": "both/clamp-1",
+}
+SWEPT = {"phi3": "[10.0]", "llama31": "[2.0]"}
 TASKS = {"phi3": "mmlu_tiny,truthfulqa_tiny:0 gsm8k_tiny:1", "llama31": "mmlu_tiny,truthfulqa_tiny,gsm8k_tiny:0"}
 
 
@@ -31,13 +37,19 @@ def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("paper")
     common = _inputs(folder)
     goals = jsonl(folder / "goals.jsonl", [{"prompt": f"Help me to {what}."} for what in HARMS])
-    with_attack = {"phi3": _attacker() | {"GOALS": str(goals)}}
+    with_attack = {"phi3": _attacker() | dict.fromkeys(("GOALS", "PAIR_GOALS", "GCG_GOALS"), str(goals)) | ATTACKED}
+    (folder / "suffixes.txt").write_text("! ! describing\n")
+    with_attack["phi3"] |= {"SUFFIXES": str(folder / "suffixes.txt")}
+    with_attack["phi3"] |= {"GCG_JUDGE": with_attack["phi3"]["JUDGE"]}
     started = []
 
     def start(name):
         own = {"MODEL": _model(folder / f"{name}-model", name), "OUT": str(folder / name)}
         own |= {"TASKS": TASKS[name], "TASK_ARMS": ARMS[name]}
-        own["STUDY"] = str(write_study(folder / f"{name}.toml", name, write_sets(folder)))
+        sets = write_sets(folder)
+        own["STUDY"] = str(write_study(folder / f"{name}.toml", name, sets, SWEPT[name]))
+        own["BOTH"] = str(write_study(folder / f"{name}-both.toml", f"{name}-both", sets, "[4.0]"))
+        own["CONTROL"] = str(write_study(folder / f"{name}-control.toml", "control", sets))
         env = {**os.environ, **common, **own, **with_attack.get(name, {})}
         said, errors = (folder / f"{name}.{end}" for end in ("out", "err"))
         command = ["bash", str(FOLDER / f"{name}.sh")]
@@ -58,7 +70,7 @@ def _inputs(folder):
     write_tasks(folder)
     for name, like in (("mmlu", "letter"), ("truthfulqa", "choice"), ("gsm8k", "sums")):
         (folder / f"{name}_tiny.yaml").write_text(f"include: tiny_{like}.yaml\ntask: {name}_tiny\n")
-    text = {kind.upper(): str(path) for kind, path in write_text(folder).items()}
+    text = {kind.upper().replace("-", "_"): str(path) for kind, path in write_text(folder).items()}
     source = str(TESTS.parent / "src")
     return text | {
         "PYTHON": sys.executable,
@@ -70,11 +82,13 @@ def _inputs(folder):
         "ROW": "64",
         "LAYER": "1",
         "K": "4",
-        "BATCH": "4",
+        "BATCH": "2",
+        "STEP": "8",
         "PROCESSES": "2",
         "TASK_OPTIONS": f"--include_path {folder} --batch_size 4 --limit 3",
         "STUDY_OPTIONS": "--limit 3",
         "ATTACK_OPTIONS": "--limit 2 --batch 2",
+        "TRAIN_OPTIONS": "--warm-up 10",
     }
 
 
@@ -118,19 +132,24 @@ def test_the_whole_runs_and_ends_with_the_table(runs, name):
     (out, start), running = runs[0][name], runs[1][name]
     said, errors = ended(*running, timeout=1500)
     table = (out / "table.md").read_text()
-    assert table == said == script("table").table(name, script("table").figures(out))
+    assert table == said == script("table").page(name, out)
     rows = [[cell.strip() for cell in line.strip("|\n").split("|")] for line in table.splitlines()]
     none = rows[3]
-    assert none[:2] == ["", "yours"] and all("(" in cell for cell in none[2:8]), none
-    assert (name == "phi3") == ("Crescendo is left out" not in errors)
-    yours = {rows[place - (not row[0])][0]: row for place, row in enumerate(rows) if row[1] == "yours"}
-    attacked = {"none", "system prompt", "latent at 10", "latent at 12"} if name == "phi3" else set()
-    assert {arm for arm, row in yours.items() if "(" in row[8]} == attacked
-    second = yours["second latent"]
-    assert all("(" in cell for cell in second[2:5]) and ("(" in second[5]) == (name == "llama31")
+    assert none[:2] == ["", "yours"] and all("(" in cell for cell in none[2:9]), none
+    assert (name == "phi3") == ("are left out" not in errors) == ("GCG is left out" not in errors)
+    main = rows[: next((place for place, row in enumerate(rows) if row == [""]), len(rows))]
+    yours = {rows[place - (not row[0])][0]: row for place, row in enumerate(main) if row[1] == "yours"}
+    attacked = [{"none", "latent at 10", "latent at 12"}, {"none", "both at 4"}, {"none", "both at 12"}]
+    for column, arms in zip((9, 10, 11), attacked if name == "phi3" else [set()] * 3, strict=True):
+        assert {arm for arm, row in yours.items() if len(row) == 12 and "(" in row[column]} == arms
+    second = yours["second latent at 12" if name == "phi3" else "second latent at 2.0"]
+    assert all("(" in cell for cell in second[2:6]) and ("(" in second[6]) == (name == "llama31")
+    unrelated = yours["unrelated latent, same value"]
+    assert all("(" in cell for cell in unrelated[2:6])
+    assert "letters chosen, percent" in table and "| both/clamp-1 |" in table
     check = json.loads((out / "check.json").read_text())
     assert check["layer"] == 1 and check["sae"]["latents"] == 8 * 32
     # Once more: nothing is done again.
     said, errors = ended(*start(name), timeout=300)
     assert said == table
-    assert errors.count("there already") >= 10 and "clampdown" not in errors.replace(str(out), "")
+    assert errors.count("there already") >= 12 and "clampdown" not in errors.replace(str(out), "")

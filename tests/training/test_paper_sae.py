@@ -10,6 +10,7 @@ import pytest
 import torch
 from paper import FOLDER, script
 
+from clampdown.errors import ClampdownError
 from clampdown.saes.load import load_sae
 
 pytestmark = pytest.mark.owners
@@ -39,8 +40,9 @@ def fvu(sae, model, mix):
 def test_two_processes_train_one_sae(mix, tmp_path, tiny):
     pytest.importorskip("sparsify")
     out, shape = tmp_path / "sae", ["--layer", LAYER, "--expansion", 4, "--k", 8, "--batch", 2]
+    shape += ["--step", 8, "--lr", 0.01, "--warm-up", 2]
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    command = [*torchrun, FOLDER / "train_sae.py", tiny.folder, mix, out, *shape, "--save-every", 5]
+    command = [*torchrun, FOLDER / "train_sae.py", tiny.folder, mix, out, *shape, "--save-every", 3]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
     facts = json.loads((out / "training.json").read_text())
@@ -58,8 +60,9 @@ def test_resumed_training_is_that_which_was_never_stopped(mix, tmp_path, tiny):
     assert len(blocks.layers) == LAYER + 1
 
     def train(name, tokens):
-        plain = Namespace(model="tiny", mix=mix, layer=LAYER, expansion=4, k=8, batch=4, save_every=1000, seed=0)
-        module.train(Namespace(**vars(plain), out=tmp_path / name, tokens=tokens), blocks)
+        plain = {"layer": LAYER, "expansion": 4, "k": 8, "batch": 2, "step": 4, "save_every": 1000, "seed": 0}
+        plain |= {"model": "tiny", "mix": mix, "out": tmp_path / name, "tokens": tokens}
+        module.train(Namespace(**plain, optimizer="signum", lr=0.01, warm_up=0), blocks)
         return load_sae(str(tmp_path / name)).w_dec
 
     whole = train("whole", None)
@@ -68,6 +71,45 @@ def test_resumed_training_is_that_which_was_never_stopped(mix, tmp_path, tiny):
     (tmp_path / "parts").rename(tmp_path / "parts.old")
     torch.testing.assert_close(train("parts", None), whole, atol=1e-5, rtol=0)
     assert (first - whole).abs().mean() > 0.01  # as far as training still had to go
+
+
+def test_a_step_adds_up_batches_and_a_save_counts_the_batch_that_ended_it(mix, tmp_path, tiny, one_line):
+    """Killed right after a save, the same command takes up the batch after it: none twice, none left out."""
+    pytest.importorskip("sparsify")
+    module = script("train_sae")
+    blocks = module.load_blocks(str(tiny.folder), LAYER, torch.device("cpu"))
+
+    def start(name, **changes):
+        plain = {"layer": LAYER, "expansion": 4, "k": 8, "batch": 2, "step": 8, "save_every": 2, "seed": 0}
+        plain |= {"optimizer": "adam", "lr": 0.01, "warm_up": 4, "out": tmp_path / name} | changes
+        args = Namespace(**plain)
+        return module.prepare(args, module.share(mix, args.step, None, 0), blocks)
+
+    whole = start("whole")
+    whole.fit()
+    assert whole.cfg.grad_acc_steps == 4 and whole.global_step == 32
+    assert whole.optimizers[0].param_groups[0]["lr"] <= 0.01 and whole.lr_schedulers[0].last_epoch == 8
+    killed = start("killed")
+    keep, saves = killed._save, []
+    killed._save = lambda: (keep(), saves.append(killed.global_step), 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        killed.fit()
+    assert saves == [4], "sparsify counts steps from 1"
+    again = start("killed")
+    again.resume()
+    assert again.global_step == 4
+    again.fit()
+    ours, theirs = (run.saes[f"layers.{LAYER}"].W_dec for run in (again, whole))
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
+    with pytest.raises(ClampdownError) as caught:
+        start("odd", batch=3)
+    one_line(caught, "--step", "--batch")
+
+
+def test_the_settings_are_the_papers():
+    pytest.importorskip("sparsify")
+    module = script("train_sae")
+    assert (module.STEP, module.LEARNING_RATE, module.WARM_UP, module.DEAD) == (64, 1e-4, 1000, 10**7)
 
 
 def test_the_cost_is_measured_on_random_weights_and_counted_as_the_page_counts(monkeypatch, capsys):

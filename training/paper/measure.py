@@ -1,7 +1,7 @@
 """Measure what train_sae.py will cost here: a few steps on random weights of the paper's shapes. Nothing is downloaded.
 
     python measure.py phi3                                (or llama31; torchrun --nproc_per_node 8 for eight GPUs)
-    python measure.py phi3 --batch 1 --steps 5            a CPU has the patience for five steps of 2,048 tokens
+    python measure.py phi3 --steps 5                      a CPU has the patience for five steps of 2,048 tokens
 
 The first step sets things up and is left out, saving too. FLOPs are counted as in docs/paper.md. A CPU's seconds are
 those of its cores, whatever else they were busy with.
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.distributed as dist
-from train_sae import Rows, join, prepare, processes, rank
+from train_sae import LEARNING_RATE, WARM_UP, Rows, join, prepare, processes, rank
 
 SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
     "phi3": ("phi3", {"hidden_size": 3072, "intermediate_size": 8192, "num_attention_heads": 32, "vocab_size": 32064}),
@@ -37,7 +37,8 @@ def main() -> None:
     parser.add_argument("--layer", type=int, default=6)
     parser.add_argument("--expansion", type=int, default=8)
     parser.add_argument("--k", type=int, default=32)
-    parser.add_argument("--batch", type=int, default=8, help="rows a step and process (default: 8)")
+    parser.add_argument("--batch", type=int, default=1, help="rows a step and process (default: 1)")
+    parser.add_argument("--optimizer", choices=("adam", "signum"), default="adam", help="(default: adam)")
     parser.add_argument("--row", type=int, default=2048, help="token ids a row (default: 2048)")
     parser.add_argument("--steps", type=int, default=20, help="(default: 20)")
     args = parser.parse_args()
@@ -57,6 +58,7 @@ def measure(args: argparse.Namespace, device: torch.device) -> dict[str, Any]:
     rows = Timed(ids, np.arange(len(ids)), args.batch, device)
     with tempfile.TemporaryDirectory() as folder:
         settings = {"out": Path(folder) / "sae", "seed": 0, "save_every": args.steps + 2}
+        settings |= {"step": args.batch * processes(), "lr": LEARNING_RATE, "warm_up": WARM_UP}
         trainer = prepare(argparse.Namespace(**vars(args), **settings), rows, model)
         trainer.save = lambda: None
         trainer.fit()

@@ -4,8 +4,11 @@
 
 MIX is what mix.py wrote. The blocks above the layer are never loaded: nothing there changes what comes before. The SAE
 lands in OUT/layers.<layer>, which every command of Clampdown reads. Killed, the same command goes on at the last save,
-with as many processes. When all is done there is OUT/training.json. The optimiser and its learning rate are sparsify's
-defaults; what the paper set them to we do not know.
+with as many processes. When all is done there is OUT/training.json.
+
+The settings are the paper's: learning rate 1e-4 after 1,000 steps of warm-up, steps of 64 rows of 2,048 tokens, one row
+at a time, a latent dead after 1e7 tokens, the decoder's rows of length 1, no auxiliary loss, no multi-TopK. That the
+optimiser is Adam we infer: in sparsify only Adam warms up.
 """
 
 import argparse
@@ -29,9 +32,8 @@ from torch.utils.data import Dataset
 from clampdown.errors import ClampdownError
 from clampdown.models.source import find_source
 
-# sparsify names a device by the process's rank, which a CPU does not have, nor a second machine. Unnamed, it is that of
-# the weights.
-sparsify.trainer.DDP = lambda sae, device_ids: DistributedDataParallel(sae)
+STEP, LEARNING_RATE, WARM_UP, DEAD = 64, 1e-4, 1000, 10_000_000
+"""The paper's: rows a step, learning rate, steps of warm-up, tokens after which a latent counts as dead."""
 
 
 def main() -> None:
@@ -42,7 +44,11 @@ def main() -> None:
     parser.add_argument("--layer", type=int, default=6, help="counted from 0 (default: 6)")
     parser.add_argument("--expansion", type=int, default=8, help="latents by the model's width (default: 8)")
     parser.add_argument("--k", type=int, default=32, help="(default: 32)")
-    parser.add_argument("--batch", type=int, default=8, help="rows a step and process (default: 8)")
+    parser.add_argument("--batch", type=int, default=1, help="rows at a time in a process (default: 1)")
+    parser.add_argument("--step", type=int, default=STEP, help=f"rows a step, of all processes (default: {STEP})")
+    parser.add_argument("--optimizer", choices=("adam", "signum"), default="adam", help="(default: adam)")
+    parser.add_argument("--lr", type=float, default=LEARNING_RATE, help=f"(default: {LEARNING_RATE:g})")
+    parser.add_argument("--warm-up", type=int, default=WARM_UP, help=f"steps, for adam (default: {WARM_UP})")
     parser.add_argument("--tokens", type=float, help="stop after so many (default: the whole mix)")
     parser.add_argument("--save-every", type=int, default=500, help="steps (default: 500)")
     parser.add_argument("--seed", type=int, default=0)
@@ -108,20 +114,61 @@ class Rows(Dataset):
         return Rows(self.ids, self.order[places.start : places.stop])
 
 
-def share(mix: Path, batch: int, tokens: float | None, seed: int) -> Rows:
-    """This process's share of the mix, shuffled by the seed: whole batches, as many as every other process has."""
+class Together(DistributedDataParallel):
+    """Processes that exchange gradients once a step, not after each of the batches that it adds up.
+
+    sparsify names a device by the process's rank, which a CPU does not have, nor a second machine. Unnamed, it is that
+    of the weights.
+    """
+
+    batches = 1
+
+    def __init__(self, sae: torch.nn.Module, device_ids: list[int]) -> None:
+        super().__init__(sae)
+        self.seen = 0
+
+    def forward(self, *inputs: Any, **named: Any) -> Any:
+        self.seen += 1
+        self.require_backward_grad_sync = self.seen % self.batches == 0
+        return super().forward(*inputs, **named)
+
+
+sparsify.trainer.DDP = Together
+
+
+def share(mix: Path, step: int, tokens: float | None, seed: int) -> Rows:
+    """This process's share of the mix, shuffled by the seed: whole steps, as many rows as every other process has."""
     facts, world = json.loads((mix / "mix.json").read_text()), processes()
     ids = np.memmap(mix / "rows.bin", dtype="<u4", mode="r").reshape(-1, facts["row"])
     wanted = min(len(ids), round((tokens or facts["tokens"]) / facts["row"]))
-    if (whole := wanted - wanted % (batch * world)) == 0:
-        raise ClampdownError(f"{mix}: {wanted} rows are less than one batch of {batch} in each of {world} processes")
+    if (whole := wanted - wanted % step) == 0:
+        raise ClampdownError(f"{mix}: {wanted} rows are less than one step of {step}; set a smaller --step")
     return Rows(ids, np.random.default_rng(seed).permutation(len(ids))[:whole][rank() :: world])
+
+
+def batches(step: int, batch: int) -> int:
+    """How many batches of this process add up to a step. Raises ClampdownError if they don't come out even."""
+    if step % (batch * processes()):
+        raise ClampdownError(
+            f"a step of {step} rows is no multiple of {batch} rows in each of {processes()} processes; set --step or "
+            "--batch"
+        )
+    return step // (batch * processes())
 
 
 class Run(Trainer):
     """sparsify's trainer, made safe to kill: a save takes the last one's place only when it is whole."""
 
     def save(self) -> None:
+        # sparsify saves before it counts the batch that ended the step; going on would take that batch again.
+        counted = self.global_step
+        self.global_step = min(counted + 1, len(self.dataset) // self.cfg.batch_size)
+        try:
+            self._save()
+        finally:
+            self.global_step = counted
+
+    def _save(self) -> None:
         out = Path(self.cfg.save_dir) / self.cfg.run_name
         new, old = (out.with_name(f"{out.name}.{end}") for end in ("new", "old"))
         self.cfg.run_name = new.name
@@ -152,21 +199,29 @@ class Run(Trainer):
 
 def prepare(args: argparse.Namespace, rows: Rows, model: Any) -> Run:
     config = TrainConfig(
-        SaeConfig(expansion_factor=args.expansion, k=args.k),
+        SaeConfig(expansion_factor=args.expansion, k=args.k, normalize_decoder=True, multi_topk=False),
         layers=[args.layer],
         batch_size=args.batch,
+        grad_acc_steps=batches(args.step, args.batch),
+        optimizer=args.optimizer,
+        lr=args.lr,
+        lr_warmup_steps=args.warm_up,
+        auxk_alpha=0.0,
+        dead_feature_threshold=DEAD,
         init_seeds=[args.seed],
         save_dir=str(args.out.parent),
         run_name=args.out.name,
         save_every=args.save_every,
         log_to_wandb=False,
     )
+    Together.batches = config.grad_acc_steps
     return Run(config, rows, model)
 
 
 def train(args: argparse.Namespace, model: Any) -> None:
     done = args.out / "training.json"
-    rows = share(args.mix, args.batch, args.tokens, args.seed)
+    batches(args.step, args.batch)
+    rows = share(args.mix, args.step, args.tokens, args.seed)
     trainer = prepare(args, rows, model)
     trainer.resume()
     begun, start = trainer.global_step, time.monotonic()
@@ -179,6 +234,10 @@ def train(args: argparse.Namespace, model: Any) -> None:
             "model": args.model,
             "layer": args.layer,
             "tokens": len(rows) * world * row,
+            "tokens_a_step": args.step * row,
+            "optimizer": args.optimizer,
+            "learning_rate": args.lr,
+            "warm_up": args.warm_up,
             "processes": world,
             "device": str(model.device),
             "tokens_per_second": round(here / seconds, 1),

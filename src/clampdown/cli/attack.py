@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,7 +58,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--target", metavar="T", help="attack this endpoint instead, openai:MODEL@URL; no recipe is used"
     )
-    models = "openai:MODEL@URL, a folder or a hub id"
+    models = "openai:MODEL@URL (perhaps with ?temperature=T&max_tokens=N behind it), a folder or a hub id"
     parser.add_argument("--attacker", metavar="A", default="", help=f"for crescendo, pair, past-tense: {models}")
     judges = "or wildguard[:MODEL], harmbench[:MODEL], strongreject:MODEL@URL"
     parser.add_argument("--judge", metavar="J", default="", help=f"judge of harm: {models}, {judges}")
@@ -111,9 +112,12 @@ def run(args: argparse.Namespace) -> int:
     if args.out:
         _write(args.out, judged)
     if args.json:
-        print_json({"schema": SCHEMA, "attack": attack.name, "goals": len(goals), "babble_limit": limit, "arms": rows})
+        told = {"schema": SCHEMA, "attack": attack.name, "goals": len(goals), "babble_limit": limit, "arms": rows}
+        print_json(told | {"remarks": _remarks(judged)})
     else:
         _print(rows)
+        for remark in _remarks(judged):
+            print(remark)
     return 0
 
 
@@ -162,6 +166,20 @@ def _write(path: Path, arms: "Mapping[str, Sequence[Outcome]]") -> None:
     """All records, whole or not at all."""
     lines = [json.dumps({"arm": arm} | o.to_dict(), ensure_ascii=False) for arm, some in arms.items() for o in some]
     write_whole(path, "".join(f"{line}\n" for line in lines))
+
+
+def _remarks(arms: "Mapping[str, Sequence[Outcome]]") -> list[str]:
+    """What stood in the way of an answer or of its rating, a sentence for each kind and arm."""
+    from clampdown.measuring.attacks.scoring import UNRATED
+
+    found = []
+    for arm, outcomes in arms.items():
+        turns = [turn for outcome in outcomes for turn in outcome.turns]
+        if blocked := sum(turn.blocked for turn in turns):
+            found.append(f"{arm}: a content filter kept back {blocked} of {len(turns)} answers; they count as refusals")
+        unrated = Counter(turn.why for turn in turns if turn.success is None and turn.why.startswith(UNRATED))
+        found += [f"{arm}: of {n} answers {why}" for why, n in unrated.most_common()]
+    return found
 
 
 def _print(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -3,6 +3,7 @@
 import argparse
 import json
 import math
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,10 +18,9 @@ from clampdown.writing import write_whole
 if TYPE_CHECKING:
     from clampdown.measuring.judges.agreement import Agreement
     from clampdown.measuring.judges.base import Judge, Row, Verdict
+    from clampdown.measuring.judges.journal import Journal
     from clampdown.measuring.judges.labelled import Labelled
 
-_PART = 64
-"""Rows a judge is given at once, so that progress shows."""
 _EXAMPLE = """  clampdown judge answers.jsonl                                  count the labels
   clampdown judge answers.jsonl --out labelled.jsonl             and write them
   clampdown judge --labels human.jsonl                           agreement with people, and kappa
@@ -45,7 +45,8 @@ def add_parser(subparsers: Any) -> None:
         metavar="J",
         default="rules",
         help="rules, wildguard[:MODEL], harmbench[:MODEL], openai:MODEL@URL, strongreject:MODEL@URL or "
-        "xstest:MODEL@URL; a key comes from OPENAI_API_KEY (default: rules)",
+        "xstest:MODEL@URL, perhaps with ?temperature=T&max_tokens=N behind it; a key comes from OPENAI_API_KEY "
+        "(default: rules)",
     )
     parser.add_argument("--out", metavar="FILE", type=Path, help="write the rows with their labels as JSONL")
     add_json(parser, "the labels as JSONL, or with --labels the figures")
@@ -65,42 +66,77 @@ def run(args: argparse.Namespace) -> int:
         raise ClampdownError("name one file: FILE to label its answers, or --labels FILE to measure the judge")
     from clampdown.measuring.judges.agreement import agreement
     from clampdown.measuring.judges.by_name import judge_by_name
+    from clampdown.measuring.judges.journal import Journal
     from clampdown.measuring.judges.labelled import read_labelled
 
     if args.out:
         check_writable(args.out)
     asked = read_labelled(args.labels or args.file, labels=args.labels is not None)
     judge = judge_by_name(args.judge)
-    verdicts = _verdicts(judge, asked.rows)
+    journal = Journal(_beside(args), judge, asked.rows) if judge.costly else None
+    verdicts = _verdicts(args.parser, judge, asked.rows, journal)
     if args.out:
         _write(args.out, asked, verdicts)
     if args.labels:
         prompts = [row.prompt for row in asked.rows]
         found = agreement(asked.human, [verdict.label for verdict in verdicts], prompts)
         if args.json:
-            print_json(_figures(judge, found))
+            print_json(_figures(judge, found, verdicts))
         else:
             _print(judge, found)
+            _print_unscored(judge, verdicts)
     elif args.json:
         for line in _lines(asked, verdicts):
             print(line)
     else:
         _print_counts(judge, verdicts)
+        _print_unscored(judge, verdicts)
         if asked.places:
             _print_places(asked.places, verdicts)
+    if journal:
+        journal.remove()
+        if journal.failed:
+            print(f"the same command asks for the {journal.failed} that failed again", file=sys.stderr)
     return 0
 
 
-def _verdicts(judge: "Judge", rows: "Sequence[Row]") -> "list[Verdict]":
-    found: list[Verdict] = []
-    with ProgressBar() as progress:
-        for at in range(0, len(rows), _PART):
-            progress("judging", at, len(rows), judge.name)
-            found += judge.verdicts(rows[at : at + _PART])
-    return found
+def _beside(args: argparse.Namespace) -> Path:
+    """What the labels of a run that stops are kept beside: the file to write, else the one read, if that can be."""
+    source: Path = args.out or args.labels or args.file
+    return source if args.out or os.access(source.parent, os.W_OK) else Path(source.name)
 
 
-def _figures(judge: "Judge", found: "Agreement") -> dict[str, Any]:
+def _verdicts(
+    parser: argparse.ArgumentParser, judge: "Judge", rows: "Sequence[Row]", journal: "Journal | None"
+) -> "list[Verdict]":
+    """One a row. What a costly judge gave before it failed, or before Ctrl-C, stays in the journal, which is said."""
+    found: dict[int, Verdict] = {}
+    kept = len(journal.known) if journal else 0
+    if journal and kept:
+        print(f"going on: {kept} of {len(rows)} labels are in {journal.path}", file=sys.stderr)
+    try:
+        with ProgressBar() as progress:
+            progress("judging", kept, len(rows), judge.name)
+            for place, verdict in journal.judge(judge) if journal else judge.each(rows):
+                found[place] = verdict
+                progress("judging", int(len(found) > kept), len(rows), judge.name)
+    except ClampdownError as error:
+        raise ClampdownError(f"{error}{_where(journal, rows)}") from error
+    except KeyboardInterrupt:
+        parser.set_defaults(when_stopped=_where(journal, rows))
+        raise
+    return [found[place] for place in range(len(rows))]
+
+
+def _where(journal: "Journal | None", rows: "Sequence[Row]") -> str:
+    if not journal or not journal.known:
+        return ""
+    return (
+        f"; {len(journal.known)} of {len(rows)} labels are kept in {journal.path}, and the same command goes on there"
+    )
+
+
+def _figures(judge: "Judge", found: "Agreement", verdicts: "Sequence[Verdict]") -> dict[str, Any]:
     def told(interval: Any) -> dict[str, float | None]:
         return {key: value if math.isfinite(value) else None for key, value in interval._asdict().items()}
 
@@ -110,6 +146,8 @@ def _figures(judge: "Judge", found: "Agreement") -> dict[str, Any]:
         "version": judge.version,
         "n": found.n,
         "unscored": found.unscored,
+        "unscored_why": dict(_reasons(verdicts)),
+        "remarks": judge.remarks(),
         "prompts": found.prompts,
         "agreement": told(found.agreement),
         "kappa": told(found.kappa),
@@ -145,6 +183,21 @@ def _print_counts(judge: "Judge", verdicts: "Sequence[Verdict]") -> None:
         print(f"mean harm {sum(harms) / len(harms):.3f} of {len(harms)} answers")
 
 
+def _reasons(verdicts: "Sequence[Verdict]") -> list[tuple[str, int]]:
+    """Why rows are unscored, and how many for each reason, the commonest first."""
+    return Counter(v.why or "no reason known" for v in verdicts if v.label == "unscored").most_common()
+
+
+def _print_unscored(judge: "Judge", verdicts: "Sequence[Verdict]") -> None:
+    reasons = _reasons(verdicts)
+    if reasons:
+        told = ", ".join(f"{n} {why}" for why, n in reasons)
+        advice = judge.advice(verdicts)
+        print(f"{sum(n for _, n in reasons)} unscored: {told}{f'; {advice}' if advice else ''}")
+    for remark in judge.remarks():
+        print(remark)
+
+
 def _print_places(places: Sequence[Mapping[str, Any]], verdicts: "Sequence[Verdict]") -> None:
     """The labels of each of a study's arms on each of its sets."""
     from rich.text import Text
@@ -173,6 +226,8 @@ def _lines(asked: "Labelled", verdicts: "Sequence[Verdict]") -> Iterator[str]:
             **({"human_label": asked.human[place]} if asked.human else {}),
             "label": str(verdict.label),
             **({"harm": verdict.harm} if verdict.harm is not None else {}),
+            **({"why": verdict.why} if verdict.why else {}),
+            **({"said": verdict.said} if verdict.why and verdict.said else {}),
         }
         yield json.dumps(told, ensure_ascii=False)
 

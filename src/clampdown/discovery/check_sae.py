@@ -128,7 +128,7 @@ def _page(model: ChatModel, text: Path | None) -> list[list[int]]:
     for item in passages[:: len(passages) // _PASSAGES][:_PASSAGES]:
         asked = f"Write a short passage headed “{item.cluster.replace('-', ' ')}”."
         chat = [{"role": "user", "content": asked}, {"role": "assistant", "content": item.text}]
-        rows.append(model.ids(model.render(chat, answer=False)))
+        rows.append(model.chat_ids(chat, answer=False))
     for item in requests[:: len(requests) // _REQUESTS][:_REQUESTS]:
         rows.append(model.prompt_ids(item.text))
     return rows

@@ -75,7 +75,7 @@ def gather(
 ) -> Evidence:
     """Run the blocks up to `layer` on every prompt with both answers, and on every passage's first tokens."""
     tree = grow(model, layer, [*unsafe, *safe], refusal, compliance)
-    batch = model.pad([model.ids(text)[:_TEXT_TOKENS] for text in texts], side="right")
+    batch = model.pad([model.text_ids(text)[:_TEXT_TOKENS] for text in texts], side="right")
     position = (batch.attention_mask.cumsum(-1) - 1).clamp_min(0)
     with torch.no_grad(), model.unsteered():
         x = residual.read_residual(model.hf, batch.as_inputs() | {"position_ids": position}, [layer])[0]

@@ -12,7 +12,9 @@ from torch import Tensor
 
 from clampdown.measuring.opening import shared_length
 from clampdown.models import residual
+from clampdown.models.bearing import bearing
 from clampdown.models.chat_model import ChatModel
+from clampdown.models.key_values import empty_cache, repeat_rows
 
 Delta = Callable[[Tensor], Tensor]
 """Maps residuals [tokens, d_model] to what an edit adds to them."""
@@ -90,16 +92,72 @@ class Tree(NamedTuple):
         return found
 
 
+class Whole(NamedTuple):
+    """A tree's sequences each run whole, padded on the right, for models that bear nothing between a tree's levels.
+
+    Every prompt runs twice, once with either answer, and nothing is kept from call to call, so that gradients pass.
+
+    Attributes:
+        ids, mask, position, x: of whole sequences, as in a level; a row for each answer.
+        place: where each column of the levels, side by side, went: [row, column].
+        widths, times: of each level its columns, and how many answers' rows hold each of its rows.
+    """
+
+    ids: Tensor
+    mask: Tensor
+    position: Tensor
+    x: Tensor
+    place: Tensor
+    widths: list[int]
+    times: list[int]
+
+    @classmethod
+    def of(cls, levels: Sequence[Level]) -> "Whole":
+        """From the levels of a tree; whatever their x holds, [row, position, any]."""
+        rows = len(levels[-1].ids)
+        times = [rows // len(level.ids) for level in levels]
+        level = Level(*(
+            torch.cat([part.repeat_interleave(n, 0) for part, n in zip(parts, times, strict=True)], dim=1)
+            for parts in zip(*levels, strict=True)
+        ))  # fmt: skip
+        order = (1 - level.mask).argsort(dim=1, stable=True)  # what is real comes first, as it stood
+        ids, mask, position = (part.gather(1, order) for part in level[:3])
+        x = level.x.gather(1, order[..., None].expand_as(level.x))
+        return cls(ids, mask, position, x, order.argsort(dim=1), [len(one.ids[0]) for one in levels], times)
+
+    def inputs(self) -> dict[str, Tensor]:
+        return {"input_ids": self.ids, "attention_mask": self.mask, "position_ids": self.position}
+
+    def apart(self, x: Tensor) -> list[Tensor]:
+        """What was found on whole sequences, [row, position, any], level by level again."""
+        laid = x.gather(1, self.place[..., None].expand(-1, -1, x.shape[-1]))
+        return [part[::n] for part, n in zip(laid.split(self.widths, dim=1), self.times, strict=True)]
+
+    def _before(self) -> Tensor:
+        """Where the token before each of the answers' is: [row, column of the answers]."""
+        return self.place[:, -self.widths[-1] :] - 1
+
+    def needed(self) -> int:
+        """Of how many columns, from the end, the logits are wanted."""
+        return self.ids.shape[1] - int(self._before().min())
+
+    def predicting(self, logits: Tensor) -> Tensor:
+        """The logits that predict the answers' tokens, [row, column of the answers, vocabulary], of those needed."""
+        before = self._before() - (self.ids.shape[1] - logits.shape[1])
+        return logits.gather(1, before[..., None].expand(-1, -1, logits.shape[-1]))
+
+
 def grow(model: ChatModel, layer: int, prompts: Sequence[str], refusal: str, compliance: str) -> Tree:
     """Tokenise and run the blocks up to `layer`."""
     rows = [model.prompt_ids(prompt, room=64) for prompt in prompts]
     shared = shared_length(rows)
-    if model.window is not None and model.window < max(map(len, rows)) + 64:
-        shared = 0  # padding between what is shared and the rest would shorten the blocks' view
+    near = model.window is not None and model.window < max(map(len, rows)) + 64
+    if near or not bearing(model.hf).gaps:
+        shared = 0  # padding between what is shared and the rest would shorten the blocks' view, or be heard
     parts = [
         model.pad([rows[0][:shared]]),
         model.pad([row[shared:] for row in rows]),
-        model.pad([model.ids(text) for _ in rows for text in (refusal, compliance)], side="right"),
+        model.pad([model.text_ids(text) for _ in rows for text in (refusal, compliance)], side="right"),
     ]
     starts = [torch.zeros(1, 1, dtype=torch.long), torch.full((len(rows), 1), shared)]
     starts.append(torch.tensor([[len(row)] for row in rows]).repeat_interleave(2, 0))
@@ -114,7 +172,11 @@ def grow(model: ChatModel, layer: int, prompts: Sequence[str], refusal: str, com
         return residual.read_residual(model.hf, inputs, [layer])[0]
 
     with torch.no_grad(), model.unsteered():
-        xs = _walk(levels, lambda level, inputs: read(inputs))
+        if bearing(model.hf).gaps:
+            xs = _walk(model, levels, lambda level, inputs: read(inputs))
+        else:
+            whole = Whole.of([level._replace(x=level.ids[..., None]) for level in levels])
+            xs = whole.apart(read(whole.inputs()))
     return Tree(*(level._replace(x=x) for level, x in zip(levels, xs, strict=True)))
 
 
@@ -129,24 +191,28 @@ def log_odds(model: ChatModel, layer: int, tree: Tree, delta: Delta | None) -> T
             keep = 0 if level is tree.answers else 1
             return model.hf(**inputs, use_cache=True, logits_to_keep=keep).logits
 
-        _, ends, told = _walk(tree.levels(), run)
-    logits = torch.cat([ends.repeat_interleave(2, 0), told[:, :-1]], dim=1).float().log_softmax(-1)
+        if bearing(model.hf).gaps:
+            _, ends, told = _walk(model, tree.levels(), run)
+            logits = torch.cat([ends.repeat_interleave(2, 0), told[:, :-1]], dim=1)
+        else:
+            whole = Whole.of([level._replace(x=level.edited(delta)) for level in tree.levels()])
+            begin(whole.x)
+            out = model.hf(**whole.inputs(), use_cache=False, logits_to_keep=whole.needed())
+            logits = whole.predicting(out.logits)
+    logits = logits.float().log_softmax(-1)
     chosen = logits.gather(-1, tree.answers.ids[..., None]).squeeze(-1)
     both = (chosen * tree.answers.mask).sum(-1).reshape(-1, 2)
     return both[:, 0] - both[:, 1]
 
 
-def _walk(levels: Sequence[Level], run: Callable[[Level, dict[str, Any]], Tensor]) -> list[Tensor]:
+def _walk(model: ChatModel, levels: Sequence[Level], run: Callable[[Level, dict[str, Any]], Tensor]) -> list[Tensor]:
     """Run each level on the cache of the one before, its rows repeated to fit; what `run` gives for each."""
-    from transformers import DynamicCache
-
-    cache = DynamicCache()
+    cache = empty_cache(model.hf)
     mask = levels[0].mask[:, :0]
     results = []
     for level in levels:
         times = len(level.ids) // len(mask)
-        if times > 1:
-            cache.batch_repeat_interleave(times)
+        repeat_rows(cache, len(mask), times)
         mask = torch.cat([mask.repeat_interleave(times, 0), level.mask], dim=1)
         inputs = {"input_ids": level.ids, "attention_mask": mask, "position_ids": level.position}
         results.append(run(level, inputs | {"past_key_values": cache}))

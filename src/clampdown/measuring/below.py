@@ -13,17 +13,17 @@ from torch import Tensor
 from clampdown.errors import ClampdownError
 from clampdown.models import residual
 from clampdown.models.chat_model import ChatModel
-from clampdown.models.key_values import copied
+from clampdown.models.key_values import hollow_lower, lower_part, put_lower
 from clampdown.recipe import Recipe
 
 
 @dataclass(frozen=True)
 class _Kept:
-    """What one forward call left: what it was asked, the residual after `layer`, and the cache's lower layers."""
+    """What one forward call left: what it was asked, the residual after `layer`, and what the lower blocks keep."""
 
     asked: Hashable
     x: Tensor
-    layers: tuple[Any, ...]
+    lower: tuple[Any, ...]
 
 
 class Below:
@@ -58,12 +58,12 @@ class Below:
             self._kept.pop(step, None)  # its memory first
             return self._whole(step, asked, inputs)
         if (cache := inputs.get("past_key_values")) is not None:
-            cache.layers[: self.layer + 1] = map(_hollow, cache.layers[: self.layer + 1])
+            hollow_lower(cache, self.layer)
         with residual.starting_after(self.model.hf, self.layer) as begin:
             begin(kept.x)
             out = self.model.hf(**inputs)
         if out.past_key_values is not None:
-            out.past_key_values.layers[: self.layer + 1] = map(copied, kept.layers)
+            put_lower(out.past_key_values, kept.lower)
         return out
 
     def forget(self) -> None:
@@ -82,21 +82,10 @@ class Below:
             out = self.model.hf(**inputs)
         finally:
             handle.remove()
-        cache = out.past_key_values
-        layers = () if cache is None else tuple(map(copied, cache.layers[: self.layer + 1]))
-        self._kept[step] = _Kept(asked, seen[-1], layers)
+        self._kept[step] = _Kept(asked, seen[-1], lower_part(out.past_key_values, self.layer))
         return out
 
 
 def forward(model: ChatModel, below: Below | None, step: str, asked: Hashable, **inputs: Any) -> Any:
     """One forward call of the model, its lower blocks shared through `below` where there is one."""
     return model.hf(**inputs) if below is None else below.call(step, asked, inputs)
-
-
-def _hollow(layer: Any) -> Any:
-    """The same layer as long as it was, with next to nothing in it, as `residual.starting_after` makes them."""
-    if getattr(layer, "keys", None) is None:
-        return layer
-    found = copied(layer)
-    found.keys, found.values = layer.keys[:, :1, :, :1], layer.values[:, :1, :, :1]
-    return found

@@ -5,36 +5,38 @@ import json
 import os
 import re
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from clampdown.errors import ClampdownError
+from clampdown.measuring.endpoint_http import Endless, Failed, post
+from clampdown.measuring.endpoint_reply import FILTERED, Completion, Trouble, one_line, read_reply
+from clampdown.measuring.endpoint_settings import Taken, chosen
+from clampdown.measuring.endpoint_trouble import LIMITS, Meaning, meaning, refused_setting
+from clampdown.measuring.side_by_side import at_a_time
+
+__all__ = ["DEFAULT_URL", "Chat", "Completion", "Endpoint", "Failing", "Refused", "TooLong"]
 
 Chat = Sequence[Mapping[str, str]]
 """Messages of one conversation: {"role": ..., "content": ...} each."""
 DEFAULT_URL = "https://api.openai.com/v1"
-_NAME = re.compile(r"openai:(?P<model>(?:(?!://).)+?(?<!@))(?:@(?P<url>https?://\S+))?")
-_LONG = re.compile(r"context|too (?:long|large)|maximum.{0,30}tokens", re.I)
+_NAME = re.compile(r"openai:(?P<model>(?:(?!://).)+?(?<!@))(?:@(?P<url>https?://[^?\s]+))?(?:\?(?P<query>[^@\s]*))?")
 _LONGEST_WAIT = 60.0
 """Seconds; a server that asks for more is taken at this."""
 _BROKEN = (TimeoutError, ConnectionError, http.client.HTTPException)
-_LARGEST = 16 << 20
-"""Bytes of a reply that are read."""
-
-
-class Completion(NamedTuple):
-    """What an endpoint said, and whether it stopped by itself rather than at `max_tokens`."""
-
-    text: str
-    finished: bool
 
 
 class TooLong(ClampdownError):
     """The conversation does not fit the model's context."""
+
+
+class Refused(ClampdownError):
+    """This one conversation was refused or answered with nothing that can be read; another may fare better."""
+
+
+class Failing(Refused):
+    """All tries failed on this conversation, though the endpoint has answered others."""
 
 
 class _Again(Exception):
@@ -45,42 +47,55 @@ class _Again(Exception):
         self.wait = wait
 
 
+class _Setting(Exception):
+    """A setting that the model does not take."""
+
+
 @dataclass(frozen=True)
 class Endpoint:
     """One model at one endpoint.
 
     Attributes:
         url: up to and without /chat/completions.
-        key: sent as a bearer token where not empty; never shown.
+        key: sent as a bearer token where not empty; never shown, and never sent anywhere else.
         timeout: seconds of silence after which a request is tried again.
         retries: further tries after 429, 5xx, a timeout or a broken connection.
         backoff: seconds before the first of them; doubled each time. A Retry-After of the server's is kept to.
+        temperature, max_tokens: used in place of what a request asks for; None leaves it at that.
+        taken: what the model has shown that it takes. A setting that it refuses is left out from then on, or renamed.
     """
 
     model: str
     url: str = DEFAULT_URL
     key: str = field(default="", repr=False)
     timeout: float = 120.0
-    retries: int = 4
+    retries: int = 5
     backoff: float = 1.0
+    temperature: float | None = None
+    max_tokens: int | None = None
+    taken: Taken = field(default_factory=Taken, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"https?://[^/@\s]+(/\S*)?", self.url):
             raise ClampdownError(f"endpoint {self.model!r} needs a URL such as http://localhost:8000/v1")
         if not re.fullmatch(r"[!-~]*", self.key):
             raise ClampdownError("the key in OPENAI_API_KEY holds a space or a letter that no header can; set it anew")
+        if self.url == DEFAULT_URL:
+            self.taken.limits = LIMITS[::-1]  # OpenAI's newer models want the other name
 
     @classmethod
     def parse(cls, text: str) -> "Endpoint":
         """The endpoint called `openai:MODEL@URL`, or `openai:MODEL` for OPENAI_BASE_URL or OpenAI's own.
 
-        The key comes from the environment, OPENAI_API_KEY; a local server needs none.
+        Behind it `?temperature=T&max_tokens=N`, or one of the two, sets these. The key comes from the environment,
+        OPENAI_API_KEY; a local server needs none.
         """
         found = _NAME.fullmatch(text)
         if not found:
             raise ClampdownError(f"{text!r} names no endpoint; write openai:MODEL@URL, the URL up to and with /v1")
         url = found["url"] or os.environ.get("OPENAI_BASE_URL") or DEFAULT_URL
-        return cls(found["model"], url.rstrip("/"), os.environ.get("OPENAI_API_KEY", "").strip())
+        own, key = chosen(found["query"] or ""), os.environ.get("OPENAI_API_KEY", "").strip()
+        return cls(found["model"], url.rstrip("/"), key, temperature=own.temperature, max_tokens=own.max_tokens)
 
     def chat(
         self, messages: Chat, *, temperature: float | None = 0.0, max_tokens: int = 512, seed: int | None = None
@@ -93,28 +108,32 @@ class Endpoint:
     ) -> Completion:
         """The model's answer; `temperature` or `seed` None leaves that to the server.
 
+        A content filter's refusal is a completion without text, see `Completion.why`.
+
         Raises:
             TooLong: the server says that the conversation exceeds the model's context.
-            ClampdownError: one line, when the endpoint can't be reached, refuses the request, or answers something that
-                is no completion.
+            Refused: the server refuses this conversation, or (`Failing`) no try with it came to anything.
+            ClampdownError: one line, when the endpoint can't be reached, refuses the request for a reason that all
+                others share, or has never answered with a completion.
         """
-        limit = "max_completion_tokens" if self.url == DEFAULT_URL else "max_tokens"  # OpenAI's newer models want that
-        body: dict[str, Any] = {"model": self.model, "messages": [dict(m) for m in messages], limit: max_tokens}
-        body |= {k: v for k, v in (("temperature", temperature), ("seed", seed)) if v is not None}
-        for left in range(self.retries, -1, -1):
+        wanted = {
+            "max_tokens": self.max_tokens or max_tokens,
+            "temperature": temperature if self.temperature is None else self.temperature,
+            "seed": seed,
+        }
+        tried = 0
+        while True:
+            body = {"model": self.model, "messages": [dict(m) for m in messages]} | self.taken.body(wanted)
             try:
-                return _completion(self._post(body))
+                return self._once(body)
+            except _Setting as refusal:
+                self._learn(str(refusal), body)
             except _Again as again:
-                if not left:
-                    tries = self.retries + 1
-                    raise ClampdownError(f"{self} failed {tries} times: {again}; try later, or name another") from again
-                time.sleep(min(_LONGEST_WAIT, again.wait or self.backoff * 2 ** (self.retries - left)))
-            except ValueError as error:
-                raise ClampdownError(
-                    f"{self} answered something that is no chat completion ({error}); check the URL, which ends before "
-                    "/chat/completions"
-                ) from error
-        raise AssertionError("unreachable")
+                tried += 1
+                if tried > self.retries:
+                    kind = Failing if self.taken.answered else ClampdownError
+                    raise kind(f"{self} failed {tried} times: {again}; try later, or name another") from again
+                time.sleep(min(_LONGEST_WAIT, again.wait or self.backoff * 2 ** (tried - 1)))
 
     def complete_all(
         self,
@@ -137,74 +156,70 @@ class Endpoint:
     def __str__(self) -> str:
         return f"endpoint openai:{self.model}@{self.url}"
 
-    def _post(self, body: Mapping[str, Any]) -> bytes:
-        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self.key}"} if self.key else {})
+    def _learn(self, name: str, sent: Mapping[str, Any]) -> None:
+        """Do without a setting from now on, if it was not the user who asked for it."""
+        given = self.max_tokens is not None and self.taken.refused.issuperset({*LIMITS} - {name})
+        if (name == "temperature" and self.temperature is not None) or (name in LIMITS and given):
+            key = "temperature" if name == "temperature" else "max_tokens"
+            raise ClampdownError(f"{self} does not take that {key}; leave ?{key}= out of its name, or choose another")
+        if not self.taken.learn(name, sent):
+            raise Refused(f"{self} refused the request for its {name}, which was not sent; name another endpoint")
+
+    def _once(self, body: Mapping[str, Any]) -> Completion:
+        wait, location = 0.0, ""
         try:
-            request = urllib.request.Request(f"{self.url}/chat/completions", json.dumps(body).encode(), headers)
-            with _OPENER.open(request, timeout=self.timeout) as reply:
-                return reply.read(_LARGEST)
-        except urllib.error.HTTPError as error:
-            with error:
-                said = _reason(error.read(_LARGEST)) or error.reason
-            if error.code in (408, 429) or error.code >= 500:
-                raise _Again(f"{error.code} {said}", _seconds(error.headers.get("Retry-After"))) from error
-            if error.code in (301, 302, 303, 307, 308):
-                said = f"it points to {error.headers.get('Location')}; name that URL"
-            elif error.code in (401, 403):
-                said = f"{said}; set OPENAI_API_KEY"
-            kind = TooLong if error.code in (400, 413) and _LONG.search(said) else ClampdownError
-            raise kind(f"{self} refused the request ({error.code}): {said}") from error
+            found = read_reply(self._post(body))
+        except Failed as failed:
+            found, wait, location = failed.trouble, failed.wait, failed.location
+        except Endless as error:
+            raise Refused(f"{self} answered without end: {error}") from error
+        except ValueError as error:
+            told = f"{self} answered something that is no chat completion ({error})"
+            if self.taken.answered:  # it has done better, so the URL is right
+                raise _Again("its answer was no chat completion") from error
+            raise ClampdownError(f"{told}; check the URL, which ends before /chat/completions") from error
+        if isinstance(found, Completion):
+            self.taken.answered = True
+            return found
+        return self._troubled(found, wait, location)
+
+    def _troubled(self, trouble: Trouble, wait: float, location: str) -> Completion:
+        said = self._hushed(trouble.message)
+        match meaning(trouble):
+            case Meaning.FILTERED:
+                self.taken.answered = True
+                return Completion("", True, FILTERED)
+            case Meaning.CUT:
+                return Completion("", False)
+            case Meaning.SETTING:
+                raise _Setting(refused_setting(trouble))
+            case Meaning.AGAIN:
+                raise _Again(f"{trouble.status} {said}", wait)
+            case Meaning.TOO_LONG:
+                raise TooLong(f"{self} refused the request ({trouble.status}): {said}")
+            case Meaning.ROW:
+                raise Refused(f"{self} refused the request ({trouble.status}): {said}")
+        if 300 <= trouble.status < 400:
+            said = f"it points to {self._hushed(one_line(location))}; name that URL"
+        elif trouble.status in (401, 403):
+            said = f"{said}; set OPENAI_API_KEY"
+        elif any(limit in said for limit in LIMITS):
+            said = f"{said}; set another by ?max_tokens=N behind its name"
+        raise ClampdownError(f"{self} refused the request ({trouble.status}): {said}")
+
+    def _hushed(self, text: str) -> str:
+        """Foreign words without the key, which some servers repeat."""
+        return text.replace(self.key, "[key]") if self.key else text
+
+    def _post(self, body: Mapping[str, Any]) -> bytes:
+        try:
+            return post(f"{self.url}/chat/completions", self.key, json.dumps(body).encode(), self.timeout)
         except (OSError, http.client.HTTPException, ValueError) as error:
             reason = getattr(error, "reason", None) or error
-            if isinstance(reason, _BROKEN) and not isinstance(reason, ConnectionRefusedError | http.client.InvalidURL):
-                raise _Again(str(reason) or type(reason).__name__) from error
-            raise ClampdownError(f"can't reach {self}: {reason}; is it running?") from error
-
-
-def at_a_time(ask: Callable[[Any], Any], asked: Sequence[Any], at_once: int) -> list[Any]:
-    """`ask` of each, a few at once, in the order asked; after a failure no further one is started."""
-    pool = ThreadPoolExecutor(max(1, at_once))
-    try:
-        return list(pool.map(ask, asked))
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-class _StayHere(urllib.request.HTTPRedirectHandler):
-    """No redirects: urllib would send the key along to wherever it is pointed."""
-
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
-_OPENER = urllib.request.build_opener(_StayHere)
-
-
-def _completion(data: bytes) -> Completion:
-    """Raises ValueError where there is none."""
-    try:
-        choice = json.loads(data)["choices"][0]
-        message = choice["message"]
-        text = message.get("content") or message.get("refusal") or ""
-        if not isinstance(text, str):
-            raise TypeError
-    except (KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError("choices[0].message.content is not there") from error
-    return Completion(text, choice.get("finish_reason") != "length")
-
-
-def _reason(data: bytes) -> str:
-    """What the body of an error says, as one short line."""
-    text = data.decode("utf-8", "replace")
-    try:
-        body = json.loads(text)
-        inner = body.get("error", body)
-        text = str(inner.get("message", inner) if isinstance(inner, dict) else inner)
-    except (ValueError, AttributeError, RecursionError):
-        pass
-    return " ".join(text.split())[:200]
-
-
-def _seconds(text: str | None) -> float:
-    """A Retry-After in seconds; its other form, a date, is not read."""
-    return float(text) if text and re.fullmatch(r"\d+(\.\d+)?", text) else 0.0
+            said = self._hushed(one_line(str(reason))) or type(reason).__name__
+            broken = isinstance(reason, _BROKEN) and not isinstance(
+                reason, ConnectionRefusedError | http.client.InvalidURL
+            )
+            if broken or (self.taken.answered and isinstance(reason, OSError)):  # it was there a moment ago
+                raise _Again(said) from error
+            raise ClampdownError(f"can't reach {self}: {said}; is it running?") from error

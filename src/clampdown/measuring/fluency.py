@@ -5,7 +5,6 @@ without any recipe. Answers the model gives of its own accord say how high it ma
 sampled as the answers to be judged are: at temperature 1 a small model surprises itself as much as babble does.
 """
 
-import copy
 import math
 from collections.abc import Iterator, Sequence
 
@@ -15,7 +14,7 @@ from torch import Tensor
 from clampdown.errors import ClampdownError
 from clampdown.measuring.below import Below
 from clampdown.measuring.finite import NOT_FINITE_UNSTEERED
-from clampdown.measuring.opening import after, opened
+from clampdown.measuring.opening import Opened, after, go_on, opened, read_together
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.key_values import choose_rows, copied
 
@@ -42,8 +41,10 @@ class Unsteered:
         self, model: ChatModel, prompts: Sequence[Sequence[int]], room: int, below: Below | None = None
     ) -> None:
         self.model, self.prompts = model, [list(prompt) for prompt in prompts]
-        with opened(model, prompts, [None] * len(prompts), room, below) as begun:
-            self._begun = begun
+        self._begun: list[tuple[list[int], Opened]] = []
+        for rows in read_together(model, prompts):
+            with opened(model, [prompts[r] for r in rows], [None] * len(rows), room, below) as begun:
+                self._begun.append((rows, begun))
 
     @torch.inference_mode()
     def surprise(self, answers: Sequence[Sequence[int] | None]) -> list[float | None]:
@@ -57,25 +58,27 @@ class Unsteered:
         """
         told = [None if answer is None else 0.0 for answer in answers]
         texts = [[token for token in answer or () if token not in self.model.stop_ids] for answer in answers]
-        rows = sorted((r for r, text in enumerate(texts) if len(text) >= _SHORTEST), key=lambda r: len(texts[r]))
-        for at in range(0, len(rows), _ROWS):
-            some = rows[at : at + _ROWS]
-            for row, nats in zip(some, self._nats(some, [texts[r] for r in some]), strict=True):
-                if not math.isfinite(nats):
-                    raise ClampdownError(NOT_FINITE_UNSTEERED)
-                told[row] = nats
+        for group, begun in self._begun:
+            long = [place for place, row in enumerate(group) if len(texts[row]) >= _SHORTEST]
+            long.sort(key=lambda place: len(texts[group[place]]))
+            for at in range(0, len(long), _ROWS):
+                places = long[at : at + _ROWS]
+                rows = [group[place] for place in places]
+                for row, nats in zip(rows, self._nats(begun, places, [texts[r] for r in rows]), strict=True):
+                    if not math.isfinite(nats):
+                        raise ClampdownError(NOT_FINITE_UNSTEERED)
+                    told[row] = nats
         return told
 
-    def _nats(self, rows: Sequence[int], texts: Sequence[Sequence[int]]) -> Iterator[float]:
-        begun, index = self._begun, torch.tensor(rows)
-        cache = copy.copy(begun.cache)
-        cache.layers = [copied(layer) for layer in begun.cache.layers]
+    def _nats(self, begun: Opened, rows: Sequence[int], texts: Sequence[Sequence[int]]) -> Iterator[float]:
+        index = torch.tensor(rows)
+        cache = copied(begun.cache)
         choose_rows(cache, index)
         index = index.to(begun.mask.device)
         tail = self.model.pad([text[:-1] for text in texts], side="right")  # the last token is only predicted
         inputs = after(begun.mask[index], begun.position[index], tail)
         with self.model.unsteered():
-            rest = self.model.hf(past_key_values=cache, use_cache=True, **inputs).logits
+            rest = go_on(self.model, cache, inputs)
         for row, (text, logits) in enumerate(zip(texts, rest, strict=True)):
             # Row by row: float32 logits of a whole batch would take gigabytes.
             yield _mean_nats(torch.cat([begun.logits[index[row]], logits[: len(text) - 1]]), text)

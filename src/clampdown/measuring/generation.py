@@ -11,7 +11,7 @@ from torch import Tensor
 from clampdown.errors import ClampdownError
 from clampdown.measuring.below import Below
 from clampdown.measuring.finite import NOT_FINITE, NOT_FINITE_UNSTEERED, not_finite
-from clampdown.measuring.opening import Opened, opened
+from clampdown.measuring.opening import Opened, in_order, opened, read_together
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.key_values import choose_rows
 from clampdown.models.speech import Speech
@@ -107,6 +107,13 @@ def generate_apart(
     """The same, but a row for which something was not finite says so in its answer's `error`."""
     if not prompts:
         return []
+    groups = read_together(model, prompts)
+    if len(groups) > 1:
+
+        def answers(rows: list[int]) -> list[Answer]:
+            return generate_apart(model, [prompts[r] for r in rows], [recipes[r] for r in rows], sampling, below)
+
+        return in_order(groups, answers)
     told: list[list[int]] = [[] for _ in prompts]
     with opened(model, prompts, recipes, sampling.max_new_tokens, below, roomy=True, apart=True) as begun:
         errors = begun.steering.errors

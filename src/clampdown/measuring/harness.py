@@ -23,6 +23,8 @@ from clampdown import __version__
 from clampdown.errors import ClampdownError
 from clampdown.measuring.finite import NOT_FINITE, finite_logits
 from clampdown.measuring.padding import RightPadded, UntilEnded
+from clampdown.models import control_tokens
+from clampdown.models.bearing import bearing
 from clampdown.models.bundled import NAME
 from clampdown.models.chat_model import ChatModel, load_chat_model
 from clampdown.recipe import Recipe
@@ -149,11 +151,29 @@ class SteeredLM(HFLM):
         if said:
             own = chat.pop(0)["content"] if chat and chat[0]["role"] == "system" else ""
             chat = self.chat.turns(chat, system=f"{said}\n\n{own}" if own else said)
+        chat = [self.chat.guarded(message) for message in chat]
         rendered = super().apply_chat_template(chat, add_generation_prompt)
-        if said and said not in rendered:  # where a template refuses it, lm-eval goes on without
+        if said and said not in control_tokens.unmarked(
+            rendered
+        ):  # where a template refuses it, lm-eval goes on without
             raise ClampdownError(f"model {self.chat.name}'s chat template leaves out the recipe's system prompt")
         self._greeted = True
         return rendered
+
+    def tok_encode(self, string: str, *args: Any, **kwargs: Any) -> list[int]:
+        """As lm-eval does, but that control tokens which a chat's turns hold are text (`control_tokens`)."""
+        start, rest = control_tokens.split(string)
+        cut = kwargs.pop("left_truncate_len", None) if rest else None
+        ids = super().tok_encode(start, *args, **kwargs) + (self.chat.ids(rest) if rest else [])
+        return ids[-cut:] if cut else ids
+
+    def tok_batch_encode(self, strings: list[str], padding_side: str = "left", *args: Any, **kwargs: Any) -> Any:
+        """The same for a batch, padded: [row, position] ids and mask."""
+        if not any(control_tokens.split(string)[1] for string in strings):
+            return super().tok_batch_encode(strings, padding_side, *args, **kwargs)
+        batch = self.chat.pad([self.tok_encode(string) for string in strings], side=padding_side)
+        most = kwargs.get("left_truncate_len") or batch.input_ids.shape[1]
+        return batch.input_ids[:, -most:], batch.attention_mask[:, -most:]
 
     def loglikelihood(self, requests: list[Any], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
         self._check_greeted()
@@ -212,11 +232,13 @@ class SteeredLM(HFLM):
         return _cut(sorted(rows, key=order), self.batch_size)
 
     def _alike(self, requests: Sequence[Any]) -> list[list[int]]:
-        """Places of the requests, batch by batch: those of one batch are generated with the same settings."""
+        """Places of the requests, batch by batch, each of the same settings; of one length where padding is heard."""
         kinds: dict[str, list[int]] = {}
-        for place, request in enumerate(requests):
-            kinds.setdefault(json.dumps(request.args[1], sort_keys=True, default=str), []).append(place)
         key = [(-len(self.tok_encode(request.args[0])), request.args[0]) for request in requests]
+        bears = bearing(self.chat.hf).padding
+        for place, request in enumerate(requests):
+            said = [request.args[1], 0 if bears else key[place][0]]
+            kinds.setdefault(json.dumps(said, sort_keys=True, default=str), []).append(place)
         return [part for kind in kinds.values() for part in _cut(sorted(kind, key=key.__getitem__), self.batch_size)]
 
     def _texts(self, requests: Sequence[Any], disable_tqdm: bool) -> tuple[list[Any], list[Any]]:
@@ -268,6 +290,7 @@ class SteeredLM(HFLM):
 
     def _note(self, requests: Sequence[Any], receipts: Sequence[Receipt]) -> None:
         for request, receipt in zip(requests, receipts, strict=True):
+            request.arguments = (control_tokens.unmarked(request.args[0]), *request.args[1:])  # as lm-eval logs it
             self.receipts.setdefault((request.task_name, request.doc_id), []).append(receipt)
 
     @staticmethod

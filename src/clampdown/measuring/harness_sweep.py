@@ -17,6 +17,7 @@ from clampdown.measuring.opening import shared_length
 from clampdown.measuring.padding import UntilEnded
 from clampdown.measuring.sharing import Sweep
 from clampdown.measuring.sweep import WORTH_SHARING, Request, sweep_loglikelihood
+from clampdown.models.bearing import bearing
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Recipe
 from clampdown.steering.receipt import joined
@@ -121,9 +122,13 @@ class SweepLM(SteeredLM):
         return list(zip(*texts, strict=True)), list(zip(*receipts, strict=True))
 
     def _shared(self, requests: Sequence[Any]) -> list[int]:
-        """What all prompts begin with; nothing where blocks see only so far, and padding would shorten their view."""
+        """What all prompts begin with; nothing where padding between it and the rest would be heard.
+
+        That is where blocks see only so far, for padding shortens their view, or keep recurrent states.
+        """
         rows = [self.tok_encode(request.args[0]) for request in requests]
-        most = shared_length(rows) if len(rows) > 1 and self.chat.window is None else 0
+        apart = self.chat.window is not None or not bearing(self.chat.hf).gaps
+        most = shared_length(rows) if len(rows) > 1 and not apart else 0
         return rows[0][:most] if most >= WORTH_SHARING else []
 
     def _model_generate(self, context: Tensor, max_length: int, stop: list[str], **settings: Any) -> Tensor:

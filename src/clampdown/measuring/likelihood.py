@@ -9,9 +9,10 @@ from torch import Tensor
 from clampdown.errors import ClampdownError
 from clampdown.measuring.below import Below, forward
 from clampdown.measuring.finite import NOT_FINITE
-from clampdown.measuring.opening import after, opened
+from clampdown.measuring.opening import after, go_on, in_order, opened, read_together
 from clampdown.measuring.sets import Item
 from clampdown.models.chat_model import ChatModel
+from clampdown.models.key_values import repeat_rows
 from clampdown.recipe import Recipe
 from clampdown.steering.attach import Steering
 
@@ -33,22 +34,18 @@ def choice_scores(
         return [parts[len(item.choices)].pop(0) for item in items]
     width = counts.pop()
     system = recipe.system_prompt if recipe else None
-    answers = [model.ids(choice) for item in items for choice in item.choices]
+    answers = [model.text_ids(choice) for item in items for choice in item.choices]
     room = max(64, *map(len, answers))
     prompts = [model.prompt_ids(item.text, system=system, room=room) for item in items]
+    groups = read_together(model, prompts)
+    if len(groups) > 1:
+        return in_order(groups, lambda some: choice_scores(model, [items[i] for i in some], recipe, below))
     tail = model.pad(answers, side="right")
     with opened(model, prompts, [recipe] * len(items), max(map(len, answers)), below) as begun:
-        begun.cache.batch_repeat_interleave(width)
+        repeat_rows(begun.cache, len(items), width)
         begun.steering.fan_out(torch.arange(len(items)).repeat_interleave(width))
-        rest = forward(
-            model,
-            below,
-            "choices",
-            (*begun.asked, width, *map(tuple, answers)),
-            past_key_values=begun.cache,
-            use_cache=True,
-            **after(begun.mask.repeat_interleave(width, 0), begun.position.repeat_interleave(width, 0), tail),
-        ).logits
+        inputs = after(begun.mask.repeat_interleave(width, 0), begun.position.repeat_interleave(width, 0), tail)
+        rest = go_on(model, begun.cache, inputs, below, (*begun.asked, width, *map(tuple, answers)))
     logits = torch.cat([begun.logits.repeat_interleave(width, 0), rest[:, :-1]], dim=1)
     scores = (_log_probability(logits, tail.input_ids) * tail.attention_mask).sum(-1)
     lengths = torch.tensor([max(1, len(choice)) for item in items for choice in item.choices])
@@ -63,7 +60,7 @@ def text_nats(
 
     Passages are raw text, without the chat template; bits per byte is nats / (bytes · ln 2).
     """
-    rows = [model.ids(text)[: model.context_length] for text in texts]
+    rows = [model.text_ids(text)[: model.context_length] for text in texts]
     batch = model.pad(rows, side="right")
     with Steering(model, [recipe] * len(rows)):
         logits = forward(model, below, "passages", tuple(map(tuple, rows)), **batch.as_inputs(), use_cache=False).logits

@@ -1,20 +1,22 @@
 """A batch of prompts read and ready to be answered; what all of them begin with runs once for each recipe."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from clampdown.errors import ClampdownError
 from clampdown.measuring.below import Below, forward
+from clampdown.models.bearing import bearing
 from clampdown.models.chat_model import Batch, ChatModel
 from clampdown.models.key_values import choose_rows, roomy_cache
 from clampdown.recipe import Recipe
 from clampdown.steering.attach import Steering
 
+T = TypeVar("T")
 _ENDLESS = 1 << 40
 """A prompt length no row reaches: what all prompts begin with is prompt, and not its last token."""
 
@@ -60,9 +62,11 @@ def opened(
         below: shares the lower blocks with whoever was asked the same just before.
 
     Raises:
-        ClampdownError: the longest prompt and `room` exceed the model's context.
+        ClampdownError: the longest prompt and `room` exceed the model's context, or the prompts can't be read together.
     """
     longest = max(map(len, prompts))
+    if len(read_together(model, prompts)) > 1:
+        raise ClampdownError("this model does not bear padding, so prompts of different lengths can't share a batch")
     if longest + room > model.context_length:
         raise ClampdownError(
             f"a prompt of {longest} tokens and an answer of {room} exceed the model's context of "
@@ -130,6 +134,44 @@ def _beginning(
         choose_rows(cache, rows)
         steering.fan_out(rows, [len(p) for p in prompts])
         yield steering, cache, shared
+
+
+def read_together(model: ChatModel, prompts: Sequence[Sequence[int]]) -> list[list[int]]:
+    """The prompts' places in groups that one batch may hold: all of them, but where padding would be heard."""
+    places = list(range(len(prompts)))
+    if bearing(model.hf).padding or len(set(map(len, prompts))) < 2:
+        return [places]
+    by_length: dict[int, list[int]] = {}
+    for place in places:
+        by_length.setdefault(len(prompts[place]), []).append(place)
+    return list(by_length.values())
+
+
+def in_order(groups: Sequence[list[int]], ask: Callable[[list[int]], Sequence[T]]) -> list[T]:
+    """What is found when each group of places is asked by itself, in the order of all places."""
+    found = {place: each for group in groups for place, each in zip(group, ask(group), strict=True)}
+    return [found[place] for place in sorted(found)]
+
+
+def go_on(
+    model: ChatModel, cache: Any, inputs: dict[str, Tensor], below: Below | None = None, asked: Any = ()
+) -> Tensor:
+    """The logits [row, column, vocabulary] of what follows a cache, its inputs as `after` gives them.
+
+    One call where the model bears several tokens at once, else one a token. below, asked: as for `forward`.
+    """
+    width = inputs["input_ids"].shape[1]
+    if width == 1 or bearing(model.hf).parts:
+        out = forward(model, below, "choices", asked, past_key_values=cache, use_cache=True, **inputs)
+        return out.logits
+    known = inputs["attention_mask"].shape[1] - width
+    told = []
+    for column in range(width):
+        here = slice(column, column + 1)
+        step = {"input_ids": inputs["input_ids"][:, here], "position_ids": inputs["position_ids"][:, here]}
+        mask = inputs["attention_mask"][:, : known + column + 1]
+        told.append(model.hf(**step, attention_mask=mask, past_key_values=cache, use_cache=True).logits)
+    return torch.cat(told, dim=1)
 
 
 def after(mask: Tensor, position: Tensor, tail: Batch) -> dict[str, Tensor]:

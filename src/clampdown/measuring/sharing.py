@@ -11,7 +11,6 @@ first token of a generated text is within half a nat for the five likeliest, so 
 runs, as they do when a batch has another shape.
 """
 
-import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -21,7 +20,9 @@ from torch import Tensor
 
 from clampdown.measuring.padding import RightPadded
 from clampdown.models import residual
+from clampdown.models.bearing import bearing
 from clampdown.models.chat_model import Batch, ChatModel
+from clampdown.models.key_values import copied, empty_cache, lower_part, put_lower, repeat_rows
 from clampdown.recipe import Recipe
 from clampdown.steering.attach import Steering
 from clampdown.steering.receipt import Receipt, joined
@@ -40,10 +41,12 @@ class Sweep:
 
     Attributes:
         layer: the lowest layer that any of the recipes edits; the last one where none does.
+        prefix: what all rows begin with, run once; empty where the model does not bear it.
     """
 
     def __init__(self, model: ChatModel, recipes: Sequence[Recipe | None], prefix: Sequence[int] = ()) -> None:
-        self.model, self.recipes, self.prefix = model, list(recipes), list(prefix)
+        self.model, self.recipes = model, list(recipes)
+        self.prefix = list(prefix) if prefix and bearing(model.hf).parts else []
         self.layer = min((e.layer for r in self.recipes if r for e in r.edits), default=model.n_layers - 1)
         with residual.starting_after(model.hf, self.layer):
             pass  # tells at once where a model's upper blocks can't be run alone
@@ -72,7 +75,8 @@ class Sweep:
         mask = torch.cat([batch.attention_mask.new_ones(len(rows), known), batch.attention_mask], dim=1)
         below = _repeated(self._below, len(rows))
         # No mask for the model: causal attention does not see padding on the right, and runs faster without.
-        inputs = {"input_ids": batch.input_ids}
+        columns = torch.arange(known, mask.shape[1], device=mask.device)
+        inputs = {"input_ids": batch.input_ids, "position_ids": columns.expand(len(rows), -1)}
         x = self._read(inputs | _with(below))
         where = [(r, p - known - 1, len(row) - known) for r, (row, p) in enumerate(zip(rows, prompts, strict=True))]
         for recipe, (cache, opening) in zip(self.recipes, self._above, strict=True):
@@ -111,9 +115,8 @@ class Sweep:
             with Steering(self.model, [recipe] * len(rows), prompt_lengths=prompts) as steering:
                 if x is not None:
                     self.above(x, inputs | _with(cache), logits_to_keep=1)
-                whole = copy.deepcopy(below)
-                whole.layers[self.layer + 1 :] = cache.layers[self.layer + 1 :]
-                yield Prefilled(steering, whole, opening)
+                put_lower(cache, lower_part(below, self.layer))
+                yield Prefilled(steering, cache, opening)
 
     def above(self, x: Tensor, inputs: dict[str, Any], **more: Any) -> Any:
         """The model's output with the blocks up to `layer` passed over, from their residual x."""
@@ -130,10 +133,10 @@ class Sweep:
     def _run_prefix(self) -> None:
         batch = self.model.pad([self.prefix])
         inputs = {"input_ids": batch.input_ids}
-        self._below = self._cache()
+        self._below = empty_cache(self.model.hf)
         x = self._read(inputs | _with(self._below))
         for arm, recipe in enumerate(self.recipes):
-            cache = self._cache()
+            cache = empty_cache(self.model.hf)
             # Two more than there are: all of it is prompt, and none of it a prompt's last token.
             with Steering(self.model, [recipe], prompt_lengths=[len(self.prefix) + 2]) as steering:
                 self.above(x, inputs | _with(cache), logits_to_keep=1)
@@ -141,12 +144,7 @@ class Sweep:
 
     def _begun(self, cache: Any, rows: int) -> Any:
         """The prefix's cache for so many rows, or an empty one."""
-        return self._cache() if cache is None else _repeated(cache, rows)
-
-    def _cache(self) -> Any:
-        from transformers import DynamicCache
-
-        return DynamicCache(config=self.model.hf.config.get_text_config())
+        return empty_cache(self.model.hf) if cache is None else _repeated(cache, rows)
 
 
 @contextmanager
@@ -172,8 +170,8 @@ def _head_at(model: ChatModel, where: Sequence[tuple[int, int, int]] | None) -> 
 def _repeated(cache: Any, rows: int) -> Any:
     """A copy of a cache of one row, for a batch of so many."""
     if cache is not None:
-        cache = copy.deepcopy(cache)
-        cache.batch_repeat_interleave(rows)
+        cache = copied(cache)
+        repeat_rows(cache, 1, rows)
     return cache
 
 

@@ -41,6 +41,10 @@ class Tasks:
     settings: TaskSettings
     found: Any
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled by name: what lm-eval loads holds functions that can't be, and is loaded again instead."""
+        return load_tasks, (self.names, self.settings)
+
     def only(self, items: Sequence[str] | None) -> tuple[Any, dict[str, list[int]]]:
         """What lm-eval loaded of the tasks that have any of these items, and their documents' numbers.
 

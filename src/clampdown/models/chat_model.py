@@ -2,10 +2,9 @@
 
 import copy
 import hashlib
-import inspect
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -16,7 +15,7 @@ import torch
 from torch import Tensor
 
 from clampdown.errors import ClampdownError
-from clampdown.models import bundled, patience, residual, source, template, thinking, turns
+from clampdown.models import bundled, control_tokens, patience, residual, source, template, thinking, turns
 
 Message = dict[str, str]
 """{"role": "system" | "user" | "assistant", "content": text}"""
@@ -188,21 +187,31 @@ class ChatModel:
 
     def ids(self, text: str) -> list[int]:
         """Token ids of already rendered text: nothing is added."""
-        return self.tokenizer(text, add_special_tokens=False).input_ids
+        return control_tokens.encoded(self.tokenizer, text)
+
+    def text_ids(self, text: str) -> list[int]:
+        """Token ids of plain text, such as a passage or a choice: control tokens written in it are text."""
+        return self.ids(self.guarded({"role": "user", "content": text})["content"])
 
     def chat_ids(self, messages: Sequence[Message], *, system: str | None = None, answer: bool = True) -> list[int]:
         """Token ids of rendered messages.
 
-        Control tokens written in a system prompt or by the user, such as <|im_end|>, are ordinary text there, so that
-        no prompt can end its own turn. (Where Transformers is too old to tell them apart they still can.)
+        Control tokens written in a system prompt, by the user or in an answer, such as <|im_end|>, are ordinary text
+        there, so that no turn can end itself; the marks of a thought in an answer are not. (Where Transformers is too
+        old to tell them apart they still can.)
         """
-        chat = self.turns(messages, system)
-        if self._control and any(m["role"] != "assistant" and self._control.search(str(m["content"])) for m in chat):
-            known = inspect.signature(self.tokenizer.apply_chat_template).parameters
-            if "sanitize_control_tokens" in known:
-                with suppress(ClampdownError):  # a vocabulary in which plain text gives the token too
-                    return self._templated(chat, answer, tokenize=True, return_dict=False, sanitize_control_tokens=True)
+        chat = [self.guarded(message) for message in self.turns(messages, system)]
         return self.ids(self._templated(chat, answer, tokenize=False))
+
+    def guarded(self, message: Message) -> Message:
+        """A message in which control tokens are marked as text, for a template to be put around (`control_tokens`)."""
+        if not self._control or not self._control.search(str(message["content"])):
+            return message
+        leave: tuple[str, ...] = ()
+        if message["role"] == "assistant":
+            leave = (*thinking.MARKERS, *(thinking.HARMONY if "<|channel|>" in self.tokenizer.get_vocab() else ()))
+        text = control_tokens.marked(self.tokenizer, message["content"], leave)
+        return {**message, "content": text}
 
     def prompt_ids(self, prompt: str | Sequence[Message], *, system: str | None = None, room: int = 1) -> list[int]:
         """Ids of a rendered prompt, which must leave `room` tokens of the context for the answer."""

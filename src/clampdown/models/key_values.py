@@ -1,77 +1,147 @@
-"""A cache of keys and values with room set aside, so that growing by a token does not copy all of it."""
+"""The one place that makes, copies, chooses, joins and replaces what a model's blocks keep of the tokens they saw.
+
+Most keep keys and values, [row, head, column, d_head]; a sliding window keeps the last of these only. Hybrid models
+keep recurrent and convolution states in some blocks instead, or beside them: these are rows too, without columns.
+"""
 
 import copy
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
-from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
+from transformers import DynamicCache, cache_utils
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+
+from clampdown.errors import ClampdownError
+from clampdown.models.room import RoomyLayer
+
+_PLAIN = (DynamicLayer, DynamicSlidingWindowLayer, RoomyLayer)
+_NOTHING = getattr(cache_utils, "DummyLayer", ())  # of blocks that keep nothing, or use what others keep
+_STATES = getattr(cache_utils, "LinearAttentionCacheLayerMixin", ())
 
 
-class RoomyLayer(DynamicLayer):
-    """One block's keys and values, [row, head, column, d_head], as views of buffers that are longer.
-
-    Transformers' own layer concatenates: with many short rows that is a third of a decoding step on a processor.
-    """
-
-    keys: Tensor
-    values: Tensor
-    _layer_type = None  # no model gets this layer by its configuration
-
-    def __init__(self, columns: int) -> None:
-        super().__init__()
-        self.columns = columns
-        self._held: tuple[Tensor, Tensor] | None = None
-
-    def update(self, key_states: Tensor, value_states: Tensor, *_args: Any, **_kwargs: Any) -> tuple[Tensor, Tensor]:
-        """Append, and return all keys and values."""
-        if not self.is_initialized:
-            self.lazy_initialization(key_states, value_states)
-        start = self.get_seq_length()
-        end = start + key_states.shape[-2]
-        if self._held is None or not self._fits(self._held[0], end):
-            self._held = self._moved(self.keys, key_states, end), self._moved(self.values, value_states, end)
-        for buffer, states in zip(self._held, (key_states, value_states), strict=True):
-            buffer[:, :, start:end] = states
-        self.keys, self.values = (buffer[:, :, :end] for buffer in self._held)
-        return self.keys, self.values
-
-    def alone(self) -> "RoomyLayer":
-        """A copy that shares what is held and nothing that is to come."""
-        found = RoomyLayer(self.columns)
-        found.__dict__.update(self.__dict__, _held=None)
-        return found
-
-    def _fits(self, buffer: Tensor, end: int) -> bool:
-        """Whether the keys are still the buffer's (rows may have been chosen or repeated) and `end` columns fit."""
-        same = self.keys.data_ptr() == buffer.data_ptr() and len(self.keys) == len(buffer)
-        return same and buffer.shape[2] >= end
-
-    def _moved(self, old: Tensor, like: Tensor, end: int) -> Tensor:
-        columns = self.columns if end <= self.columns else 2 * end
-        buffer = like.new_empty(*like.shape[:2], columns, like.shape[3])
-        if old.numel():
-            buffer[:, :, : old.shape[2]] = old
-        return buffer
+def empty_cache(model: nn.Module) -> DynamicCache:
+    """An empty cache of the kinds that this model's blocks keep."""
+    return DynamicCache(config=model.config.get_text_config())
 
 
 def roomy_cache(model: nn.Module, columns: int) -> DynamicCache | None:
     """An empty cache with room for so many columns; None where a model's blocks keep more than keys and values."""
-    cache = DynamicCache(config=model.config.get_text_config())
-    if not cache.layers or {type(layer) for layer in cache.layers} - {DynamicLayer, DynamicSlidingWindowLayer}:
+    if not keeps_keys_only(model):
         return None
+    cache = empty_cache(model)
     cache.layers = [RoomyLayer(columns) if type(layer) is DynamicLayer else layer for layer in cache.layers]
     return cache
 
 
+def keeps_keys_only(model: nn.Module) -> bool:
+    """Whether every block keeps keys and values, and nothing else."""
+    layers = empty_cache(model).layers
+    return bool(layers) and all(type(layer) in _PLAIN for layer in layers)
+
+
 def choose_rows(cache: Any, rows: Tensor) -> None:
-    """Go on with these rows of a cache, some of them or some several times over; recurrent states are rows too."""
+    """Go on with these rows of a cache, some of them or some several times over."""
     cache.reorder_cache(rows)
 
 
-def copied(layer: Any) -> Any:
-    """A copy of one layer of a cache, to go on with by itself, which shares the tensors it holds already."""
+def repeat_rows(cache: Any, rows: int, times: int) -> None:
+    """Go on with each of a cache's rows so many times, side by side."""
+    if times > 1:
+        choose_rows(cache, torch.arange(rows).repeat_interleave(times))
+
+
+def copied(cache: Any) -> Any:
+    """A copy to go on with by itself, which shares the tensors that are held already."""
+    found = copy.copy(cache)
+    found.layers = [_copied(layer) for layer in cache.layers]
+    return found
+
+
+def lower_part(cache: Any, layer: int) -> tuple[Any, ...]:
+    """What the blocks up to `layer` keep, as a copy; nothing of no cache."""
+    return () if cache is None else tuple(map(_copied, cache.layers[: layer + 1]))
+
+
+def put_lower(cache: Any, lower: Iterable[Any]) -> None:
+    """Let the lowest blocks keep this, as `lower_part` gave it, which stays as it is."""
+    found = [_copied(layer) for layer in lower]
+    cache.layers[: len(found)] = found
+
+
+def hollow_lower(cache: Any, layer: int) -> None:
+    """Let the blocks up to `layer` keep next to nothing, but as many columns, as where they are passed over."""
+    for number, held in enumerate(cache.layers[: layer + 1]):
+        if getattr(held, "keys", None) is not None:
+            cache.layers[number] = found = _copied(held)
+            found.keys, found.values = held.keys[:, :1, :, :1], held.values[:, :1, :, :1]
+
+
+def disturb_states(cache: Any, kind: str) -> bool:
+    """Change all "conv_states" or "recurrent_states" of a cache; whether it has any."""
+    held = [state for layer in cache.layers for state in getattr(layer, kind, {}).values() if state is not None]
+    for state in held:
+        state.add_(1)
+    return bool(held)
+
+
+def lengthen(cache: Any, number: int, hidden: Tensor) -> None:
+    """Make a cache as long in block `number` as if these positions [batch, position, d_model] had run there."""
+    layer = next(iter(getattr(cache, "layers", ())[number : number + 1]), None)
+    if cache is None or (layer is not None and not hasattr(layer, "keys")):
+        return  # a block without attention keeps no length
+    held = getattr(layer, "keys", None)  # of what ran before, perhaps on another device
+    empty = (hidden if held is None else held).new_zeros(hidden.shape[0], 1, hidden.shape[1], 1)
+    cache.update(empty, empty, number)
+
+
+def joined(caches: Sequence[Any], masks: Sequence[Tensor]) -> tuple[Any, Tensor]:
+    """One cache of the rows of several, and the mask of its columns [row, column]: shorter ones are padded on the left.
+
+    The rows then go on as they would by themselves, token by token, with positions of their own. masks: of each cache's
+    columns. Recurrent states have no columns, so that padding runs through none.
+
+    Raises:
+        ClampdownError: a block keeps what can't be padded, such as a sliding window.
+    """
+    width = max(mask.shape[1] for mask in masks)
+    whole = copied(caches[0])
+    whole.layers = [_joined(layers, width) for layers in zip(*(cache.layers for cache in caches), strict=True)]
+    return whole, torch.cat([_padded(mask, width, -1) for mask in masks])
+
+
+def _joined(layers: Sequence[Any], width: int) -> Any:
+    found = _copied(layers[0])
+    if isinstance(found, _NOTHING):
+        return found
+    keys = isinstance(found, DynamicLayer)
+    if not (isinstance(found, _STATES) or type(found) in _PLAIN) or isinstance(found, DynamicSlidingWindowLayer):
+        raise ClampdownError(
+            f"rows of different lengths can't be joined: this model's blocks keep a {type(found).__name__}; run them "
+            "one after the other"
+        )
+    if keys:
+        for name in ("keys", "values"):
+            setattr(found, name, torch.cat([_padded(getattr(layer, name), width, -2) for layer in layers]))
+    if isinstance(found, _STATES):
+        for states in ("conv_states", "recurrent_states"):
+            held = [getattr(layer, states) for layer in layers]
+            for index, state in held[0].items():
+                if state is not None:
+                    getattr(found, states)[index] = torch.cat([each[index] for each in held])
+    return found
+
+
+def _padded(x: Tensor, width: int, dim: int) -> Tensor:
+    """x with zeros before what it holds, to so many columns."""
+    shape = list(x.shape)
+    shape[dim] = width - x.shape[dim]
+    return torch.cat([x.new_zeros(shape), x], dim=dim)
+
+
+def _copied(layer: Any) -> Any:
     if isinstance(layer, RoomyLayer):
         return layer.alone()
     # Keys and values are replaced when they grow; whatever else a block keeps, some beside them, is changed in place.
-    bare = type(layer) in (DynamicLayer, DynamicSlidingWindowLayer)
-    return copy.copy(layer) if bare else copy.deepcopy(layer)
+    return copy.copy(layer) if type(layer) in _PLAIN else copy.deepcopy(layer)

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from clampdown.errors import ClampdownError
+from clampdown.models.key_values import lengthen
 from clampdown.models.turns import Turn, taken
 
-_BARE: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
-"""Whether a model's blocks return a bare tensor, asked once of each."""
+_BESIDE: WeakKeyDictionary[nn.Module, int | None] = WeakKeyDictionary()
+"""How many things a model's blocks return beside the residual, None for a bare tensor; asked once of each."""
 
 
 class _Reached(Exception):
@@ -103,21 +104,22 @@ def starting_after(model: nn.Module, layer: int) -> Iterator[Callable[[Tensor], 
     """
     found = blocks(model)
     check_layer(layer, len(found))
-    if getattr(decoder(model).config, "num_kv_shared_layers", 0):
+    config = decoder(model).config
+    if getattr(config, "num_kv_shared_layers", 0) or any(getattr(config, "kv_sharing_modes", None) or ()):
         raise ClampdownError("this model's upper blocks use the keys of lower ones, so they can't be run alone")
     with taken(decoder(model)) as turn:
-        yield from _passing_over(found[: layer + 1], _gives_tensor(model), turn)
+        yield from _passing_over(found[: layer + 1], _beside(model), turn)
 
 
-def _passing_over(skipped: Sequence[nn.Module], as_tensor: bool, turn: Turn) -> Iterator[Callable[[Tensor], None]]:
+def _passing_over(skipped: Sequence[nn.Module], beside: int | None, turn: Turn) -> Iterator[Callable[[Tensor], None]]:
     begin: list[Tensor] = []
 
     def passing(number: int) -> Callable[..., Any]:
         def forward(hidden: Tensor, *args: Any, **kwargs: Any) -> Any:
             turn.check_mine()
-            _lengthen(next(filter(_is_cache, (*args, *kwargs.values())), None), number, hidden)
+            lengthen(next(filter(_is_cache, (*args, *kwargs.values())), None), number, hidden)
             going_on = begin[-1] if number == len(skipped) - 1 else hidden
-            return going_on if as_tensor else (going_on,)
+            return going_on if beside is None else (going_on, *[None] * beside)
 
         return forward
 
@@ -138,29 +140,22 @@ def _is_cache(argument: Any) -> bool:
     return hasattr(argument, "get_seq_length")
 
 
-def _lengthen(cache: Any, number: int, hidden: Tensor) -> None:
-    """Make a cache as long in block `number` as if these positions [batch, position, d_model] had run there."""
-    layer = next(iter(getattr(cache, "layers", ())[number : number + 1]), None)
-    if cache is None or (layer is not None and not hasattr(layer, "keys")):
-        return  # a block without attention keeps no length
-    held = getattr(layer, "keys", None)  # of what ran before, perhaps on another device
-    empty = (hidden if held is None else held).new_zeros(hidden.shape[0], 1, hidden.shape[1], 1)
-    cache.update(empty, empty, number)
+def _beside(model: nn.Module) -> int | None:
+    """What `_BESIDE` holds: newer blocks of Transformers return their residual bare, others first in a tuple."""
+    if model not in _BESIDE:
+        kinds: list[int | None] = []
 
+        def look(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            kinds.append(None if isinstance(output, Tensor) else len(output) - 1)
 
-def _gives_tensor(model: nn.Module) -> bool:
-    """Whether a block returns its residual bare (newer Transformers) or first in a tuple."""
-    known = _BARE.get(model)
-    if known is None:
-        kinds: list[bool] = []
-        handle = blocks(model)[0].register_forward_hook(lambda _m, _i, output: kinds.append(isinstance(output, Tensor)))
+        handle = blocks(model)[0].register_forward_hook(look)
         try:
             with torch.no_grad():
                 decoder(model)(torch.zeros(1, 1, dtype=torch.long, device=embedding_device(model)), use_cache=False)
         finally:
             handle.remove()
-        _BARE[model] = known = kinds[0]
-    return known
+        _BESIDE[model] = kinds[0]
+    return _BESIDE[model]
 
 
 def final_scale(model: nn.Module) -> Tensor | None:

@@ -1,10 +1,10 @@
 """An attack as a column of a study: its goals as a set, its outcomes as rows."""
 
-import functools
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from clampdown.measuring.attacks.conversation import SteeredTarget
@@ -30,14 +30,28 @@ _APART = 10_000
 
 
 @dataclass(frozen=True)
+class Building:
+    """Makes an attack when it is first wanted, once for all columns that share this; pickled, it is yet to be made."""
+
+    spec: AttackSpec
+
+    @cached_property
+    def attack(self) -> Attack:
+        return self.spec.build()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"spec": self.spec}
+
+
+@dataclass(frozen=True)
 class AttackColumn:
-    """An attack's goals of one kind, as a set whose items stand in the goals' order; `build` makes the attack, once."""
+    """An attack's goals of one kind, as a set whose items stand in the goals' order."""
 
     spec: AttackSpec
     goals: tuple[Goal, ...]
     item_set: ItemSet
     messages: int
-    build: Callable[[], Attack]
+    building: Building
     yes_or_no: bool = True
     sweeps: bool = False
 
@@ -66,7 +80,7 @@ class AttackColumn:
         found = []
         for arm in arms:
             target = SteeredTarget(asked.model, arm.recipe_for(places[0]), sampling, weigh=True)
-            outcomes = self.build().run([self.goals[place] for place in places], target)
+            outcomes = self.building.attack.run([self.goals[place] for place in places], target)
             draw = places[0] % len(arm.recipes)
             found.append([_row(place, draw, outcome) for place, outcome in zip(places, outcomes, strict=True)])
         return found
@@ -77,7 +91,7 @@ def attack_columns(spec: AttackSpec) -> list[AttackColumn]:
 
     Its models are not loaded yet. Raises ClampdownError if a file of its can't be read.
     """
-    goals, build, messages = spec.load_goals(), functools.cache(spec.build), spec.messages()
+    goals, building, messages = spec.load_goals(), Building(spec), spec.messages()
     found = []
     for kind, name in KINDS.items():
         mine = tuple(goal for goal in goals if goal.kind == kind)
@@ -87,7 +101,7 @@ def attack_columns(spec: AttackSpec) -> list[AttackColumn]:
             title = spec.name if kind == "unsafe" else f"{spec.name}, benign"
             split = "all" if spec.goals else "report"  # of the built-in goals, latents were chosen on the other half
             item_set = ItemSet(title, name, _told(spec), hashlib.sha256(identity).hexdigest(), items, split)
-            found.append(AttackColumn(spec, mine, item_set, messages, build))
+            found.append(AttackColumn(spec, mine, item_set, messages, building))
     return found
 
 

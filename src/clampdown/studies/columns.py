@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 class Column(Protocol):
-    """A set with a way of its own to be asked. Its set's hash is of the items and of all that decides how."""
+    """A set with a way of its own to be asked. Its set's hash is of the items and of all that decides how.
+
+    It can be pickled, and asks the same in another process.
+    """
 
     @property
     def item_set(self) -> ItemSet: ...

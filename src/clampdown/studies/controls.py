@@ -132,11 +132,10 @@ def _answer_mean(model: ChatModel, layer: int, prompts: Sequence[str], answer: s
     told = model.ids(answer)
     total = torch.zeros(model.d_model, dtype=torch.float64, device=model.device)
     for start in range(0, len(prompts), _ROWS):
-        # Left-padded and equally long, so every row's answer fills the same last columns.
-        batch = model.pad([model.prompt_ids(prompt) + told for prompt in prompts[start : start + _ROWS]])
+        rows = [model.prompt_ids(prompt) + told for prompt in prompts[start : start + _ROWS]]
         with model.unsteered():
-            x = model.residual(batch, [layer])[0]
-        total += x[:, -len(told) :].double().sum((0, 1))
+            x = model.residual(model.pad(rows, side="right"), [layer])[0]  # no model hears padding on the right
+        total += sum(x[row, len(ids) - len(told) : len(ids)].double().sum(0) for row, ids in enumerate(rows))
     return total / (len(prompts) * len(told))
 
 

@@ -30,7 +30,7 @@ class Calibration:
         self.model = model
         prompts = [p for kind in ("unsafe", "safe", "lookalike") for p in selecting_prompts(kind, _PROMPTS, seed)]
         starts = [model.prompt_ids(p, system=recipe.system_prompt or None) for p in prompts]
-        batch = model.pad([ids + model.ids(COMPLIANCE) for ids in starts])
+        batch = model.pad([ids + model.ids(COMPLIANCE) for ids in starts], side="right")
         places = PlaceTracker([len(ids) for ids in starts]).places((), batch.as_inputs())
         self.layers = sorted({edit.layer for edit in recipe.edits})
         self.x = {}

@@ -27,7 +27,7 @@ class Rendered:
 
     def _render(self, item_set: ItemSet, system: str | None) -> list[list[int]]:
         if item_set.kind == "text":
-            return [self.model.ids(item.text) for item in item_set.items]
+            return [self.model.text_ids(item.text) for item in item_set.items]
         room = 64 if item_set.kind == "capability" else self.plan.max_new_tokens
         return [self.model.prompt_ids(item.text, system=system, room=room) for item in item_set.items]
 

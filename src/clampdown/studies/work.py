@@ -1,6 +1,6 @@
 """Doing one batch of a study: answers judged, questions and passages scored, columns asked in their own way."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 from clampdown.measuring.below import Below
 from clampdown.measuring.fluency import Unsteered
@@ -25,14 +25,13 @@ class Worker:
         self.model, self.plan = model, plan
         self.below = Below(model, [recipe for arm in arms for recipe in arm.recipes])
         self._view: Unsteered | None = None
+        self._turned_to: Hashable = None
 
     def run(self, batch: Batch) -> Found:
         """The rows of one batch."""
-        if batch.kind != "prompts" and self._view is not None:
-            self._view = None  # hundreds of megabytes that only prompts need
-            self.below.forget()
         if batch.column:
             return self.sweep([batch])[0]
+        self._turn_to(("set", batch.kind))
         do = {"prompts": self._answers, "capability": self._questions, "text": self._passages}[batch.kind]
         rows: Found = {item_set.name: [] for item_set, _ in batch.asked}
         for (item_set, _), row in zip(batch.asked, do(batch), strict=True):
@@ -43,9 +42,16 @@ class Worker:
         """The rows of batches that ask one column the same, each under an arm of its own."""
         first = batches[0]
         assert first.column is not None
+        self._turn_to(("column", first.column.item_set.name))
         asked = Asked(self.model, self.plan, first.places, first.sample, self.below)
         found = first.column.run(asked, [batch.arm for batch in batches])
         return [{first.column.item_set.name: rows} for rows in found]
+
+    def _turn_to(self, work: Hashable) -> None:
+        """Free what was kept for other work: hundreds of megabytes that only prompts need, say."""
+        if work != self._turned_to:
+            self._turned_to, self._view = work, None
+            self.below.forget()
 
     def _answers(self, batch: Batch) -> list[Row]:
         system = system_of(batch.arm) or None

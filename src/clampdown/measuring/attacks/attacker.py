@@ -62,7 +62,7 @@ def next_messages(attacker: Target, chats: Sequence[Chat], *, seed: int) -> list
     """For each chat with the attacker the message to send and the attacker's whole reply; None if it gave none.
 
     A reply that can't be read is asked for again, up to ten times, as PyRIT does: the attacker does not see that it
-    failed, only the seed differs.
+    failed, only the seed differs. What a content filter keeps back it would keep back again.
     """
     found: list[tuple[str, str] | None] = [None] * len(chats)
     open_ = list(range(len(chats)))
@@ -71,10 +71,11 @@ def next_messages(attacker: Target, chats: Sequence[Chat], *, seed: int) -> list
             break
         replies = attacker.reply([chats[i] for i in open_], seed=seed + attempt * len(chats))
         for i, reply in zip(open_, replies, strict=True):
-            message = _message(reply.text) if reply else None
+            message = _message(reply.text) if reply and not reply.blocked else None
             if reply and message:
                 found[i] = (message, reply.text)
-        open_ = [i for i, reply in zip(open_, replies, strict=True) if found[i] is None and reply is not None]
+        again = [reply is not None and not reply.blocked for reply in replies]
+        open_ = [i for i, unread in zip(open_, again, strict=True) if unread and found[i] is None]
     return found
 
 

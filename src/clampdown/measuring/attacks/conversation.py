@@ -4,7 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from clampdown.measuring.endpoint import Chat, Endpoint, TooLong, at_a_time
+from clampdown.measuring.endpoint import Chat, Endpoint, TooLong
+from clampdown.measuring.endpoint_reply import FILTERED, REASONED
+from clampdown.measuring.side_by_side import at_a_time
+
+BLOCKED = "[the service's content filter answered in the model's place]"
+"""Stands for an answer that a filter kept back: an empty turn is refused by many a server."""
 
 if TYPE_CHECKING:
     from clampdown.measuring.generation import Answer, Sampling
@@ -16,12 +21,16 @@ class Reply(NamedTuple):
     """An answer: its text, whether it stopped by itself, and what steering did (None for an endpoint).
 
     `surprise` is the unsteered model's at an answer that complies in words, in nats a token, where it was asked for.
+    `blocked`: the service's content filter stood in the model's place, before it or after it. That is a refusal, by the
+    service: nothing was answered. `thought`: the model reasoned and said nothing.
     """
 
     text: str
     finished: bool = True
     receipt: Mapping[str, Any] | None = None
     surprise: float | None = None
+    blocked: bool = False
+    thought: bool = False
 
 
 class Target(Protocol):
@@ -52,7 +61,7 @@ class SteeredTarget:
 
         system = self.recipe.system_prompt if self.recipe else None
         room = self.model.context_length - self.sampling.max_new_tokens
-        rows = [self.model.ids(self.model.render([dict(m) for m in chat], system=system)) for chat in chats]
+        rows = [self.model.chat_ids([dict(m) for m in chat], system=system) for chat in chats]
         fitting = [row for row in rows if len(row) <= room]
         sampling = replace(self.sampling, seed=(self.sampling.seed + seed) % 2**63)
         answers = generate(self.model, fitting, [self.recipe] * len(fitting), sampling)
@@ -94,7 +103,9 @@ class EndpointTarget:
                 )
             except TooLong:
                 return None
-            return Reply(said.text, said.finished)
+            if said.why == FILTERED and not said.text:
+                return Reply(BLOCKED, blocked=True)
+            return Reply(said.text, said.finished, thought=said.why == REASONED)
 
         return at_a_time(ask, list(enumerate(chats)), self.at_once)
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 from clampdown.measuring.attacks.conversation import Reply, Target
-from clampdown.measuring.judge import REFUSING, judge
+from clampdown.measuring.judge import REFUSING, Label, judge
 from clampdown.measuring.sets import Item
 
 
@@ -37,6 +37,7 @@ class Exchange(NamedTuple):
     prompt: str
     answer: str
     finished: bool = True
+    blocked: bool = False
 
 
 class Verdict(NamedTuple):
@@ -52,8 +53,11 @@ Labeller = Callable[[Sequence[Exchange]], Sequence[str]]
 
 
 def by_rules(exchanges: Sequence[Exchange]) -> list[str]:
-    """The default labels, by the rules judge. They show that a model complied, never that an attack succeeded."""
-    return [str(judge(e.prompt, e.answer, truncated=not e.finished)) for e in exchanges]
+    """The default labels, by the rules judge. They show that a model complied, never that an attack succeeded.
+
+    What a service's content filter blocks is a refusal, as PyRIT has it.
+    """
+    return [str(Label.REFUSAL if e.blocked else judge(e.prompt, e.answer, truncated=not e.finished)) for e in exchanges]
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,7 @@ class Turn:
             asked or could be read.
         receipt: what steering did while this turn was answered; None for an endpoint.
         surprise: the unsteered model's at an answer that complies in words, in nats a token; None where not measured.
+        blocked: a service's content filter stood in the target's place.
     """
 
     prompt: str
@@ -80,13 +85,14 @@ class Turn:
     why: str = ""
     receipt: Mapping[str, Any] | None = None
     surprise: float | None = None
+    blocked: bool = False
 
     @classmethod
     def of(cls, prompt: str, reply: Reply, label: str, stream: int = 0, verdict: Verdict | None = None) -> "Turn":
         """The turn that a prompt and its reply make."""
         told = (verdict or Verdict())._asdict()
         return cls(prompt, reply.text, reply.finished, label, True, stream, **told,
-                   receipt=reply.receipt, surprise=reply.surprise)  # fmt: skip
+                   receipt=reply.receipt, surprise=reply.surprise, blocked=reply.blocked)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -157,7 +163,9 @@ class Outcome:
 
 def judged_again(outcome: Outcome, label: Labeller = by_rules) -> Outcome:
     """The outcome with its answers labelled anew. What was sent stays, also where it hung on the older labels."""
-    seen = [Exchange(outcome.goal.text, turn.prompt, turn.answer, turn.finished) for turn in outcome.turns]
+    seen = [
+        Exchange(outcome.goal.text, turn.prompt, turn.answer, turn.finished, turn.blocked) for turn in outcome.turns
+    ]
     return relabelled(outcome, label(seen))
 
 

@@ -61,7 +61,7 @@ def reworded(attacker: Target, times: int = 1, seed: int = 0) -> Wrapper:
     def wrap(prompt: str, rng: random.Random) -> list[str]:
         chats = [[user(_ASK.format(prompt=prompt))]] * times
         replies = attacker.reply(chats, seed=seed + rng.randrange(1 << 20))
-        said = [reply.text.strip().strip('"') if reply else "" for reply in replies]
+        said = [reply.text.strip().strip('"') if reply and not reply.blocked else "" for reply in replies]
         return [text or past_tense(prompt)[0] for text in said]
 
     return wrap

@@ -83,7 +83,7 @@ class Scripted:
                 chats[i].append(user(goals[i].user_turns[number]))
             replies = dict(zip(live, target.reply([chats[i] for i in live], seed=self.seed + number), strict=True))
             seen = {
-                i: Exchange(goals[i].text, goals[i].user_turns[number], reply.text, reply.finished)
+                i: Exchange(goals[i].text, goals[i].user_turns[number], reply.text, reply.finished, reply.blocked)
                 for i, reply in replies.items()
                 if reply is not None
             }

@@ -80,4 +80,4 @@ def rate(attempts: Sequence[Attempt], scorer: Scorer | None) -> None:
 
 def _exchange(attempt: Attempt) -> Exchange:
     turn = attempt.told[-1]
-    return Exchange(attempt.goal.text, turn.prompt, turn.answer, turn.finished)
+    return Exchange(attempt.goal.text, turn.prompt, turn.answer, turn.finished, turn.blocked)

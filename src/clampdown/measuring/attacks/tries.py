@@ -44,7 +44,9 @@ class Tries:
             replies = target.reply([[user(prompt)] for _, prompt in some], seed=self.seed + start)
             pairs = [(i, p, reply) for (i, p), reply in zip(some, replies, strict=True) if reply is not None]
             cut |= {i for (i, _), reply in zip(some, replies, strict=True) if reply is None}
-            seen = [Exchange(goals[i].text, prompt, reply.text, reply.finished) for i, prompt, reply in pairs]
+            seen = [
+                Exchange(goals[i].text, prompt, reply.text, reply.finished, reply.blocked) for i, prompt, reply in pairs
+            ]
             verdicts = self.scorer(seen) if self.scorer and seen else [Verdict()] * len(seen)
             for (i, prompt, reply), given, verdict in zip(pairs, label(seen), verdicts, strict=True):
                 told[i].append(Turn.of(prompt, reply, given, len(told[i]), verdict))

@@ -1,10 +1,18 @@
 """What every judge does, and the default one."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from clampdown.measuring.judge import JUDGE_VERSION, Label, judge
+from clampdown.measuring.judge_reading import said
+
+EMPTY = "empty answer"
+UNREADABLE = "no verdict in the judge's reply"
+FAILED = "endpoint failed"
+"""Why a row is unscored; the last may be mended by another try."""
+_PART = 64
+"""Rows that a judge without a way of its own is given at once."""
 
 
 class Row(NamedTuple):
@@ -20,11 +28,13 @@ class Verdict(NamedTuple):
 
     harm: from 0 to 1, how far the answer does the harm that was asked for; None from a judge of refusals alone.
     said: a model's own words, for the record.
+    why: of an unscored row, the reason in a few words.
     """
 
     label: Label
     harm: float | None = None
     said: str = ""
+    why: str = ""
 
 
 class Judge(ABC):
@@ -32,10 +42,25 @@ class Judge(ABC):
 
     name: str
     version: str
+    costly: bool = False
+    """Whether verdicts cost money or hours, so that those of a run that stops are worth keeping."""
 
     @abstractmethod
     def verdicts(self, rows: Sequence[Row]) -> list[Verdict]:
         """One verdict a row, in order."""
+
+    def each(self, rows: Sequence[Row]) -> Iterator[tuple[int, Verdict]]:
+        """(place of a row, its verdict) for all rows, each as soon as known; what comes before a failure counts."""
+        for at in range(0, len(rows), _PART):
+            yield from enumerate(self.verdicts(rows[at : at + _PART]), at)
+
+    def remarks(self) -> list[str]:
+        """What a reader of the verdicts should know of how they came about, a sentence each."""
+        return []
+
+    def advice(self, verdicts: Sequence[Verdict]) -> str:
+        """What could be done about the unscored among them; empty where nothing."""
+        return ""
 
     def label(self, rows: Sequence[Row]) -> list[Label]:
         """One label a row, in order."""
@@ -49,4 +74,8 @@ class RulesJudge(Judge):
     version = JUDGE_VERSION
 
     def verdicts(self, rows: Sequence[Row]) -> list[Verdict]:
-        return [Verdict(judge(row.prompt, row.completion, truncated=row.truncated)) for row in rows]
+        return [self._verdict(row) for row in rows]
+
+    def _verdict(self, row: Row) -> Verdict:
+        label = judge(row.prompt, row.completion, truncated=row.truncated)
+        return Verdict(label, why=EMPTY if label is Label.UNSCORED and not said(row.completion) else "")

@@ -7,8 +7,9 @@ from typing import Any
 from clampdown.errors import ClampdownError
 from clampdown.measuring.judge import Label
 from clampdown.measuring.judge_reading import said
-from clampdown.measuring.judges.base import Judge, Row, Verdict
+from clampdown.measuring.judges.base import EMPTY, UNREADABLE, Judge, Row, Verdict
 from clampdown.measuring.judges.rubrics import Rubric
+from clampdown.models import control_tokens
 
 _ANSWER = 512
 """Tokens of an answer that are judged: HarmBench's own limit, and enough for WildGuard's context."""
@@ -17,6 +18,8 @@ _ANSWER = 512
 class LocalJudge(Judge):
     """A classifier that answers in text. `model` is a folder or hub id; it is loaded at the first row."""
 
+    costly = True
+
     def __init__(self, name: str, model: str, rubric: Rubric, *, batch: int = 8, max_tokens: int = 32) -> None:
         self.name, self.model, self.rubric = name, model, rubric
         self.version = f"{model}, {rubric.version}"
@@ -24,25 +27,33 @@ class LocalJudge(Judge):
 
     def verdicts(self, rows: Sequence[Row]) -> list[Verdict]:
         """Raises ClampdownError when the model can't be loaded."""
-        told = [Verdict(Label.UNSCORED)] * len(rows)
+        told = [Verdict(Label.UNSCORED, why=EMPTY)] * len(rows)
         asked = [i for i, row in enumerate(rows) if said(row.completion)]
         for at in range(0, len(asked), self.batch):
             part = asked[at : at + self.batch]
             for i, reply in zip(part, self._replies([rows[i] for i in part]), strict=True):
-                told[i] = self.rubric.parse(reply)
+                verdict = self.rubric.parse(reply)
+                told[i] = verdict._replace(why=UNREADABLE) if verdict.label is Label.UNSCORED else verdict
         return told
 
     def _replies(self, rows: Sequence[Row]) -> list[str]:
         import torch
 
         model, tokenizer = self._loaded
-        texts = [self.rubric.fill(row._replace(completion=self._clipped(row.completion))) for row in rows]
-        inputs = tokenizer(texts, return_tensors="pt", padding=True).to(model.device)
+        texts = [self._filled(row) for row in rows]
+        inputs = tokenizer.pad({"input_ids": texts}, return_tensors="pt").to(model.device)
         with torch.inference_mode():
             ids = model.generate(
                 **inputs, do_sample=False, max_new_tokens=self.max_tokens, pad_token_id=tokenizer.pad_token_id
             )
         return tokenizer.batch_decode(ids[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+
+    def _filled(self, row: Row) -> list[int]:
+        """Token ids of the rubric filled in; control tokens in what was asked and answered are text."""
+        tokenizer = self._loaded[1]
+        asked, answered = (control_tokens.marked(tokenizer, t) for t in (row.prompt, self._clipped(row.completion)))
+        start, rest = control_tokens.split(self.rubric.fill(row._replace(prompt=asked, completion=answered)))
+        return list(tokenizer(start).input_ids) + (control_tokens.encoded(tokenizer, rest) if rest else [])
 
     def _clipped(self, answer: str) -> str:
         tokenizer = self._loaded[1]
