@@ -6,6 +6,10 @@ from torch import Tensor
 from clampdown.errors import ClampdownError
 
 
+class NotFinite(ClampdownError):
+    """Steering gave a residual that is not finite, or too large."""
+
+
 class Finite:
     """Looks at the sizes of edited residuals, where a number can be read at once or only later.
 
@@ -22,13 +26,13 @@ class Finite:
         """Ask now: bool, which of these ‖x‖ are not finite, of the rows so numbered; None where all are.
 
         Raises:
-            ClampdownError: `error`, unless rows are kept apart.
+            NotFinite: `error`, unless rows are kept apart.
         """
         finite = torch.isfinite(sizes)
         if finite.all():
             return None
         if not self.apart:
-            raise ClampdownError(error)
+            raise NotFinite(error)
         for row in rows[~finite.cpu()].tolist():
             self.errors.setdefault(row, error)
         return ~finite
@@ -42,7 +46,7 @@ class Finite:
         return len(self._unread)
 
     def settle(self) -> None:
-        """Ask what was put off. Raises ClampdownError as `look` does, and again when asked again."""
+        """Ask what was put off. Raises NotFinite as `look` does, and again when asked again."""
         unread = self._unread
         if unread and not torch.isfinite(torch.cat([sizes.cpu() for sizes, _, _ in unread])).all():
             for sizes, rows, error in unread:
