@@ -340,3 +340,82 @@ def test_no_content_gives_another_error(body):
                 Recipe.from_dict(content)
             except ClampdownError as error:
                 assert "\n" not in str(error)  # noqa: PT017
+
+
+# ---- a latent is named once, a hash is worked out once
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Clamp("sae", "", 3, {9: 1.0}),
+        Clamp("sae", "", 3, {1: 1.0, 7: "2x"}, "reconstruct"),
+        Clamp("elsewhere/sae", "abc", 3, {7: 2.0}),
+    ],
+    ids=["by name", "under another rule", "by hash"],
+)
+def test_a_latent_is_named_once_at_a_layer(other, one_line):
+    first = replace(CLAMP, sae_sha256="abc")
+    for edits in ((first, other), (other, first), (Direction(3, 1.0, seed=1), first, CLAMP)):
+        with pytest.raises(ClampdownError) as caught:
+            Recipe("r", "m", "", edits)
+        one_line(caught, "latent", "twice", "layer 3")
+    text = RECIPE.to_toml()
+    body = text + text[text.index("[[edits]]") :]
+    with pytest.raises(ClampdownError, match="twice"):
+        Recipe.from_toml(body)
+
+
+def test_other_latents_layers_and_saes_are_fine():
+    others = [replace(CLAMP, values={8: 1.0}), replace(CLAMP, layer=4), replace(CLAMP, sae="other")]
+    for other in others:
+        assert len(Recipe("r", "m", "", (CLAMP, other)).edits) == 2
+
+
+def test_a_hash_is_worked_out_once_and_holds(monkeypatch):
+    from clampdown import recipe as module
+
+    wide = Recipe("r", "m", "", (Direction(1, 1.0, values=tuple(range(1, 3000))),))
+    worked, dumps = [], module.json.dumps
+    monkeypatch.setattr(module.json, "dumps", lambda *a, **k: worked.append(1) or dumps(*a, **k))
+    rows = [wide] * 100
+    assert len({recipe.sha256 for recipe in rows}) == len(set(rows)) == len(dict.fromkeys(rows)) == 1
+    assert len(worked) == 1
+    again = replace(wide, note="another")
+    assert again.sha256 == wide.sha256 and len(worked) == 2
+
+
+def test_what_a_recipe_holds_can_not_be_changed():
+    import copy
+    import pickle
+
+    for change in (
+        lambda v: v.update({7: 1.0}),
+        lambda v: v.pop(7),
+        lambda v: v.clear(),
+        lambda v: v.__setitem__(7, 1),
+    ):
+        with pytest.raises(TypeError, match="make another"):
+            change(CLAMP.values)
+    for twin in (pickle.loads(pickle.dumps(RECIPE)), copy.deepcopy(RECIPE)):
+        assert twin == RECIPE and twin.sha256 == RECIPE.sha256
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"name": 5},
+        {"model": b"m"},
+        {"system_prompt": None},
+        {"edits": None},
+        {"edits": CLAMP},
+        {"edits": [{"kind": "clamp"}]},
+        {"edits": "sae"},
+        {"positions": "all"},
+    ],
+    ids=repr,
+)
+def test_fields_of_the_wrong_type_are_told(fields, one_line):
+    with pytest.raises(ClampdownError) as caught:
+        replace(RECIPE, **fields)
+    one_line(caught)

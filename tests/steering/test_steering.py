@@ -474,3 +474,15 @@ def test_the_bundled_model_is_steered_by_what_it_is_told(bundled):
     assert told[len(ids) :] == again[len(ids) - 1 :]
     assert again != plain
     assert steering.receipts()[0].tokens_edited == len(told) - 2
+
+
+def test_one_sae_under_two_names_is_one_sae(tiny, saes, tmp_path, one_line):
+    import shutil
+
+    other = tmp_path / "copy.safetensors"
+    shutil.copy(saes["topk"], other)
+    first = Clamp(saes["topk"], "", 1, {3: 4.0, 7: 1.0})
+    with pytest.raises(ClampdownError) as caught:
+        Steering(tiny, Recipe("r", "tiny", "", (first, Clamp(str(other), "", 1, {7: 2.0}))))
+    one_line(caught, "latent 7", "twice", "layer 1", "copy")
+    Steering(tiny, Recipe("r", "tiny", "", (first, Clamp(str(other), "", 1, {8: 2.0}))))

@@ -115,9 +115,9 @@ def _beginning(
     shared = shared_length(prompts)
     columns = max(map(len, prompts)) + room
     begun = roomy_cache(model.hf, columns)
-    apart = begun is None or (model.window is not None and model.window < columns)
+    separate = begun is None or (model.window is not None and model.window < columns)
     begun = begun if roomy else None
-    if apart or len(prompts) < 2 * len(distinct) or shared < 4:
+    if separate or len(prompts) < 2 * len(distinct) or shared < 4:
         with Steering(model, recipes, prompt_lengths=[len(p) for p in prompts], apart=apart) as steering:
             yield steering, begun, 0
         return

@@ -14,7 +14,7 @@ from clampdown.models.chat_model import ChatModel
 from clampdown.models.turns import turn_of, unsteered
 from clampdown.recipe import Recipe
 from clampdown.saes.sae import SAE
-from clampdown.steering.edits import CompiledEdit, compile_edit
+from clampdown.steering.edits import CompiledEdit, check_named_once, compile_edit
 from clampdown.steering.finite import Finite
 from clampdown.steering.positions import PlaceTracker
 from clampdown.steering.receipt import Receipt
@@ -161,6 +161,7 @@ def _compiled(model: ChatModel, recipe: Recipe, saes: Sequence[SAE]) -> list[Com
             f"{model.name} has {model.sha256[:12]}; find a recipe for this model"
         )
     try:
+        check_named_once(recipe.edits, saes)
         return [
             compile_edit(
                 edit,

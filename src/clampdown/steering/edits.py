@@ -122,10 +122,35 @@ def compile_edit(
         vector = direction_vector(edit, d_model).to(device)
         kind = AddDirection if edit.operation == "add" else RemoveDirection
         return kind(vector, edit.layer, edit.strength)
-    sae = next((s for s in saes if s.name == edit.sae), None) or load_sae(edit.sae)
+    sae = _named(edit.sae, saes)
     _check_sae(sae, edit, d_model)
     kind_of_clamp = DeltaClamp if edit.rule == "delta" else ReconstructClamp
     return kind_of_clamp(sae, edit.layer, _resolved(edit, sae), device)
+
+
+def check_named_once(edits: Sequence[Edit], saes: Sequence[SAE] = ()) -> None:
+    """What a recipe checks by names and hashes, for an SAE that goes by two names.
+
+    Raises:
+        ClampdownError: two clamps at one layer set the same latent of the same SAE.
+    """
+    clamps = [edit for edit in edits if isinstance(edit, Clamp)]
+    for place, one in enumerate(clamps):
+        for other in clamps[:place]:
+            twice = sorted(one.values.keys() & other.values.keys()) if one.layer == other.layer else []
+            if twice and _same(_named(one.sae, saes), _named(other.sae, saes)):
+                raise ClampdownError(
+                    f"latent {twice[0]} is clamped twice at layer {one.layer}, for {one.sae} and {other.sae} are the "
+                    "same SAE; name it once"
+                )
+
+
+def _same(one: SAE, other: SAE) -> bool:
+    return one is other or bool(one.sha256 and one.sha256 == other.sha256)
+
+
+def _named(name: str, saes: Sequence[SAE]) -> SAE:
+    return next((sae for sae in saes if sae.name == name), None) or load_sae(name)
 
 
 def _resolved(edit: Clamp, sae: SAE) -> dict[int, float]:

@@ -11,6 +11,10 @@ Error = Callable[[int], str]
 """What to say of a row, by its number."""
 
 
+class NotFinite(ClampdownError):
+    """Steering gave a residual that is not finite, or too large."""
+
+
 class Finite:
     """Looks at the sizes of edited residuals, where a number can be read at once or only later.
 
@@ -27,14 +31,14 @@ class Finite:
         """Ask now: bool, which of these ‖x‖ are not finite, of the rows so numbered; None where all are.
 
         Raises:
-            ClampdownError: `error`, unless rows are kept apart.
+            NotFinite: `error`, unless rows are kept apart.
         """
         finite = torch.isfinite(sizes)
         if finite.all():
             return None
         for row in rows[~finite.cpu()].tolist():
             if not self.apart:
-                raise ClampdownError(error(row))
+                raise NotFinite(error(row))
             self.errors.setdefault(row, error(row))
         return ~finite
 
@@ -47,7 +51,7 @@ class Finite:
         return len(self._unread)
 
     def settle(self) -> None:
-        """Ask what was put off. Raises ClampdownError as `look` does, and again when asked again."""
+        """Ask what was put off. Raises NotFinite as `look` does, and again when asked again."""
         unread = self._unread
         if unread and not torch.isfinite(torch.cat([sizes.cpu() for sizes, _, _ in unread])).all():
             for sizes, rows, error in unread:
