@@ -186,9 +186,9 @@ def apart(model, rows, recipes, sampling=None):
 @pytest.mark.parametrize("bad", [HUGE, LATE], ids=["in the prompt", "while answering"])
 @pytest.mark.parametrize("temperature", [0.0, 40.0])
 def test_a_row_that_is_not_finite_fails_by_itself(bad, free, temperature, ending, rows, monkeypatch):
-    from clampdown.steering import change
+    from clampdown.steering import rows as steered_rows
 
-    monkeypatch.setattr(change, "_free_to_ask", lambda x: free)
+    monkeypatch.setattr(steered_rows, "_free_to_ask", lambda x: free)
     sampling = Sampling(12, temperature)
     recipes, others = [STEER, bad, None, bad, OTHER], [STEER, None, None, None, OTHER]
     found, good = apart(ending, rows, recipes, sampling), apart(ending, rows, others, sampling)
