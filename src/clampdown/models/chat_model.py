@@ -1,6 +1,5 @@
 """A chat model: weights, tokenizer and template, loaded so that its residual stream can be reached."""
 
-import hashlib
 import inspect
 import re
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor
 
 from clampdown.errors import ClampdownError
-from clampdown.models import bundled, residual, source, thinking
+from clampdown.models import bundled, fingerprint, residual, source, thinking
 
 Message = dict[str, str]
 """{"role": "system" | "user" | "assistant", "content": text}"""
@@ -44,6 +43,7 @@ class ChatModel:
         tokenizer: a transformers PreTrainedTokenizerBase.
         template_options: passed to every rendering of the chat template, such as {"enable_thinking": False}.
         quantization: "8bit" or "4bit" where the weights were packed when loaded, else empty.
+        unread: names of tensors in the weight files that were not loaded.
     """
 
     name: str
@@ -52,6 +52,7 @@ class ChatModel:
     tokenizer: Any
     template_options: Mapping[str, Any] = field(default_factory=dict)
     quantization: str = ""
+    unread: frozenset[str] = frozenset()
 
     @property
     def n_layers(self) -> int:
@@ -88,13 +89,24 @@ class ChatModel:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of the weight files, in the order of their names. How they were packed when loaded changes nothing."""
-        digest = hashlib.sha256()
-        files = source.weight_files(self.folder)
-        for path in files:
-            with path.open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
-        return digest.hexdigest() if files else ""
+        """Hash of what is loaded: tensors by name and the configuration's facts, however the files are cut.
+
+        How the weights were packed when loaded changes nothing; an adapter that peft added does.
+        """
+        return fingerprint.fingerprint(self.hf, self.folder, self.unread, bool(self.quantization))
+
+    def is_named(self, sha256: str) -> bool:
+        """Whether a recipe or an SAE that names its model's hash means this one.
+
+        By `sha256`, or by the hash of the weight files themselves, which named models before. An empty hash is any.
+        """
+        if not sha256 or not self.sha256 or sha256 == self.sha256:
+            return True
+        return not getattr(self.hf, "_hf_peft_config_loaded", False) and sha256 == self._file_hash
+
+    @cached_property
+    def _file_hash(self) -> str:
+        return fingerprint.file_hash(source.weight_files(self.folder))
 
     @cached_property
     def stop_ids(self) -> frozenset[int]:
@@ -276,6 +288,8 @@ def load_chat_model(
     from clampdown.models.loading import Placing, load
 
     found = source.find_source(name, revision)
-    hf, tokenizer, place = load(found, Placing(dtype, device, device_map, quantization))
+    got = load(found, Placing(dtype, device, device_map, quantization))
     called = f"{name}@{revision}" if revision and not name.endswith(f"@{revision}") else name
-    return ChatModel(called, place, hf, tokenizer, dict(template_options or {}), quantization or "")
+    return ChatModel(
+        called, got.place, got.model, got.tokenizer, dict(template_options or {}), quantization or "", got.unread
+    )

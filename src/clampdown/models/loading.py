@@ -44,8 +44,20 @@ class Placing(NamedTuple):
         return self.device or ("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def load(source: Source, placing: Placing) -> tuple[Any, Any, Path]:
-    """The model, in evaluation mode and without gradients of its weights, its tokenizer, and where its weights lie.
+class Loaded(NamedTuple):
+    """A model, in evaluation mode and without gradients of its weights, its tokenizer, and where its weights lie.
+
+    unread: names of tensors in its files that were not loaded.
+    """
+
+    model: Any
+    tokenizer: Any
+    place: Path
+    unread: frozenset[str]
+
+
+def load(source: Source, placing: Placing) -> Loaded:
+    """Load a model.
 
     What is cheap to find wrong is looked at before the weights are read.
 
@@ -67,14 +79,14 @@ def load(source: Source, placing: Placing) -> tuple[Any, Any, Path]:
         tokenizer = _tokenizer(source)
         if header:
             header.mend_config(config)
-        model = _weights(source, placing, config, precision)
+        model, unread = _weights(source, placing, config, precision)
     except ClampdownError:
         raise
     except Exception as error:  # Transformers, safetensors and the hub each raise their own kinds
         raise failure(source, error) from error
     if header:
         header.mend_model(residual.decoder(model))
-    return model, tokenizer, weights_place(source, model)
+    return Loaded(model, tokenizer, weights_place(source, model), unread)
 
 
 def _config(source: Source) -> Any:
@@ -107,7 +119,8 @@ def _tokenizer(source: Source) -> Any:
     return tokenizer
 
 
-def _weights(source: Source, placing: Placing, config: Any, precision: Any) -> Any:
+def _weights(source: Source, placing: Placing, config: Any, precision: Any) -> tuple[Any, frozenset[str]]:
+    """The model, and the names of the tensors that it did not take."""
     from transformers import AutoModelForCausalLM
 
     packing = _packing(source, placing, config)
@@ -129,7 +142,7 @@ def _weights(source: Source, placing: Placing, config: Any, precision: Any) -> A
     _check_depth(source, model, told["unexpected_keys"])
     if spread is None:
         model = model.to(placing.target)
-    return model.eval().requires_grad_(False)
+    return model.eval().requires_grad_(False), frozenset(told["unexpected_keys"])
 
 
 def _check_depth(source: Source, model: Any, unexpected: Iterable[str]) -> None:
