@@ -9,16 +9,23 @@ if TYPE_CHECKING:
     from clampdown.library import Model
 
 
-def load_model(name: str | None, args: argparse.Namespace, progress: Progress) -> "Model":
-    """The model of that name, as the options of `add_placing` say; None is the bundled one."""
+def load_model(name: str | None, args: argparse.Namespace, progress: Progress, *, chat: bool = True) -> "Model":
+    """The model of that name, as the options of `add_placing` say; None is the bundled one.
+
+    One without a chat template is refused before its weights are read, unless the work may need no `chat`.
+    """
     progress("loading the model", 0, 0, name or "")
     from clampdown import library
+    from clampdown.models.chat_model import load_chat_model
 
-    return library.load(
+    loaded = load_chat_model(
         name or library.NAME,
         dtype=args.dtype,
         device_map=args.device_map,
         quantization=args.quantization,
         revision=args.revision,
-        template_options={"enable_thinking": False} if args.no_thinking else None,
+        chat_template=args.chat_template,
+        thinking=not args.no_thinking,
+        chat=chat,
     )
+    return library.Model(loaded)

@@ -75,6 +75,11 @@ def run(args: argparse.Namespace) -> int:
         print(*power_lines(told), sep="\n", file=sys.stderr)
     with ProgressBar() as progress:
         model = load_model(args.model or file.model or ready.recipe.model, args, progress)
+    if model.chat.opens_thought:
+        from clampdown.studies.notes import warning
+
+        print(f"note: {warning(model.name, plan)}", file=sys.stderr)
+    with ProgressBar() as progress:
         results = ready.run(model.chat, args.out, progress)
     if args.json:
         print_json(_short(results))
@@ -161,7 +166,10 @@ def _short(results: Mapping[str, Any]) -> dict[str, Any]:
         {"name": a["name"], "recipe": a["recipe"], "measures": [{k: m[k] for k in keys} for m in a["measures"]]}
         for a in results["arms"]
     ]
-    return {key: results[key] for key in ("schema", "report", "database", "recipe")} | {"arms": arms}
+    return {key: results[key] for key in ("schema", "report", "database", "recipe")} | {
+        "notes": results.get("notes") or [],
+        "arms": arms,
+    }
 
 
 def _print(results: Mapping[str, Any]) -> None:
@@ -169,5 +177,7 @@ def _print(results: Mapping[str, Any]) -> None:
 
     console().print(arms_table(results))
     lines: Sequence[tuple[str, str]] = [(key, str(results[key])) for key in ("recipe", "database", "report")]
+    for note in results.get("notes") or []:
+        print(f"note: {note}")
     for name, path in lines:
         print(f"{name + ':':10}{path}")

@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     if args.tokens < args.batch:
         raise ClampdownError(f"--tokens {args.tokens} does not fill one batch of {args.batch}; train on more")
     with ProgressBar() as progress:
-        model = load_model(args.model, args, progress).chat
+        model = load_model(args.model, args, progress, chat=False).chat
         progress("reading the text", 0, 0)
         from clampdown.discovery.train_sae import train_sae
         from clampdown.saes.training import Settings

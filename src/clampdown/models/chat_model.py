@@ -14,6 +14,7 @@ from torch import Tensor
 
 from clampdown.errors import ClampdownError
 from clampdown.models import bundled, fingerprint, residual, source, thinking
+from clampdown.models.template import Wish, no_template
 
 Message = dict[str, str]
 """{"role": "system" | "user" | "assistant", "content": text}"""
@@ -34,7 +35,7 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class ChatModel:
-    """A causal language model with a chat template. Make one with `load_chat_model`.
+    """A causal language model, with a chat template mostly. Make one with `load_chat_model`.
 
     Attributes:
         name: what it was loaded by, the hub's revision included.
@@ -175,6 +176,7 @@ class ChatModel:
             return True
 
     def _templated(self, chat: list[Message], answer: bool, **how: Any) -> Any:
+        self.need_template()
         options = {**self.template_options, "add_generation_prompt": answer, **how}
         try:
             return self.tokenizer.apply_chat_template(chat, **options)
@@ -184,6 +186,23 @@ class ChatModel:
             raise ClampdownError(
                 f"model {self.name}'s chat template refuses these turns ({told}): {reason}; give it others, or mend it"
             ) from error
+
+    def need_template(self) -> None:
+        """Raises ClampdownError where the model has no chat template, as base models don't."""
+        if not self.tokenizer.chat_template:
+            raise no_template(self.name)
+
+    def probe_ids(self, text: str) -> list[int]:
+        """Ids of a short prompt for trying things out: as a chat, or as plain text where there is no template."""
+        return self.prompt_ids(text) if self.tokenizer.chat_template else self.tokenizer(text).input_ids
+
+    @cached_property
+    def opens_thought(self) -> bool:
+        """Whether the template ends a prompt inside a thought, so that every answer begins with one."""
+        try:
+            return thinking.opens_thought(self.render([{"role": "user", "content": "Well?"}]))
+        except ClampdownError:
+            return False
 
     def ids(self, text: str) -> list[int]:
         """Token ids of already rendered text: nothing is added."""
@@ -268,6 +287,9 @@ def load_chat_model(
     quantization: str | None = None,
     revision: str | None = None,
     template_options: Mapping[str, Any] | None = None,
+    chat_template: str | Path | None = None,
+    thinking: bool = True,
+    chat: bool = True,
 ) -> ChatModel:
     """Load a chat model by the bundled one's name, by local folder, by hub id, or from a .gguf file here or on the hub.
 
@@ -280,6 +302,10 @@ def load_chat_model(
         quantization: "8bit" or "4bit" packs the weights by bitsandbytes.
         revision: of a hub repository: a branch, a tag or a commit.
         template_options: passed to the chat template whenever it is applied, such as {"enable_thinking": False}.
+        chat_template: a Jinja file, or the template itself, in place of the model's own; base models have none.
+        thinking: False asks for answers without thoughts, in whatever way the template knows, or by closing the
+            thought that it opens; refused where it knows none.
+        chat: False loads a model without a chat template too, for plain text; rendering a chat is then refused.
 
     Raises:
         ClampdownError: no such model, gated or out of reach, damaged weights, not a decoder-only language model, no
@@ -288,8 +314,7 @@ def load_chat_model(
     from clampdown.models.loading import Placing, load
 
     found = source.find_source(name, revision)
-    got = load(found, Placing(dtype, device, device_map, quantization))
+    wish = Wish.read(chat_template, thinking, chat, template_options)
+    got = load(found, Placing(dtype, device, device_map, quantization), wish)
     called = f"{name}@{revision}" if revision and not name.endswith(f"@{revision}") else name
-    return ChatModel(
-        called, got.place, got.model, got.tokenizer, dict(template_options or {}), quantization or "", got.unread
-    )
+    return ChatModel(called, got.place, got.model, got.tokenizer, got.template_options, quantization or "", got.unread)

@@ -176,8 +176,6 @@ def _told(source: Source, errors: list[BaseException]) -> tuple[str, str]:
         return "it brings code of its own, which is not run here", "choose a model that Transformers knows by itself"
     if Path(source.path).name == bundled.folder_name():
         return reason, "delete that folder to fetch it again"
-    if not source.gguf and (files := sorted(Path(source.path).glob("*.gguf"))):
-        return "the folder holds GGUF", f"name the file itself, such as {files[0]}"
     if source.gguf:
         return reason, "check the file"
     return reason, "check the folder" if Path(source.path).is_dir() else "check the name, and the network"
