@@ -9,10 +9,10 @@ if TYPE_CHECKING:
     from clampdown.library import Model
 
 
-def load_model(name: str | None, args: argparse.Namespace, progress: Progress, *, chat: bool = True) -> "Model":
+def load_model(name: str | None, args: argparse.Namespace, progress: Progress) -> "Model":
     """The model of that name, as the options of `add_placing` say; None is the bundled one.
 
-    One without a chat template is refused before its weights are read, unless the work may need no `chat`.
+    One without a chat template is refused before its weights are read, unless the command also takes plain text.
     """
     progress("loading the model", 0, 0, name or "")
     from clampdown import library
@@ -26,6 +26,6 @@ def load_model(name: str | None, args: argparse.Namespace, progress: Progress, *
         revision=args.revision,
         chat_template=args.chat_template,
         thinking=not args.no_thinking,
-        chat=chat,
+        chat=not getattr(args, "plain_text", False),
     )
     return library.Model(loaded)

@@ -35,7 +35,7 @@ def add_parser(subparsers: Any) -> None:
     )
     add_placing(parser)
     add_json(parser, "what was found (schema clampdown-sae-check/1)")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, plain_text=True)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
         from clampdown.saes.load import load_sae
 
         sae = load_sae(args.sae)  # before the model: it tells sooner that a name is wrong
-        model = load_model(args.model, args, progress, chat=False).chat
+        model = load_model(args.model, args, progress).chat
         from clampdown.discovery.check_sae import check_sae
 
         found = check_sae(model, sae, layer=args.layer, text=args.text, progress=progress)

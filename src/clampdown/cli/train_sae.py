@@ -38,7 +38,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--seed", metavar="S", type=whole, default=0, help="(default: 0)")
     parser.add_argument("--out", metavar="FOLDER", type=Path, required=True, help="where the SAE and its cache go")
     add_json(parser, "what was trained")
-    parser.set_defaults(run=run, when_stopped="; the same command goes on where it was")
+    parser.set_defaults(run=run, plain_text=True, when_stopped="; the same command goes on where it was")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     if args.tokens < args.batch:
         raise ClampdownError(f"--tokens {args.tokens} does not fill one batch of {args.batch}; train on more")
     with ProgressBar() as progress:
-        model = load_model(args.model, args, progress, chat=False).chat
+        model = load_model(args.model, args, progress).chat
         progress("reading the text", 0, 0)
         from clampdown.discovery.train_sae import train_sae
         from clampdown.saes.training import Settings
