@@ -52,9 +52,6 @@ def test_it_is_what_it_says(gemma):
     assert config.tie_word_embeddings and set(config.layer_types) == {"sliding_attention", "full_attention"}
     assert gemma.prompt_ids("Hi")[0] == gemma.tokenizer.bos_token_id
     assert gemma.tokenizer.convert_tokens_to_ids("<end_of_turn>") in gemma.stop_ids
-    ids = gemma.tokenizer("The capital of France is", return_tensors="pt").input_ids
-    with torch.no_grad():
-        assert gemma.tokenizer.decode(gemma.hf(ids).logits[0, -1].argmax()) == " Paris"
 
 
 def by_hand(model, ids, push, tokens):

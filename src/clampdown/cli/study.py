@@ -81,6 +81,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"note: {warning(model.name, plan)}", file=sys.stderr)
     with ProgressBar() as progress:
         results = ready.run(model.chat, args.out, progress)
+    for note in results.get("notes") or []:
+        print(f"note: {note}", file=sys.stderr)
     if args.json:
         print_json(_short(results))
     else:
@@ -166,10 +168,7 @@ def _short(results: Mapping[str, Any]) -> dict[str, Any]:
         {"name": a["name"], "recipe": a["recipe"], "measures": [{k: m[k] for k in keys} for m in a["measures"]]}
         for a in results["arms"]
     ]
-    return {key: results[key] for key in ("schema", "report", "database", "recipe")} | {
-        "notes": results.get("notes") or [],
-        "arms": arms,
-    }
+    return {key: results[key] for key in ("schema", "report", "database", "recipe")} | {"arms": arms}
 
 
 def _print(results: Mapping[str, Any]) -> None:
@@ -177,7 +176,5 @@ def _print(results: Mapping[str, Any]) -> None:
 
     console().print(arms_table(results))
     lines: Sequence[tuple[str, str]] = [(key, str(results[key])) for key in ("recipe", "database", "report")]
-    for note in results.get("notes") or []:
-        print(f"note: {note}")
     for name, path in lines:
         print(f"{name + ':':10}{path}")
