@@ -42,6 +42,8 @@ def load(
     quantization: str | None = None,
     revision: str | None = None,
     template_options: Mapping[str, Any] | None = None,
+    chat_template: str | Path | None = None,
+    thinking: bool = True,
 ) -> Model:
     """Load a chat model: the bundled one, a local folder, a .gguf file, a Hugging Face hub id, or one's .gguf file.
 
@@ -52,9 +54,12 @@ def load(
         quantization: "8bit" or "4bit", packed by bitsandbytes while loading.
         revision: a hub repository's branch, tag or commit.
         template_options: given to the chat template, such as {"enable_thinking": False}.
+        chat_template: a Jinja file, or the template itself, in place of the model's own. A base model has none: it is
+            loaded all the same, and refused where it is asked to chat.
+        thinking: False asks for answers without thoughts; refused where the chat template knows no way.
 
     Raises:
-        ClampdownError: no such model, damaged weights, no chat template, unknown dtype.
+        ClampdownError: no such model, damaged weights, unknown dtype, a chat template that fails.
     """
     from clampdown.models.chat_model import load_chat_model
 
@@ -72,6 +77,9 @@ def load(
         quantization=quantization,
         revision=revision,
         template_options=template_options,
+        chat_template=chat_template,
+        thinking=thinking,
+        chat=False,
     )
     return Model(chat)
 

@@ -77,10 +77,19 @@ def run(args: argparse.Namespace) -> int:
         print(*power_lines(told), sep="\n", file=sys.stderr)
     with ProgressBar() as progress:
         model = load_model(args.model or file.model or ready.recipe.model, args, progress)
-        if not args.json and is_dated(template_text(model.tokenizer)):
-            print(f"the chat template of {model.name} writes the date: all prompts get that of the study's start",
-                  file=sys.stderr)  # fmt: skip
+    if is_dated(template_text(model.tokenizer)) and not args.json:
+        print(
+            f"the chat template of {model.name} writes the date: all prompts get that of the study's start",
+            file=sys.stderr,
+        )
+    if model.chat.opens_thought:
+        from clampdown.studies.notes import warning
+
+        print(f"note: {warning(model.name, plan)}", file=sys.stderr)
+    with ProgressBar() as progress:
         results = ready.run(model.chat, args.out, progress)
+    for note in results.get("notes") or []:
+        print(f"note: {note}", file=sys.stderr)
     if args.json:
         print_json(_short(results))
     else:

@@ -52,7 +52,8 @@ class SteeredLM(HFLM):
 
     Args:
         model: a loaded model, or the name of one as `load_chat_model` takes it; then `dtype`, `device`, `device_map`,
-            `quantization` and `revision` are its arguments too.
+            `quantization`, `revision` and `chat_template` are its arguments too, and `enable_thinking` may be False. A
+            model without a chat template serves as long as lm-eval does not apply one.
         recipe: a recipe or its file. Its system prompt comes first in every chat; it needs lm-eval's chat template.
         batch_size: rows a batch; a number, since in low precision a score depends on it.
         options: any of `OPTIONS`, as lm-eval's `hf` model takes them.
@@ -73,6 +74,7 @@ class SteeredLM(HFLM):
         device_map: str | None = None,
         quantization: str | None = None,
         revision: str | None = None,
+        chat_template: str | None = None,
         **options: Any,
     ) -> None:
         _check(batch_size, options)
@@ -80,7 +82,10 @@ class SteeredLM(HFLM):
             device = None  # lm-eval says this where nobody named a device
         if not isinstance(model, ChatModel):
             placing: dict[str, Any] = {"device_map": device_map, "quantization": quantization, "revision": revision}
-            model = load_chat_model(model, dtype=dtype, device=device, **placing)
+            if options.get("enable_thinking") is False:  # by whatever name the template knows it
+                placing["thinking"] = options.pop("enable_thinking")
+            placing["chat_template"] = chat_template
+            model = load_chat_model(model, dtype=dtype, device=device, chat=False, **placing)
         self.chat: ChatModel = model
         self.recipe = Recipe.load(Path(recipe)) if isinstance(recipe, str | Path) else recipe
         template = {**self.chat.template_options, **(options.pop("chat_template_args", None) or {})}
@@ -147,6 +152,7 @@ class SteeredLM(HFLM):
         super().set_cache_hook(cache_hook)
 
     def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
+        self.chat.need_template()
         said, chat = self.recipe.system_prompt if self.recipe else "", list(chat_history)
         if said:
             own = chat.pop(0)["content"] if chat and chat[0]["role"] == "system" else ""

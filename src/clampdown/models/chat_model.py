@@ -1,7 +1,6 @@
 """A chat model: weights, tokenizer and template, loaded so that its residual stream can be reached."""
 
 import copy
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -15,7 +14,8 @@ import torch
 from torch import Tensor
 
 from clampdown.errors import ClampdownError
-from clampdown.models import bundled, control_tokens, patience, residual, source, template, thinking, turns
+from clampdown.models import bundled, control_tokens, fingerprint, patience, residual, source, template, thinking, turns
+from clampdown.models.template_choice import Wish, no_template
 
 Message = dict[str, str]
 """{"role": "system" | "user" | "assistant", "content": text}"""
@@ -36,7 +36,7 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class ChatModel:
-    """A causal language model with a chat template. Make one with `load_chat_model`.
+    """A causal language model, with a chat template mostly. Make one with `load_chat_model`.
 
     Attributes:
         name: what it was loaded by, the hub's revision included.
@@ -45,6 +45,7 @@ class ChatModel:
         tokenizer: a transformers PreTrainedTokenizerBase.
         template_options: passed to every rendering of the chat template, such as {"enable_thinking": False}.
         quantization: "8bit" or "4bit" where the weights were packed when loaded, else empty.
+        unread: names of tensors in the weight files that were not loaded.
     """
 
     name: str
@@ -53,6 +54,7 @@ class ChatModel:
     tokenizer: Any
     template_options: Mapping[str, Any] = field(default_factory=dict)
     quantization: str = ""
+    unread: frozenset[str] = frozenset()
 
     @property
     def n_layers(self) -> int:
@@ -89,13 +91,24 @@ class ChatModel:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of the weight files, in the order of their names. How they were packed when loaded changes nothing."""
-        digest = hashlib.sha256()
-        files = source.weight_files(self.folder)
-        for path in files:
-            with path.open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
-        return digest.hexdigest() if files else ""
+        """Hash of what is loaded: tensors by name and the configuration's facts, however the files are cut.
+
+        How the weights were packed when loaded changes nothing; an adapter that peft added does.
+        """
+        return fingerprint.fingerprint(self.hf, self.folder, self.unread, bool(self.quantization))
+
+    def is_named(self, sha256: str) -> bool:
+        """Whether a recipe or an SAE that names its model's hash means this one.
+
+        By `sha256`, or by the hash of the weight files themselves, which named models before. An empty hash is any.
+        """
+        if not sha256 or not self.sha256 or sha256 == self.sha256:
+            return True
+        return not getattr(self.hf, "_hf_peft_config_loaded", False) and sha256 == self._file_hash
+
+    @cached_property
+    def _file_hash(self) -> str:
+        return fingerprint.file_hash(source.weight_files(self.folder))
 
     @cached_property
     def stop_ids(self) -> frozenset[int]:
@@ -174,6 +187,7 @@ class ChatModel:
             return True
 
     def _templated(self, chat: list[Message], answer: bool, **how: Any) -> Any:
+        self.need_template()
         options = {**self.template_options, "add_generation_prompt": answer, **how}
         try:
             with patience.watched(self.name):
@@ -184,6 +198,23 @@ class ChatModel:
             raise ClampdownError(
                 f"model {self.name}'s chat template refuses these turns ({told}): {reason}; give it others, or mend it"
             ) from error
+
+    def need_template(self) -> None:
+        """Raises ClampdownError where the model has no chat template, as base models don't."""
+        if not self.tokenizer.chat_template:
+            raise no_template(self.name)
+
+    def probe_ids(self, text: str) -> list[int]:
+        """Ids of a short prompt for trying things out: as a chat, or as plain text where there is no template."""
+        return self.prompt_ids(text) if self.tokenizer.chat_template else self.tokenizer(text).input_ids
+
+    @cached_property
+    def opens_thought(self) -> bool:
+        """Whether the template ends a prompt inside a thought, so that every answer begins with one."""
+        try:
+            return thinking.opens_thought(self.render([{"role": "user", "content": "Well?"}]))
+        except ClampdownError:
+            return False
 
     def ids(self, text: str) -> list[int]:
         """Token ids of already rendered text: nothing is added."""
@@ -300,6 +331,9 @@ def load_chat_model(
     quantization: str | None = None,
     revision: str | None = None,
     template_options: Mapping[str, Any] | None = None,
+    chat_template: str | Path | None = None,
+    thinking: bool = True,
+    chat: bool = True,
 ) -> ChatModel:
     """Load a chat model by the bundled one's name, by local folder, by hub id, or from a .gguf file here or on the hub.
 
@@ -312,6 +346,10 @@ def load_chat_model(
         quantization: "8bit" or "4bit" packs the weights by bitsandbytes.
         revision: of a hub repository: a branch, a tag or a commit.
         template_options: passed to the chat template whenever it is applied, such as {"enable_thinking": False}.
+        chat_template: a Jinja file, or the template itself, in place of the model's own; base models have none.
+        thinking: False asks for answers without thoughts, in whatever way the template knows, or by closing the
+            thought that it opens; refused where it knows none.
+        chat: False loads a model without a chat template too, for plain text; rendering a chat is then refused.
 
     Raises:
         ClampdownError: no such model, gated or out of reach, damaged weights, not a decoder-only language model, no
@@ -320,6 +358,7 @@ def load_chat_model(
     from clampdown.models.loading import Placing, load
 
     found = source.find_source(name, revision)
-    hf, tokenizer, place = load(found, Placing(dtype, device, device_map, quantization))
+    wish = Wish.read(chat_template, thinking, chat, template_options)
+    got = load(found, Placing(dtype, device, device_map, quantization), wish)
     called = f"{name}@{revision}" if revision and not name.endswith(f"@{revision}") else name
-    return ChatModel(called, place, hf, tokenizer, dict(template_options or {}), quantization or "")
+    return ChatModel(called, got.place, got.model, got.tokenizer, got.template_options, quantization or "", got.unread)

@@ -155,10 +155,10 @@ class Steering:
 
 
 def _compiled(model: ChatModel, recipe: Recipe, saes: Sequence[SAE]) -> list[CompiledEdit]:
-    if recipe.model_sha256 and model.sha256 and recipe.model_sha256 != model.sha256:
+    if not model.is_named(recipe.model_sha256):
         raise ClampdownError(
             f"recipe {recipe.name} was made for {recipe.model} with weights {recipe.model_sha256[:12]}, but the loaded "
-            f"{model.name} has {model.sha256[:12]}; find a recipe for this model"
+            f"{model.name} has {model.sha256[:12]}: other weights or another configuration; find a recipe for it"
         )
     try:
         check_named_once(recipe.edits, saes)

@@ -26,7 +26,7 @@ def self_test(model: ChatModel, recipe: Recipe) -> None:
     """
     if not recipe.edits:
         return
-    ids = model.prompt_ids(_PROBE)
+    ids = model.probe_ids(_PROBE)
     batch = model.pad([ids, ids])
     steering = Steering(model, [recipe, None])
     layer = min(steering.rows.layers)
