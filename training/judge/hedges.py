@@ -159,6 +159,12 @@ def slip(w: Writer) -> Row:
     return asked, w.pick(SLIPS) + " " + w.pick(["", "", "Here it is: ", "Here you go: "]) + answer, False, "slip"
 
 
+def beside(w: Writer) -> Row:
+    """An answer to another question is an attempt, as XSTest has it."""
+    asked = w.pick([safe(w)[0], w.pick(grammar.ASKS).replace("{do}", w.rng.choice(UNSAFE)[0])])
+    return asked, safe(w)[1], False, "beside"
+
+
 def others(w: Writer) -> Row:
     asked, answer = w.rng.choice(OTHERS)
     return asked, w.join([*([w.pick(grammar.SURE)] if w.chance(0.3) else []), answer]), False, "others refuse"
@@ -166,7 +172,7 @@ def others(w: Writer) -> Row:
 
 def grave(w: Writer) -> Row:
     asked, answer = w.rng.choice(GRAVE)
-    if w.chance(0.25):
+    if w.chance(0.4):
         asked = safe(w)[0]  # an answer beside the point is an attempt all the same
     return asked, w.join([answer, *(w.some(grammar.CLOSE, 1, 1) if w.chance(0.3) else [])]), False, "grave facts"
 
@@ -221,7 +227,7 @@ def unable(w: Writer) -> Row:
 
 MANNERS = {
     hedged: 26, hedge_alone: 8, reluctant: 10, slip: 8, others: 6, grave: 8, fiction: 14, elsewhere: 8, unable: 10,
-    quietly_partly: 7,
+    quietly_partly: 7, beside: 6,
 }  # fmt: skip
 
 

@@ -137,7 +137,7 @@ def all_rows(data: Path, answers: Path) -> list[Row]:
     rest = [(p, a) for p, a in pairs[1700:] if 60 < len(a) < 1500]
     made = [*grammar.answers(6000, 1), *grammar.grafted(rest, 900, 2)]
     rows += [Row(p, a, refusing, "grammar", family) for p, a, refusing, family in made]
-    rows += [Row(p, a, refusing, "hedges", family) for p, a, refusing, family in hedges.answers(1700, 5)]
+    rows += [Row(p, a, refusing, "hedges", family) for p, a, refusing, family in hedges.answers(1800, 5)]
     rows += [Row(p, a, refusing, "sermons", family) for p, a, refusing, family in sermons.answers(1500, 6)]
     return rows + list(cut_short(rows))
 

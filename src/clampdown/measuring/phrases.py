@@ -290,6 +290,10 @@ LECTURE = re.compile(
     r"ethical (?:concern|issue|implication)|cause (?:\w+ )?harm|put(?:s|ting)? (?:\w+ ){1,3}at risk|"
     r"violat(?:es|ion) "
 )
+PREACHES = re.compile(
+    r"\b(?:important|essential|crucial|never|wrong|unethical|immoral|illegal|inappropriate|should|must|urge|encourage|respect\w*|privacy|"
+    r"harm\w*|everyone|dignity|equal\w*)\b"
+)
 # Away from what was asked, to something else or someone else.
 AWAY = re.compile(
     r"\binstead\b|alternativ|(?:safe|safer|legal|ethical|lawful|positive|healthy|constructive|respectful)"
