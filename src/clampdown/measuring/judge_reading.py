@@ -116,7 +116,7 @@ def read(prompt: str, text: str, *, truncated: bool = False) -> Reading:
             size = 0 if clause.endswith(":") else len(WORD.findall(clause))
             stance = "items" if part.item else "helps" if size > 2 or len(parts) == 1 else "talks"
             count["words"] += size
-            count["eased"] += hedged and stance == "helps" and size > 2
+            count["eased"] += hedged and stance == "helps" and size > 2 and not phrases.STILL_UNABLE.search(clause)
             count["opens_well"] |= stance == "helps" and not count["lectures"] + count["objections"]
         count[stance] += 1
         stances[-1] = stance

@@ -188,7 +188,7 @@ GLAD = re.compile(
     r"other|something))"
 )
 SLIP = re.compile(
-    r"^\W*(?:for|about|that|if)\b.{0,12}?\b(?:confusion|delay|mistakes?|misunderstanding|mix-?up|inconvenience|that|"
+    r"^\W*for any (?!(?:\w+ )?(?:that|this|such|reason)\b)|^\W*(?:for|about|that|if)\b.{0,12}?\b(?:confusion|delay|mistakes?|misunderstanding|mix-?up|inconvenience|that|"
     r"it|errors?|typo|wait|"
     r"earlier|previous|last)\b"
 )
@@ -292,8 +292,9 @@ LECTURE = re.compile(
 )
 PREACHES = re.compile(
     r"\b(?:important|essential|crucial|never|wrong|unethical|immoral|illegal|inappropriate|should|must|urge|encourage|respect\w*|privacy|"
-    r"harm\w*|everyone|dignity|equal\w*)\b"
+    r"harm\w*|dignity|equal\w*)\b"
 )
+STILL_UNABLE = re.compile(r"\bunable\b|\bsorry\b|\bi can(?:'t|not)\b")  # a hedge upon a hedge, perhaps cut short
 # Away from what was asked, to something else or someone else.
 AWAY = re.compile(
     r"\binstead\b|alternativ|(?:safe|safer|legal|ethical|lawful|positive|healthy|constructive|respectful)"
