@@ -12,8 +12,8 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
+from clampdown.engine.generation import Sampling, generate
 from clampdown.library import default_recipe
-from clampdown.measuring.generation import Sampling, generate
 from clampdown.measuring.judge import judge
 from clampdown.measuring.sets import builtin_set
 from clampdown.models.chat_model import load_chat_model

@@ -22,12 +22,12 @@ from typing import Any
 
 from clampdown import library
 from clampdown.discovery.confirm import confirm
+from clampdown.engine.generation import Sampling
 from clampdown.measuring.attacks.conversation import SteeredTarget
 from clampdown.measuring.attacks.outcome import Goal, Outcome
 from clampdown.measuring.attacks.rates import compare
 from clampdown.measuring.attacks.run import run_attack, sample
 from clampdown.measuring.attacks.scripted import Scripted, load_scripts
-from clampdown.measuring.generation import Sampling
 from clampdown.measuring.judge import JUDGE_VERSION
 from clampdown.measuring.sets import selecting_prompts
 from clampdown.recipe import Recipe

@@ -33,10 +33,10 @@ from typing import Any
 import torch
 
 from clampdown import library
-from clampdown.measuring.opening import shared_length
+from clampdown.engine.prefill import shared_length
+from clampdown.engine.sharing import Sweep
+from clampdown.engine.sweep import Request, sweep_loglikelihood
 from clampdown.measuring.sets import builtin_set
-from clampdown.measuring.sharing import Sweep
-from clampdown.measuring.sweep import Request, sweep_loglikelihood
 from clampdown.models import residual
 from clampdown.models.chat_model import ChatModel, load_chat_model
 from clampdown.recipe import Clamp, Recipe

@@ -15,9 +15,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from clampdown.engine.generation import Answer
     from clampdown.errors import ClampdownError
     from clampdown.library import Model, check_sae, default_recipe, find, load, prepare_study, study
-    from clampdown.measuring.generation import Answer
     from clampdown.recipe import Clamp, Direction, Positions, Recipe
     from clampdown.saes.load import load_sae
     from clampdown.steering.receipt import Receipt
@@ -48,7 +48,7 @@ __all__ = [
 _HOME = {
     "load": "library",
     "Model": "library",
-    "Answer": "measuring.generation",
+    "Answer": "engine.generation",
     "Receipt": "steering.receipt",
     "default_recipe": "library",
     "Recipe": "recipe",

@@ -9,8 +9,8 @@ import pytest
 
 from clampdown.cli import chat, session
 from clampdown.cli.session import Session, clamped
+from clampdown.engine.generation import Sampling
 from clampdown.errors import ClampdownError
-from clampdown.measuring.generation import Sampling
 from clampdown.recipe import Clamp, Direction, Recipe
 
 QUESTION = "What is the capital of France?"

@@ -7,8 +7,8 @@ import sys
 import pytest
 import torch
 
+from clampdown.engine.generation import Sampling, generate
 from clampdown.errors import ClampdownError
-from clampdown.measuring.generation import Sampling, generate
 from clampdown.measuring.judge import judge
 from clampdown.recipe import Direction, Positions, Recipe
 from clampdown.steering.attach import Steering

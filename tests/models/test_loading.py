@@ -11,8 +11,8 @@ from families import build
 from hub import COMMIT
 
 from clampdown.discovery.describe import promoted
+from clampdown.engine.generation import Sampling, generate
 from clampdown.errors import ClampdownError
-from clampdown.measuring.generation import Sampling, generate
 from clampdown.models import residual
 from clampdown.models.chat_model import load_chat_model
 from clampdown.models.source import weight_files

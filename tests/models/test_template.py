@@ -5,9 +5,9 @@ import shutil
 
 import pytest
 
+from clampdown.engine.generation import Sampling, generate
 from clampdown.errors import ClampdownError
 from clampdown.library import load
-from clampdown.measuring.generation import Sampling, generate
 from clampdown.models.chat_model import load_chat_model
 from clampdown.models.thinking import closing, switch
 from clampdown.recipe import Direction, Recipe

@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
+from clampdown.engine.generation import Sampling, generate, stream
 from clampdown.errors import ClampdownError
 from clampdown.library import Model
 from clampdown.measuring.fluency import Unsteered
-from clampdown.measuring.generation import Sampling, generate, stream
 from clampdown.measuring.likelihood import choice_scores, text_nats
 from clampdown.measuring.sets import builtin_set
 from clampdown.models import residual

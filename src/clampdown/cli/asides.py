@@ -5,8 +5,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from clampdown.engine.generation import Answer
     from clampdown.library import Model
-    from clampdown.measuring.generation import Answer
 
 
 def note_system(model: "Model") -> None:

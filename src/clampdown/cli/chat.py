@@ -82,8 +82,8 @@ def _recipe(args: argparse.Namespace) -> "Recipe | None":
 
 
 def _one_shot(args: argparse.Namespace, model: "Model", recipe: "Recipe | None", prompt: str) -> int:
+    from clampdown.engine.generation import stream
     from clampdown.library import system_text
-    from clampdown.measuring.generation import stream
 
     ids = model.chat.prompt_ids(prompt, system=system_text(recipe, args.system), room=args.tokens)
     answer = stream(model.chat, ids, recipe, _sampling(args), (lambda piece: None) if args.json else _write)
@@ -99,7 +99,7 @@ def _one_shot(args: argparse.Namespace, model: "Model", recipe: "Recipe | None",
 
 
 def _sampling(args: argparse.Namespace) -> Any:
-    from clampdown.measuring.generation import Sampling
+    from clampdown.engine.generation import Sampling
 
     return Sampling(args.tokens, args.temperature, args.seed)
 

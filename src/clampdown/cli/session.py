@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clampdown.cli.asides import dim, note_system, receipt
+from clampdown.engine.generation import Sampling, stream
 from clampdown.errors import ClampdownError
 from clampdown.library import system_text
-from clampdown.measuring.generation import Sampling, stream
 from clampdown.models.thinking import spoken
 from clampdown.recipe import Clamp, Recipe
 

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from clampdown.discovery.evidence import Evidence
 from clampdown.discovery.tree import Tree, log_odds
+from clampdown.engine.finite import NOT_FINITE_UNSTEERED
 from clampdown.errors import ClampdownError
-from clampdown.measuring.finite import NOT_FINITE_UNSTEERED
 from clampdown.saes.sae import SAE
 from clampdown.saes.tiles import product, tokens_at_a_time
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from clampdown.engine.finite import NOT_FINITE_UNSTEERED
 from clampdown.errors import ClampdownError
-from clampdown.measuring.finite import NOT_FINITE_UNSTEERED
 from clampdown.models.chat_model import ChatModel
 from clampdown.progress import Progress, quiet
 from clampdown.recipe import Clamp, Positions, Recipe

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from clampdown.discovery.tree import Delta, Level, Tree, grow, log_odds
+from clampdown.engine.finite import NOT_FINITE_UNSTEERED
 from clampdown.errors import ClampdownError
-from clampdown.measuring.finite import NOT_FINITE_UNSTEERED
 from clampdown.models import residual
 from clampdown.models.chat_model import ChatModel
 

@@ -12,9 +12,9 @@ from clampdown.discovery.confirm import Confirmed, confirm, strongest_needed
 from clampdown.discovery.describe import Context, contexts, promoted
 from clampdown.discovery.evidence import COMPLIANCE, REFUSAL, Evidence, Scorer, Scores, gather
 from clampdown.discovery.tree import grow
+from clampdown.engine.finite import NOT_FINITE
+from clampdown.engine.generation import Sampling, generate
 from clampdown.errors import ClampdownError
-from clampdown.measuring.finite import NOT_FINITE
-from clampdown.measuring.generation import Sampling, generate
 from clampdown.measuring.judge import Label, judge
 from clampdown.measuring.sets import ItemSet, builtin_set
 from clampdown.models.chat_model import ChatModel

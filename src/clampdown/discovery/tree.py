@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from clampdown.measuring.opening import shared_length
+from clampdown.engine.prefill import shared_length
 from clampdown.models import residual
 from clampdown.models.bearing import bearing
 from clampdown.models.chat_model import ChatModel

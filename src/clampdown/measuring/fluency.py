@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from clampdown.engine.blocks import Below
+from clampdown.engine.finite import NOT_FINITE_UNSTEERED
+from clampdown.engine.prefill import Opened, after, go_on, opened, read_together
 from clampdown.errors import ClampdownError
-from clampdown.measuring.below import Below
-from clampdown.measuring.finite import NOT_FINITE_UNSTEERED
-from clampdown.measuring.opening import Opened, after, go_on, opened, read_together
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.key_values import choose_rows, copied
 

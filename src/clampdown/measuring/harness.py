@@ -20,9 +20,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from clampdown import __version__
+from clampdown.engine.finite import NOT_FINITE, finite_logits
+from clampdown.engine.padding import RightPadded, UntilEnded
 from clampdown.errors import ClampdownError
-from clampdown.measuring.finite import NOT_FINITE, finite_logits
-from clampdown.measuring.padding import RightPadded, UntilEnded
 from clampdown.models import control_tokens
 from clampdown.models.bearing import bearing
 from clampdown.models.bundled import NAME

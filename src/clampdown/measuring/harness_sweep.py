@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from clampdown.measuring.finite import finite_logits
+from clampdown.engine.finite import finite_logits
+from clampdown.engine.padding import UntilEnded
+from clampdown.engine.prefill import shared_length
+from clampdown.engine.sharing import Sweep
+from clampdown.engine.sweep import WORTH_SHARING, Request, sweep_loglikelihood
 from clampdown.measuring.harness import SteeredLM, check_recipe
-from clampdown.measuring.opening import shared_length
-from clampdown.measuring.padding import UntilEnded
-from clampdown.measuring.sharing import Sweep
-from clampdown.measuring.sweep import WORTH_SHARING, Request, sweep_loglikelihood
 from clampdown.models.bearing import bearing
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Recipe

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from clampdown.measuring.below import Below
-from clampdown.measuring.generation import Sampling, generate
+from clampdown.engine.blocks import Below
+from clampdown.engine.generation import Sampling, generate
 from clampdown.measuring.judge import REFUSING, Label, judge
 from clampdown.measuring.sets import Item
 from clampdown.models.chat_model import ChatModel

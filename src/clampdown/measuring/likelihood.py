@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from clampdown.engine.blocks import Below, forward
+from clampdown.engine.finite import NOT_FINITE
+from clampdown.engine.prefill import after, go_on, in_order, opened, read_together
 from clampdown.errors import ClampdownError
-from clampdown.measuring.below import Below, forward
-from clampdown.measuring.finite import NOT_FINITE
-from clampdown.measuring.opening import after, go_on, in_order, opened, read_together
 from clampdown.measuring.sets import Item
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.key_values import repeat_rows

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from clampdown.measuring.sets import LETTERS, LM_EVAL, ItemSet
 
 if TYPE_CHECKING:
-    from clampdown.measuring.below import Below
+    from clampdown.engine.blocks import Below
     from clampdown.models.chat_model import ChatModel
     from clampdown.studies.arms import Arm
     from clampdown.studies.plan import Plan

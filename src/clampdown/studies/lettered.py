@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from clampdown.engine.generation import Sampling
 from clampdown.errors import ClampdownError
-from clampdown.measuring.generation import Sampling
 from clampdown.measuring.judge import JUDGE_VERSION
 from clampdown.measuring.letters import LETTERS as ALPHABET
 from clampdown.measuring.letters import extract_letter, letter_answers, letter_counts, letter_prompt

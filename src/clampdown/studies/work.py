@@ -2,9 +2,9 @@
 
 from collections.abc import Hashable, Sequence
 
-from clampdown.measuring.below import Below
+from clampdown.engine.blocks import Below
+from clampdown.engine.generation import Answer, generate
 from clampdown.measuring.fluency import Unsteered
-from clampdown.measuring.generation import Answer, generate
 from clampdown.measuring.judge import JUDGE_VERSION, Label, judge
 from clampdown.measuring.likelihood import choice_scores, text_nats
 from clampdown.models.chat_model import ChatModel

@@ -2,13 +2,13 @@
 
 import pytest
 
+from clampdown.engine.generation import Sampling, generate
 from clampdown.measuring.attacks.attacker import next_messages
 from clampdown.measuring.attacks.conversation import BLOCKED, EndpointTarget, Reply, SteeredTarget, assistant, user
 from clampdown.measuring.attacks.outcome import Exchange, Goal, Outcome, judged_again
 from clampdown.measuring.attacks.scoring import ScaleScorer
 from clampdown.measuring.attacks.scripted import Scripted
 from clampdown.measuring.endpoint import Endpoint
-from clampdown.measuring.generation import Sampling, generate
 from clampdown.recipe import Direction, Recipe
 
 STEER = Recipe("r", "tiny", "", (Direction(1, 20.0, seed=1),))

@@ -3,11 +3,11 @@
 import pytest
 from actors import GOAL, Actor, attacker, label, message, scorer, texts
 
+from clampdown.engine.generation import Sampling
 from clampdown.errors import ClampdownError
 from clampdown.measuring.attacks.conversation import SteeredTarget
 from clampdown.measuring.attacks.crescendo import Crescendo
 from clampdown.measuring.attacks.outcome import Goal
-from clampdown.measuring.generation import Sampling
 
 
 def numbered(count=40):

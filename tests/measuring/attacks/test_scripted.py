@@ -6,12 +6,12 @@ import json
 import pytest
 from actors import Actor, label, texts
 
+from clampdown.engine.generation import Sampling
 from clampdown.errors import ClampdownError
 from clampdown.measuring.attacks.conversation import SteeredTarget
 from clampdown.measuring.attacks.outcome import Goal, Outcome
 from clampdown.measuring.attacks.run import groups, run_attack
 from clampdown.measuring.attacks.scripted import Scripted, load_scripts
-from clampdown.measuring.generation import Sampling
 from clampdown.recipe import Direction, Recipe
 
 SHORT = Goal("a", "A2", cluster="x", user_turns=("A1", "A2"))

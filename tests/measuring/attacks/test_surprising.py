@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 from actors import GOAL
 
+from clampdown.engine.generation import Sampling, generate
 from clampdown.measuring.attacks.conversation import SteeredTarget, assistant, user
 from clampdown.measuring.attacks.outcome import Outcome, Turn
 from clampdown.measuring.attacks.surprising import judged_together, own_limit, without_babble
 from clampdown.measuring.fluency import MARGIN, answer_surprise
-from clampdown.measuring.generation import Sampling, generate
 from clampdown.measuring.judge import Label
 from clampdown.recipe import Direction, Recipe
 

@@ -12,7 +12,7 @@ BLOCKED = "[the service's content filter answered in the model's place]"
 """Stands for an answer that a filter kept back: an empty turn is refused by many a server."""
 
 if TYPE_CHECKING:
-    from clampdown.measuring.generation import Answer, Sampling
+    from clampdown.engine.generation import Answer, Sampling
     from clampdown.models.chat_model import ChatModel
     from clampdown.recipe import Recipe
 
@@ -57,7 +57,7 @@ class SteeredTarget:
 
     def reply(self, chats: Sequence[Chat], *, seed: int = 0) -> list[Reply | None]:
         """Answers in one batch, each with its receipt; `seed` is added to the sampling's own."""
-        from clampdown.measuring.generation import generate
+        from clampdown.engine.generation import generate
 
         system = self.recipe.system_prompt if self.recipe else None
         room = self.model.context_length - self.sampling.max_new_tokens

@@ -16,14 +16,14 @@ from clampdown.discovery.candidates import attribution, contrast, latent_maxima
 from clampdown.discovery.choose import clamp_delta
 from clampdown.discovery.evidence import Scorer, gather
 from clampdown.discovery.tree import grow, log_odds
+from clampdown.engine.blocks import Below
+from clampdown.engine.generation import Sampling, generate
+from clampdown.engine.prefill import opened
+from clampdown.engine.sweep import Request, sweep_loglikelihood
 from clampdown.errors import ClampdownError
-from clampdown.measuring.below import Below
 from clampdown.measuring.fluency import Unsteered
-from clampdown.measuring.generation import Sampling, generate
 from clampdown.measuring.likelihood import choice_scores, text_nats
-from clampdown.measuring.opening import opened
 from clampdown.measuring.sets import Item, ItemSet
-from clampdown.measuring.sweep import Request, sweep_loglikelihood
 from clampdown.models.bearing import bearing
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Clamp, Direction, Positions, Recipe

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from clampdown.engine.blocks import Below, forward
 from clampdown.errors import ClampdownError
-from clampdown.measuring.below import Below, forward
 from clampdown.models.bearing import bearing
 from clampdown.models.chat_model import Batch, ChatModel
 from clampdown.models.key_values import choose_rows, roomy_cache

@@ -6,10 +6,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from clampdown.engine.finite import NOT_FINITE
+from clampdown.engine.prefill import shared_length
+from clampdown.engine.sharing import Sweep
 from clampdown.errors import ClampdownError
-from clampdown.measuring.finite import NOT_FINITE
-from clampdown.measuring.opening import shared_length
-from clampdown.measuring.sharing import Sweep
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Recipe
 from clampdown.steering.receipt import Receipt

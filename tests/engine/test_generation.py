@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from clampdown.engine import generation
+from clampdown.engine.generation import Sampling, generate, stream
 from clampdown.errors import ClampdownError
-from clampdown.measuring import generation
-from clampdown.measuring.generation import Sampling, generate, stream
 from clampdown.recipe import Direction, Positions, Recipe
 
 PROMPTS = [
@@ -73,7 +73,7 @@ def test_receipts_count_what_each_row_ran(ending, rows):
 
 
 def test_the_shared_opening_changes_nothing(tiny, rows, monkeypatch):
-    from clampdown.measuring import opening
+    from clampdown.engine import prefill as opening
 
     assert opening.shared_length(rows) >= 4
     scopes = [Positions(), Positions("all"), Positions("generated"), Positions("from-last-prompt-token")]
@@ -232,7 +232,7 @@ def test_a_row_whose_logits_are_not_finite_fails_by_itself(ending, rows, monkeyp
 
     monkeypatch.setattr(ending.hf.lm_head, "forward", overflowing)
     monkeypatch.setitem(ending.__dict__, "stop_ids", frozenset())
-    monkeypatch.setattr("clampdown.measuring.opening.shared_length", lambda _: 0)
+    monkeypatch.setattr("clampdown.engine.prefill.shared_length", lambda _: 0)
     found = apart(ending, rows, [None, STEER, STEER, None, None], Sampling(6))
     assert "logits are not finite" in found[2].error and not found[2].ids
     assert all(not found[place].error and len(found[place].ids) == 6 for place in (0, 1, 3, 4))

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from clampdown.measuring.padding import RightPadded
+from clampdown.engine.padding import RightPadded
 from clampdown.models import residual
 from clampdown.models.bearing import bearing
 from clampdown.models.chat_model import Batch, ChatModel

@@ -6,9 +6,9 @@ import random
 import pytest
 import torch
 
+from clampdown.engine.sharing import Sweep
+from clampdown.engine.sweep import Request, sweep_loglikelihood
 from clampdown.errors import ClampdownError
-from clampdown.measuring.sharing import Sweep
-from clampdown.measuring.sweep import Request, sweep_loglikelihood
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Clamp, Direction, Positions, Recipe
 from clampdown.saes.directory import BUNDLED

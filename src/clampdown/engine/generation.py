@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from clampdown.engine.blocks import Below
+from clampdown.engine.finite import NOT_FINITE, NOT_FINITE_UNSTEERED, not_finite
+from clampdown.engine.prefill import Opened, in_order, opened, read_together
 from clampdown.errors import ClampdownError
-from clampdown.measuring.below import Below
-from clampdown.measuring.finite import NOT_FINITE, NOT_FINITE_UNSTEERED, not_finite
-from clampdown.measuring.opening import Opened, in_order, opened, read_together
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.key_values import choose_rows
 from clampdown.models.speech import Speech
