@@ -14,7 +14,8 @@ import json
 import random
 from pathlib import Path
 
-from clampdown.engine.generation import Sampling, generate
+from clampdown.engine.generation import generate
+from clampdown.engine.request import Sampling
 from clampdown.measuring.fluency import answer_surprise, surprise_limit
 from clampdown.measuring.judge import REFUSING, Label, judge
 from clampdown.measuring.sets import builtin_set

@@ -12,7 +12,8 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
-from clampdown.engine.generation import Sampling, generate
+from clampdown.engine.generation import generate
+from clampdown.engine.request import Sampling
 from clampdown.library import default_recipe
 from clampdown.measuring.judge import judge
 from clampdown.measuring.sets import builtin_set

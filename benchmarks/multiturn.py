@@ -22,7 +22,7 @@ from typing import Any
 
 from clampdown import library
 from clampdown.discovery.confirm import confirm
-from clampdown.engine.generation import Sampling
+from clampdown.engine.request import Sampling
 from clampdown.measuring.attacks.conversation import SteeredTarget
 from clampdown.measuring.attacks.outcome import Goal, Outcome
 from clampdown.measuring.attacks.rates import compare

@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from clampdown.engine.generation import Answer
+    from clampdown.engine.request import Answer
     from clampdown.errors import ClampdownError
     from clampdown.library import Model, check_sae, default_recipe, find, load, prepare_study, study
     from clampdown.recipe import Clamp, Direction, Positions, Recipe
@@ -48,7 +48,7 @@ __all__ = [
 _HOME = {
     "load": "library",
     "Model": "library",
-    "Answer": "engine.generation",
+    "Answer": "engine.request",
     "Receipt": "steering.receipt",
     "default_recipe": "library",
     "Recipe": "recipe",

@@ -17,7 +17,7 @@ from clampdown.recipe import Recipe
 if TYPE_CHECKING:
     from clampdown.discovery.check_sae import SAECheck
     from clampdown.discovery.find import Found
-    from clampdown.engine.generation import Answer, Sampling
+    from clampdown.engine.request import Answer, Sampling
     from clampdown.measuring.attacks.spec import AttackSpec
     from clampdown.measuring.sets import ItemSet
     from clampdown.measuring.tasks import TaskSettings
@@ -158,7 +158,7 @@ class Model:
             steering or logits that are not finite. Of a list all others are answered first: the error's `answers` holds
             one for each prompt, those that failed with an `error` and no text.
         """
-        from clampdown.engine.generation import Sampling
+        from clampdown.engine.request import Sampling
 
         prompts, many = arguments.prompts(prompt)
         arguments.text("system", system, empty=True)
@@ -233,7 +233,8 @@ class Model:
         size: int,
     ) -> list[Answer]:
         """Answers in batches; none under a recipe in `errors`. Raises ClampdownError at the end if some failed."""
-        from clampdown.engine.generation import Answer, all_answered, generate_apart
+        from clampdown.engine.generation import generate_apart
+        from clampdown.engine.request import Answer, all_answered
         from clampdown.steering.receipt import Receipt
 
         good = [row for row, recipe in enumerate(recipes) if recipe not in errors]

@@ -9,7 +9,7 @@ import pytest
 
 from clampdown.cli import chat, session
 from clampdown.cli.session import Session, clamped
-from clampdown.engine.generation import Sampling
+from clampdown.engine.request import Sampling
 from clampdown.errors import ClampdownError
 from clampdown.recipe import Clamp, Direction, Recipe
 

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from clampdown.engine import generation
-from clampdown.engine.generation import Sampling, generate, stream
+from clampdown.engine import generation, running
+from clampdown.engine.generation import generate, stream
+from clampdown.engine.request import Sampling
 from clampdown.errors import ClampdownError
 from clampdown.recipe import Direction, Positions, Recipe
 
@@ -96,13 +97,16 @@ def test_sampling_is_seeded(tiny, rows):
     assert texts(1, 1e-30) == texts(5, 0.0), "very cold sampling is greedy, and does not overflow"
 
 
+HEAT = torch.tensor([[0.7]], dtype=torch.float64)
+
+
 def test_sampling_follows_the_distribution():
     logits = torch.tensor([[1.0, 0.0, 2.0, -torch.inf, 0.5]]).clamp_min(-1e9)
     chance = (torch.arange(4000, dtype=torch.float64) + 0.5) / 4000
-    drawn = generation._choose(logits.expand(4000, -1), 0.7, chance)
+    drawn = running.drawn(logits.expand(4000, -1), HEAT, chance)
     share = torch.bincount(drawn, minlength=5) / 4000
     torch.testing.assert_close(share, (logits[0] / 0.7).softmax(-1), atol=2e-3, rtol=0)
-    edges = generation._choose(logits.expand(2, -1), 0.7, torch.tensor([0.0, 1.0], dtype=torch.float64))
+    edges = running.drawn(logits.expand(2, -1), HEAT, torch.tensor([0.0, 1.0], dtype=torch.float64))
     assert edges.tolist()[0] == 0 and edges.tolist()[1] <= 4
 
 
@@ -119,16 +123,15 @@ def test_a_character_of_several_tokens_is_streamed_whole(tiny, rows, monkeypatch
     text = "Sea 🌊🏄‍♀️ 漢字 é 𝔘!"
     ids = tiny.ids(text)
     assert any("\ufffd" in tiny.tokenizer.decode([i]) for i in ids)
-    monkeypatch.setattr(generation, "_tokens", lambda *_: iter([(0, i) for i in ids]))
+    monkeypatch.setattr(running.Running, "_chosen", lambda self: torch.tensor([ids[len(self.rows[0].ids)]]))
     pieces = []
-    answer = stream(tiny, rows[0], None, Sampling(99), pieces.append)
+    answer = stream(tiny, rows[0], None, Sampling(len(ids)), pieces.append)
     assert "".join(pieces) == answer.text == text
     assert not any("\ufffd" in piece for piece in pieces)
     # Cut in the middle of one: what there is comes out at the end.
     pieces.clear()
     cut = next(n for n in range(1, len(ids)) if tiny.tokenizer.decode(ids[:n]).endswith("\ufffd"))
-    monkeypatch.setattr(generation, "_tokens", lambda *_: iter([(0, i) for i in ids[:cut]]))
-    assert stream(tiny, rows[0], None, Sampling(99), pieces.append).text == "".join(pieces)
+    assert stream(tiny, rows[0], None, Sampling(cut), pieces.append).text == "".join(pieces)
 
 
 def test_no_prompts_give_no_answers(tiny):

@@ -17,8 +17,9 @@ from clampdown.discovery.choose import clamp_delta
 from clampdown.discovery.evidence import Scorer, gather
 from clampdown.discovery.tree import grow, log_odds
 from clampdown.engine.blocks import Below
-from clampdown.engine.generation import Sampling, generate
+from clampdown.engine.generation import generate
 from clampdown.engine.prefill import opened
+from clampdown.engine.request import Sampling
 from clampdown.engine.sweep import Request, sweep_loglikelihood
 from clampdown.errors import ClampdownError
 from clampdown.measuring.fluency import Unsteered

@@ -7,7 +7,8 @@ import sys
 import pytest
 import torch
 
-from clampdown.engine.generation import Sampling, generate
+from clampdown.engine.generation import generate
+from clampdown.engine.request import Sampling
 from clampdown.errors import ClampdownError
 from clampdown.measuring.judge import judge
 from clampdown.recipe import Direction, Positions, Recipe

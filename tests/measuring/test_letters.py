@@ -2,7 +2,7 @@
 
 import pytest
 
-from clampdown.engine.generation import Sampling
+from clampdown.engine.request import Sampling
 from clampdown.measuring.letters import (
     LetterAnswer,
     extract_letter,

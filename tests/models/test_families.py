@@ -8,7 +8,8 @@ from clampdown.discovery.candidates import attribution, latent_maxima
 from clampdown.discovery.choose import clamp_delta
 from clampdown.discovery.evidence import gather
 from clampdown.discovery.tree import grow, log_odds
-from clampdown.engine.generation import Sampling, generate
+from clampdown.engine.generation import generate
+from clampdown.engine.request import Sampling
 from clampdown.errors import ClampdownError
 from clampdown.models import residual
 from clampdown.models.chat_model import ChatModel

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from clampdown.discovery.check_sae import check_sae
-from clampdown.engine.generation import Sampling, generate
+from clampdown.engine.generation import generate
+from clampdown.engine.request import Sampling
 from clampdown.errors import ClampdownError
 from clampdown.models import residual
 from clampdown.models.chat_model import load_chat_model

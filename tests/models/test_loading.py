@@ -11,7 +11,8 @@ from families import build
 from hub import COMMIT
 
 from clampdown.discovery.describe import promoted
-from clampdown.engine.generation import Sampling, generate
+from clampdown.engine.generation import generate
+from clampdown.engine.request import Sampling
 from clampdown.errors import ClampdownError
 from clampdown.models import residual
 from clampdown.models.chat_model import load_chat_model

@@ -5,7 +5,8 @@ import shutil
 
 import pytest
 
-from clampdown.engine.generation import Sampling, generate
+from clampdown.engine.generation import generate
+from clampdown.engine.request import Sampling
 from clampdown.errors import ClampdownError
 from clampdown.library import load
 from clampdown.models.chat_model import load_chat_model

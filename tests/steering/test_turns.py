@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from clampdown.engine.generation import Sampling, generate, stream
+from clampdown.engine.generation import generate, stream
+from clampdown.engine.request import Sampling
 from clampdown.errors import ClampdownError
 from clampdown.library import Model
 from clampdown.measuring.fluency import Unsteered

@@ -5,7 +5,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from clampdown.engine.generation import Answer
+    from clampdown.engine.request import Answer
     from clampdown.library import Model
 
 

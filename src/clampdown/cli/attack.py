@@ -140,7 +140,7 @@ def _targets(args: argparse.Namespace, progress: Progress) -> "dict[str, Target]
             raise ClampdownError("--target names an endpoint, which --recipe and --model can't reach; leave them out")
         return {args.target: EndpointTarget(Endpoint.parse(args.target), args.max_new_tokens, args.temperature)}
     from clampdown import library
-    from clampdown.engine.generation import Sampling
+    from clampdown.engine.request import Sampling
     from clampdown.recipe import Recipe
 
     recipes = [Recipe.load(path) for path in args.recipe] if args.recipe else [library.default_recipe()]

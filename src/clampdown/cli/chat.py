@@ -99,7 +99,7 @@ def _one_shot(args: argparse.Namespace, model: "Model", recipe: "Recipe | None",
 
 
 def _sampling(args: argparse.Namespace) -> Any:
-    from clampdown.engine.generation import Sampling
+    from clampdown.engine.request import Sampling
 
     return Sampling(args.tokens, args.temperature, args.seed)
 

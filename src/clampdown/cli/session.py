@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clampdown.cli.asides import dim, note_system, receipt
-from clampdown.engine.generation import Sampling, stream
+from clampdown.engine.generation import stream
+from clampdown.engine.request import Sampling
 from clampdown.errors import ClampdownError
 from clampdown.library import system_text
 from clampdown.models.thinking import spoken

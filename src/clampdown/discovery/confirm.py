@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from clampdown.engine.generation import Sampling, generate
+from clampdown.engine.generation import generate
+from clampdown.engine.request import Sampling
 from clampdown.measuring.judge import REFUSING, Label, judge
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Recipe

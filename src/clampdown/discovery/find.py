@@ -13,7 +13,8 @@ from clampdown.discovery.describe import Context, contexts, promoted
 from clampdown.discovery.evidence import COMPLIANCE, REFUSAL, Evidence, Scorer, Scores, gather
 from clampdown.discovery.tree import grow
 from clampdown.engine.finite import NOT_FINITE
-from clampdown.engine.generation import Sampling, generate
+from clampdown.engine.generation import generate
+from clampdown.engine.request import Sampling
 from clampdown.errors import ClampdownError
 from clampdown.measuring.judge import Label, judge
 from clampdown.measuring.sets import ItemSet, builtin_set

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from clampdown.engine.blocks import Below
-from clampdown.engine.generation import Sampling, generate
+from clampdown.engine.generation import generate
+from clampdown.engine.request import Sampling
 from clampdown.measuring.judge import REFUSING, Label, judge
 from clampdown.measuring.sets import Item
 from clampdown.models.chat_model import ChatModel

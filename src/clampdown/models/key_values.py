@@ -111,12 +111,22 @@ def joined(caches: Sequence[Any], masks: Sequence[Tensor]) -> tuple[Any, Tensor]
     return whole, torch.cat([_padded(mask, width, -1) for mask in masks])
 
 
+def joins(model: nn.Module) -> bool:
+    """Whether rows of different lengths can be `joined`: what a model's blocks keep can be padded."""
+    return all(map(_can_be_padded, empty_cache(model).layers))
+
+
+def _can_be_padded(layer: Any) -> bool:
+    known = isinstance(layer, (_STATES, _NOTHING)) or type(layer) in _PLAIN
+    return known and not isinstance(layer, DynamicSlidingWindowLayer)
+
+
 def _joined(layers: Sequence[Any], width: int) -> Any:
     found = _copied(layers[0])
     if isinstance(found, _NOTHING):
         return found
     keys = isinstance(found, DynamicLayer)
-    if not (isinstance(found, _STATES) or type(found) in _PLAIN) or isinstance(found, DynamicSlidingWindowLayer):
+    if not _can_be_padded(found):
         raise ClampdownError(
             f"rows of different lengths can't be joined: this model's blocks keep a {type(found).__name__}; run them "
             "one after the other"

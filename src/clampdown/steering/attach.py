@@ -16,7 +16,7 @@ from clampdown.recipe import Recipe
 from clampdown.saes.sae import SAE
 from clampdown.steering.edits import CompiledEdit, check_named_once, compile_edit
 from clampdown.steering.finite import Finite
-from clampdown.steering.positions import PlaceTracker
+from clampdown.steering.positions import Places, PlaceTracker
 from clampdown.steering.receipt import Receipt
 from clampdown.steering.rows import Rows
 
@@ -49,6 +49,7 @@ class Steering:
         given = list(recipes) if isinstance(recipes, Sequence) else [recipes]
         self.rows = Rows(given, lambda recipe: _compiled(model, recipe, saes), Finite(apart))
         self.tracker = PlaceTracker(prompt_lengths)
+        self._expected: Places | None = None
         self._asked: dict[str, Any] | None = None
         self._on: ExitStack | None = None
         self._turn = turn_of(residual.decoder(model.hf))
@@ -114,6 +115,17 @@ class Steering:
         self.tracker.select(rows, prompt_lengths)
         self.per_row = True
 
+    def join(self, other: "Steering") -> None:
+        """Go on with the rows of both, these first; neither may be on. Rows that left before are forgotten."""
+        if self._on is not None or other._on is not None:
+            raise ClampdownError("steerings are joined while they are off")
+        self.rows.join(other.rows)
+        self.per_row = True
+
+    def expect(self, places: Places) -> None:
+        """Say where the columns of the next call lie, for a caller who knows; else the call's own mask tells."""
+        self._expected = places
+
     def receipts(self) -> list[Receipt]:
         """One receipt for each row seen so far."""
         return self.rows.receipts()
@@ -136,7 +148,8 @@ class Steering:
         if asked is not None and isinstance(kwargs.get("attention_mask"), dict):
             # A model that also takes pictures hands its language model finished masks, one for each kind of block.
             kwargs = {**kwargs, **asked}
-        self.places = self.tracker.places(args, kwargs)
+        expected, self._expected = self._expected, None
+        self.places = self.tracker.places(args, kwargs) if expected is None else expected
         rows, tally = len(self.places.real), self.rows.tally
         given = len(self.rows.recipes if tally is None else tally.alive)
         if self.per_row and rows != given:

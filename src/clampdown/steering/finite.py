@@ -62,3 +62,13 @@ class Finite:
         """Go on with new rows, row r continuing rows[r]."""
         self.settle()
         self.errors = {new: self.errors[old] for new, old in enumerate(rows.tolist()) if old in self.errors}
+
+    def joined(self, rows: Tensor, other: "Finite", others: Tensor) -> "Finite":
+        """What is known of these rows and of another's, which are numbered anew from 0 in this order."""
+        found = Finite(self.apart)
+        start = 0
+        for known, numbers in ((self, rows.tolist()), (other, others.tolist())):
+            known.settle()
+            found.errors |= {start + at: known.errors[n] for at, n in enumerate(numbers) if n in known.errors}
+            start += len(numbers)
+        return found

@@ -52,6 +52,13 @@ class Rows:
     def __init__(
         self, recipes: Sequence[Recipe | None], compiled: Callable[[Recipe], list[CompiledEdit]], finite: Finite
     ) -> None:
+        self.tally: Tally | None = None
+        self.finite = finite
+        self._edited: Tensor | None = None  # what lower layers edited in this call
+        self._own(recipes, compiled)
+
+    def _own(self, recipes: Sequence[Recipe | None], compiled: Callable[[Recipe], list[CompiledEdit]]) -> None:
+        """Let the rows be under these recipes from now on."""
         self.recipes = list(recipes)
         numbers: dict[Recipe, int] = {}
         for recipe in self.recipes:
@@ -60,11 +67,8 @@ class Rows:
         self.kinds = list(numbers)
         self.edits = [compiled(recipe) for recipe in self.kinds]
         self.owner = torch.tensor([len(numbers) if r is None else numbers[r] for r in self.recipes])
-        self.tally: Tally | None = None
-        self.finite = finite
         self.layers = {layer: self._at(layer) for layer in sorted({e.layer for some in self.edits for e in some})}
         self._now: _Now | None = None
-        self._edited: Tensor | None = None  # what lower layers edited in this call
 
     def _at(self, layer: int) -> _Layer:
         here = [[edit for edit in edits if edit.layer == layer] for edits in self.edits]
@@ -149,6 +153,21 @@ class Rows:
         self.recipes = [self.recipes[i] if i < len(self.recipes) else self.recipes[0] for i in index.tolist()]
         if self.tally is not None:
             self.tally.fan_out(index)
+
+    def join(self, other: "Rows") -> None:
+        """Go on with the rows of both, these first; the rows that left before are forgotten, receipts and all."""
+        assert self.tally is not None and other.tally is not None
+        known = dict(zip([*self.kinds, *other.kinds], [*self.edits, *other.edits], strict=True))
+        recipes = [recipe for rows in (self, other) for recipe in rows.recipes_of_now()]
+        self.finite = self.finite.joined(self.tally.alive, other.finite, other.tally.alive)
+        self.tally = self.tally.joined(other.tally)
+        self._own(recipes, known.__getitem__)
+
+    def recipes_of_now(self) -> list[Recipe | None]:
+        """The recipe of each row that is still in the batch."""
+        assert self.tally is not None
+        whole = [*self.kinds, None]
+        return [whole[number] for number in self._owners()[self.tally.alive].tolist()]
 
     def receipts(self) -> list[Receipt]:
         """One receipt for each row seen so far."""

@@ -45,6 +45,13 @@ class Tally:
         self.alive = torch.arange(len(rows))
         self._told = torch.zeros(len(rows), 4, dtype=torch.float64)
 
+    def joined(self, other: "Tally") -> "Tally":
+        """The rows that still go on of both, these first; what others came to is forgotten."""
+        found = Tally(len(self.alive) + len(other.alive), self._now[0].device)
+        pairs = zip(self._now, other._now, strict=True)
+        found._now = [torch.cat([ours, theirs.to(ours.device)]) for ours, theirs in pairs]
+        return found
+
     def rows(self) -> Sequence[tuple[int, int, float]]:
         """Tokens seen, tokens edited, and mean ‖Δ‖/‖x‖ over edits (0 without any), for every row there ever was."""
         return [

@@ -73,7 +73,7 @@ class AttackColumn:
 
     def run(self, asked: Asked, arms: "Sequence[Arm]") -> list[list[Row]]:
         """The goals attacked side by side, with the same seeds under every arm."""
-        from clampdown.engine.generation import Sampling
+        from clampdown.engine.request import Sampling
 
         plan, places = asked.plan, asked.places
         sampling = Sampling(plan.max_new_tokens, plan.temperature, plan.seed + _APART * asked.sample)

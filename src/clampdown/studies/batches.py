@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from clampdown.engine.generation import Sampling
+from clampdown.engine.request import Sampling
 from clampdown.measuring.sets import Item, ItemSet
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.template import fingerprint

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clampdown.engine.generation import Sampling
+from clampdown.engine.request import Sampling
 from clampdown.errors import ClampdownError
 from clampdown.measuring.judge import JUDGE_VERSION
 from clampdown.measuring.letters import LETTERS as ALPHABET

@@ -3,7 +3,8 @@
 from collections.abc import Hashable, Sequence
 
 from clampdown.engine.blocks import Below
-from clampdown.engine.generation import Answer, generate
+from clampdown.engine.generation import generate
+from clampdown.engine.request import Answer
 from clampdown.measuring.fluency import Unsteered
 from clampdown.measuring.judge import JUDGE_VERSION, Label, judge
 from clampdown.measuring.likelihood import choice_scores, text_nats

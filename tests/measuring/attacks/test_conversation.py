@@ -2,7 +2,8 @@
 
 import pytest
 
-from clampdown.engine.generation import Sampling, generate
+from clampdown.engine.generation import generate
+from clampdown.engine.request import Sampling
 from clampdown.measuring.attacks.attacker import next_messages
 from clampdown.measuring.attacks.conversation import BLOCKED, EndpointTarget, Reply, SteeredTarget, assistant, user
 from clampdown.measuring.attacks.outcome import Exchange, Goal, Outcome, judged_again

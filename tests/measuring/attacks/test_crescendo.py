@@ -3,7 +3,7 @@
 import pytest
 from actors import GOAL, Actor, attacker, label, message, scorer, texts
 
-from clampdown.engine.generation import Sampling
+from clampdown.engine.request import Sampling
 from clampdown.errors import ClampdownError
 from clampdown.measuring.attacks.conversation import SteeredTarget
 from clampdown.measuring.attacks.crescendo import Crescendo

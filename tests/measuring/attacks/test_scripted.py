@@ -6,7 +6,7 @@ import json
 import pytest
 from actors import Actor, label, texts
 
-from clampdown.engine.generation import Sampling
+from clampdown.engine.request import Sampling
 from clampdown.errors import ClampdownError
 from clampdown.measuring.attacks.conversation import SteeredTarget
 from clampdown.measuring.attacks.outcome import Goal, Outcome

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 from actors import GOAL
 
-from clampdown.engine.generation import Sampling, generate
+from clampdown.engine.generation import generate
+from clampdown.engine.request import Sampling
 from clampdown.measuring.attacks.conversation import SteeredTarget, assistant, user
 from clampdown.measuring.attacks.outcome import Outcome, Turn
 from clampdown.measuring.attacks.surprising import judged_together, own_limit, without_babble

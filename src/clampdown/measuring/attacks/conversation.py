@@ -12,7 +12,7 @@ BLOCKED = "[the service's content filter answered in the model's place]"
 """Stands for an answer that a filter kept back: an empty turn is refused by many a server."""
 
 if TYPE_CHECKING:
-    from clampdown.engine.generation import Answer, Sampling
+    from clampdown.engine.request import Answer, Sampling
     from clampdown.models.chat_model import ChatModel
     from clampdown.recipe import Recipe
 

@@ -197,7 +197,7 @@ def _chat(name: str, temperature: float) -> Target:
     """An attacker or a judge: an endpoint, or a model in this process."""
     if name.startswith("openai:"):
         return EndpointTarget(Endpoint.parse(name), _SPEAKS, temperature)
-    from clampdown.engine.generation import Sampling
+    from clampdown.engine.request import Sampling
     from clampdown.models.chat_model import load_chat_model
 
     return SteeredTarget(load_chat_model(name), None, Sampling(_SPEAKS, temperature))

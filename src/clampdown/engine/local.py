@@ -1,0 +1,104 @@
+"""The engine on Transformers: requests wait, join the running batch once their prompts are read, and leave it."""
+
+from collections import deque
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import count
+
+from clampdown.engine.prefill import opened, read_together
+from clampdown.engine.request import Event, Request
+from clampdown.engine.running import Row, Running
+from clampdown.errors import ClampdownError
+from clampdown.models.chat_model import ChatModel
+from clampdown.models.key_values import joins
+from clampdown.steering.attach import Steering
+
+
+class LocalEngine:
+    """Answers requests in one batch that grows and shrinks. For one thread; others may use the model between steps.
+
+    Args:
+        most: rows of the batch; further requests wait. Where a model's blocks keep what can't be joined (sliding
+            windows, recurrent states), they wait until the batch is over.
+    """
+
+    def __init__(self, model: ChatModel, *, most: int = 32) -> None:
+        self.model, self.most = model, most
+        self._numbers = count()
+        self._waiting: deque[tuple[int, Request]] = deque()
+        self._running: Running | None = None
+        self._asked: dict[int, Row] = {}  # by request, while it runs
+
+    @cached_property
+    def _joins(self) -> bool:
+        return joins(self.model.hf)
+
+    @property
+    def idle(self) -> bool:
+        return not self._waiting and not self._asked
+
+    def submit(self, request: Request) -> int:
+        """Queue a request; its number.
+
+        Raises:
+            ClampdownError: it does not fit the context, or its recipe does not fit the model.
+        """
+        longest = len(request.prompt) + request.sampling.max_new_tokens
+        if longest > self.model.context_length:
+            raise ClampdownError(
+                f"a prompt of {len(request.prompt)} tokens and an answer of {request.sampling.max_new_tokens} exceed "
+                f"the model's context of {self.model.context_length}: shorten either"
+            )
+        Steering(self.model, request.recipe)  # compiles it
+        number = next(self._numbers)
+        self._waiting.append((number, request))
+        return number
+
+    def cancel(self, request: int) -> None:
+        """Drop a request, if it is not over; no event of it follows."""
+        self._waiting = deque(pair for pair in self._waiting if pair[0] != request)
+        if (row := self._asked.pop(request, None)) is not None:
+            row.ended = True
+
+    def step(self) -> list[Event]:
+        """Go on by one token of every row, reading prompts that wait where there is room; what came of it.
+
+        Raises:
+            ClampdownError: waiting prompts could not be read; none of them is answered, the rows that run go on.
+        """
+        self._admit()
+        running = self._running
+        if running is None:
+            return []
+        numbers = {id(row): number for number, row in self._asked.items()}
+        with running.steering:
+            said = running.step()
+        events = [Event(numbers[id(row)], token) for row, token in said]
+        over = {number: row for number, row in self._asked.items() if row.ended}
+        for (number, _), answer in zip(over.items(), running.answers(list(over.values())) if over else [], strict=True):
+            del self._asked[number]
+            events.append(Event(number, answer=answer))
+        if running.over:
+            self._running = None
+        return events
+
+    def _admit(self) -> None:
+        """Read waiting prompts while there is room, and let them join."""
+        room = min(len(self._waiting), self.most - len(self._asked))
+        if not room or (self._running is not None and not self._joins):
+            return
+        some = [self._waiting.popleft() for _ in range(room)]
+        for places in read_together(self.model, [request.prompt for _, request in some]):
+            self._begin([some[place] for place in places])
+
+    def _begin(self, pairs: Sequence[tuple[int, Request]]) -> None:
+        rows = [Row.of(request, place) for place, (_, request) in enumerate(pairs)]
+        prompts, recipes = [row.request.prompt for row in rows], [row.request.recipe for row in rows]
+        room = max(row.request.sampling.max_new_tokens for row in rows)
+        with opened(self.model, prompts, recipes, room, roomy=True, apart=True) as begun:
+            new = Running(self.model, begun, rows)
+        if self._running is None:
+            self._running = new
+        else:
+            self._running.join(new)
+        self._asked.update(zip((number for number, _ in pairs), rows, strict=True))

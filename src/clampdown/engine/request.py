@@ -1,0 +1,98 @@
+"""What an engine is asked and what it says: requests, how they are sampled, answers and events. Pure data."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from clampdown.errors import ClampdownError
+from clampdown.recipe import Recipe
+from clampdown.steering.receipt import Receipt
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Greedy at temperature 0, else sampled: a row's draws depend on the seed and its place alone."""
+
+    max_new_tokens: int = 64
+    temperature: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.max_new_tokens < 1:
+            raise ClampdownError(f"the answer needs at least one token, got {self.max_new_tokens}")
+        if not 0 <= self.temperature < math.inf:
+            raise ClampdownError(f"temperature must be a number from 0, got {self.temperature}")
+        if not 0 <= self.seed < 2**63:
+            raise ClampdownError(f"a seed must be a whole number from 0 to 2^63, got {self.seed}")
+
+
+@dataclass(frozen=True)
+class Request:
+    """A rendered prompt (token ids), the recipe it is answered under, and how."""
+
+    prompt: Sequence[int]
+    recipe: Recipe | None = None
+    sampling: Sampling = field(default_factory=Sampling)
+
+    def __post_init__(self) -> None:
+        if not len(self.prompt):
+            raise ClampdownError("a request needs a prompt of one token at least")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model said.
+
+    Attributes:
+        text: its text; nothing where there is an error.
+        ids: its token ids.
+        finished: whether it stopped by itself.
+        receipt: what steering did.
+        error: why there is no answer, where what was computed for this prompt is not finite; else nothing.
+    """
+
+    text: str
+    ids: tuple[int, ...]
+    finished: bool
+    receipt: Receipt
+    error: str = ""
+
+
+class Unanswered(ClampdownError):
+    """Some of several prompts got no answer.
+
+    Attributes:
+        answers: one for each prompt, in order; those that failed have an `error` and no text.
+    """
+
+    def __init__(self, answers: Sequence[Answer]) -> None:
+        self.answers = list(answers)
+        errors = [answer.error for answer in answers if answer.error]
+        some = f"{len(errors)} of {len(answers)} prompts got no answer: " if len(errors) < len(answers) else ""
+        super().__init__(some + errors[0])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.answers,)
+
+
+def all_answered(answers: list[Answer]) -> list[Answer]:
+    """The answers. Raises Unanswered if one has an error."""
+    if any(answer.error for answer in answers):
+        raise Unanswered(answers)
+    return answers
+
+
+@dataclass(frozen=True)
+class Event:
+    """One more token of a request, or with the last event its whole answer.
+
+    Attributes:
+        request: its number, as `submit` gave it.
+        token: the id; None with the last event.
+        answer: None but with the last event.
+    """
+
+    request: int
+    token: int | None = None
+    answer: Answer | None = None

@@ -1,0 +1,177 @@
+"""The one decode loop: rows that are being answered join, step and leave, each with its own recipe and sampling."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from clampdown.engine.finite import NOT_FINITE, NOT_FINITE_UNSTEERED, not_finite
+from clampdown.engine.prefill import Opened
+from clampdown.engine.request import Answer, Request
+from clampdown.models import key_values
+from clampdown.models.chat_model import ChatModel
+from clampdown.steering.positions import Places
+from clampdown.steering.receipt import Receipt
+
+_MIX = 1_000_003
+"""A prime that keeps apart the draws of rows with one seed."""
+
+
+@dataclass
+class Row:
+    """One request that is being answered.
+
+    Attributes:
+        number: the row's place among all whose receipts the steering holds.
+        draws: numbers from 0 to 1, one for each token that may come; none where the answer is greedy.
+        ids: the tokens said so far.
+        ended: it said its last, failed, or was cancelled.
+    """
+
+    request: Request
+    number: int
+    draws: Tensor | None = None
+    ids: list[int] = field(default_factory=list)
+    ended: bool = False
+
+    @classmethod
+    def of(cls, request: Request, number: int, place: int = 0) -> "Row":
+        """A row whose draws depend on its sampling's seed and on `place` alone."""
+        sampling = request.sampling
+        if sampling.temperature == 0:
+            return cls(request, number)
+        draw = torch.Generator().manual_seed((sampling.seed * _MIX + place) % 2**63)
+        return cls(request, number, torch.rand(sampling.max_new_tokens, generator=draw, dtype=torch.float64))
+
+    def takes(self, token: int, stop_ids: Collection[int]) -> None:
+        """Say one more token."""
+        self.ids.append(token)
+        self.ended = token in stop_ids or len(self.ids) == self.request.sampling.max_new_tokens
+
+
+class Running:
+    """A batch that is being answered. Its steering must be on while it steps.
+
+    Attributes:
+        rows: those still in the batch; some may have ended, and leave once they are a quarter of it.
+        steering: what all of them run under; it holds the receipts of those that left, too.
+    """
+
+    def __init__(self, model: ChatModel, begun: Opened, rows: Sequence[Row]) -> None:
+        self.model, self.rows, self.steering = model, list(rows), begun.steering
+        self._cache, self._mask, self._position = begun.cache, begun.mask, begun.position
+        self._prompt_length = begun.position + 1
+        self._logits = begun.logits[:, -1]
+        self._tokens: Tensor | None = None  # said, and not yet read by the model
+
+    @property
+    def over(self) -> bool:
+        return all(row.ended for row in self.rows)
+
+    @torch.inference_mode()
+    def step(self) -> list[tuple[Row, int]]:
+        """One more token of every row that goes on."""
+        self._read()
+        tokens, said = self._chosen(), []
+        for row, token in zip(self.rows, tokens.tolist(), strict=True):
+            if row.ended:
+                continue
+            if row.number in self.steering.errors:
+                row.ended = True
+                continue
+            row.takes(token, self.model.stop_ids)
+            said.append((row, token))
+        self._tokens = tokens
+        return said
+
+    def join(self, other: "Running") -> None:
+        """Let the rows of another batch, whose prompts were read, go on in this one. No steering may be on.
+
+        Rows that left are forgotten: their answers must have been taken.
+
+        Raises:
+            ClampdownError: what this model's blocks keep can't be joined (see `key_values.joined`).
+        """
+        with self.steering, torch.inference_mode():
+            self._read()
+            self._cache, self._mask = key_values.joined([self._cache, other._cache], [self._mask, other._mask])
+            for name in ("_position", "_prompt_length", "_logits"):
+                setattr(self, name, torch.cat([getattr(self, name), getattr(other, name)]))
+        self.steering.join(other.steering)
+        self.rows += other.rows
+        for place, row in enumerate(self.rows):
+            row.number = place
+
+    def answers(self, rows: Sequence[Row]) -> list[Answer]:
+        """What rows that ended said; their receipts are read from the device."""
+        receipts, errors = self.steering.receipts(), self.steering.errors
+        return [self._answer(row, receipts[row.number], errors.get(row.number, "")) for row in rows]
+
+    def _answer(self, row: Row, receipt: Receipt, error: str) -> Answer:
+        if error:
+            return Answer("", (), False, receipt, error)
+        finished = bool(row.ids) and row.ids[-1] in self.model.stop_ids
+        return Answer(self.model.said(row.ids, row.request.prompt), tuple(row.ids), finished, receipt)
+
+    def _read(self) -> None:
+        """Let the model read what was said last, rows that ended leaving first once they are a quarter."""
+        if self._tokens is None:
+            return
+        ended = [row.ended for row in self.rows]
+        if sum(ended) * 4 >= len(ended):
+            self._keep([place for place, done in enumerate(ended) if not done])
+        # A row that ended is fed padding until it leaves, so its receipt does not depend on its neighbours either.
+        real = torch.tensor([[not row.ended] for row in self.rows]).to(self._mask.device)
+        self._mask = torch.cat([self._mask, real.to(self._mask)], dim=1)
+        self._position = self._position + 1
+        self.steering.expect(Places(real, self._position, self._prompt_length, begun=True))
+        self._logits = self.model.hf(
+            input_ids=self._tokens[:, None],
+            attention_mask=self._mask,
+            position_ids=self._position,
+            past_key_values=self._cache,
+            use_cache=True,
+            logits_to_keep=1,
+        ).logits[:, -1]
+        self._tokens = None
+
+    def _keep(self, going: list[int]) -> None:
+        """Go on with these rows of the batch only; the receipts of the others stand."""
+        index = torch.tensor(going, dtype=torch.long)
+        key_values.choose_rows(self._cache, index)
+        self.steering.rows.keep(index)
+        self.rows = [self.rows[place] for place in going]
+        for name in ("_mask", "_position", "_prompt_length", "_logits", "_tokens"):
+            if (held := getattr(self, name)) is not None:
+                setattr(self, name, held[index.to(held.device)])
+
+    def _chosen(self) -> Tensor:
+        """The next token of each row: the likeliest, or the one that its draw falls on: [row]."""
+        going = [not row.ended for row in self.rows]
+        if bad := [place for place in not_finite(self._logits) if going[place]]:
+            self.steering.settle()  # whose own word comes first
+            for place in bad:
+                row = self.rows[place]
+                self.steering.errors.setdefault(row.number, NOT_FINITE if row.request.recipe else NOT_FINITE_UNSTEERED)
+        tokens = self._logits.argmax(-1)
+        hot = [place for place, row in enumerate(self.rows) if going[place] and row.draws is not None]
+        if hot:
+            rows, index = [self.rows[place] for place in hot], torch.tensor(hot, device=tokens.device)
+            heat = torch.tensor([[row.request.sampling.temperature] for row in rows], dtype=torch.float64)
+            chance = torch.stack([row.draws[len(row.ids)] for row in rows if row.draws is not None])
+            tokens = tokens.index_copy(0, index, drawn(self._logits[index], heat, chance))
+        return tokens
+
+
+def drawn(logits: Tensor, temperature: Tensor, chance: Tensor) -> Tensor:
+    """The token at `chance` (0 to 1, [row]) of each row's cumulative distribution: [row].
+
+    logits [row, vocabulary], temperature [row, 1].
+    """
+    exact = logits.cpu().double()
+    above = (exact - exact.amax(-1, keepdim=True)) / temperature  # from the top, so nothing overflows
+    reached = above.softmax(-1).cumsum(-1)
+    # right: never a token of probability zero
+    found = torch.searchsorted(reached, chance[:, None] * reached[:, -1:], right=True).squeeze(-1)
+    return found.clamp_max(logits.shape[-1] - 1).to(logits.device)
