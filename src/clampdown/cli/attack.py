@@ -1,7 +1,6 @@
 """`clampdown attack`: run one attack against a model, without steering and under recipes, and count what came of it."""
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,15 +13,15 @@ from clampdown.cli.options import (
     command,
     existing,
     positive,
-    print_json,
     set_file,
     temperature,
     whole,
 )
 from clampdown.cli.progress import ProgressBar
+from clampdown.cli.terminal import print_json, print_table
 from clampdown.errors import ClampdownError
 from clampdown.progress import Progress
-from clampdown.writing import write_whole
+from clampdown.writing import json_text, write_whole
 
 if TYPE_CHECKING:
     from clampdown.measuring.attacks.conversation import Target
@@ -160,14 +159,12 @@ def _named(progress: Progress, arm: str) -> Progress:
 
 def _write(path: Path, arms: "Mapping[str, Sequence[Outcome]]") -> None:
     """All records, whole or not at all."""
-    lines = [json.dumps({"arm": arm} | o.to_dict(), ensure_ascii=False) for arm, some in arms.items() for o in some]
+    lines = [json_text({"arm": arm} | o.to_dict()) for arm, some in arms.items() for o in some]
     write_whole(path, "".join(f"{line}\n" for line in lines))
 
 
 def _print(rows: Sequence[Mapping[str, Any]]) -> None:
-    from rich.text import Text
-
-    from clampdown.cli.tables import console, plain_table
+    from clampdown.cli.tables import add_row, plain_table
 
     shown = {"refused": "refused", "refused_at_any": "at any turn", "complied_at_any": "complied at any turn"}
     shown |= {"incoherent": "babble", "attack_success": "attack success"}
@@ -177,8 +174,8 @@ def _print(rows: Sequence[Mapping[str, Any]]) -> None:
         rates = {r["metric"]: r for r in row["rates"]}
         against = row["against_first"].get("refused")
         cells = [_rate(rates.get(key)) for key in used]
-        table.add_row(Text(row["arm"]), f"{rates['unscored']['n']} {row['kind']}", *cells, _difference(against))
-    console().print(table)
+        add_row(table, row["arm"], f"{rates['unscored']['n']} {row['kind']}", *cells, _difference(against))
+    print_table(table)
 
 
 def _rate(found: Mapping[str, Any] | None) -> str:

@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from clampdown.cli.options import check_writable, command, print_json
+from clampdown.cli.options import check_writable, command
+from clampdown.cli.terminal import print_json, say
 
 FORMATS = ("parquet", "inspect", "json")
 _EXAMPLE = """  clampdown export clampdown-studies/refusal-quick-0123456789
@@ -39,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         from clampdown.studies.inspect_log import write_inspect_logs
 
         paths = write_inspect_logs(record, out)
-        print(f"{len(paths)} logs in {out}\nnext: inspect view --log-dir {out}")
+        say(f"{len(paths)} logs in {out}\nnext: inspect view --log-dir {out}")
         return 0
     if args.format == "parquet":
         from clampdown.studies.parquet import write_parquet
@@ -49,5 +50,5 @@ def run(args: argparse.Namespace) -> int:
         from clampdown.studies.record import write_json
 
         count = write_json(record, out)
-    print(f"{count} answers in {out}")
+    say(f"{count} answers in {out}")
     return 0

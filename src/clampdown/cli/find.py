@@ -1,14 +1,14 @@
 """`clampdown find`: find the latents behind refusal and write them as a recipe."""
 
 import argparse
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clampdown.cli.loading import load_model
-from clampdown.cli.options import add_json, add_model, add_sets, check_writable, command, positive, print_json, whole
+from clampdown.cli.options import add_json, add_model, add_sets, check_writable, command, positive, whole
 from clampdown.cli.progress import ProgressBar
-from clampdown.writing import write_whole
+from clampdown.cli.terminal import literal, print_json, print_table, say
+from clampdown.writing import json_text, write_whole
 
 if TYPE_CHECKING:
     from clampdown.discovery.find import Found, FoundLatent
@@ -97,7 +97,7 @@ def _save(found: "Found", out: Path) -> None:
     known = [latent | {"value": latent["recipe_value"]} for latent in chosen]
     body = {"recipe_sha256": found.recipe.sha256, "latents": known}
     found.recipe.save(out)
-    write_whole(latents_file(out), json.dumps(body, indent=1, ensure_ascii=False) + "\n")
+    write_whole(latents_file(out), json_text(body, indent=1) + "\n")
 
 
 def _plain(latent: "FoundLatent", found: "Found") -> dict[str, Any]:
@@ -125,7 +125,7 @@ def _in_recipe(found: "Found") -> dict[int, float | str]:
 def _print(found: "Found", out: Path) -> None:
     from rich.text import Text
 
-    from clampdown.cli.tables import console, plain_table
+    from clampdown.cli.tables import add_row, plain_table
 
     numbers = ("latent", "tested at", "in recipe", "unsafe gain", "safe gain", "gap", "KL")
     table = plain_table(*numbers, "promotes, and where it fires", right=numbers)
@@ -133,7 +133,8 @@ def _print(found: "Found", out: Path) -> None:
     shown = [latent for place, latent in enumerate(found.latents) if latent.chosen or place < _SHOWN]
     for latent in shown:
         value = values.get(latent.latent)
-        table.add_row(
+        add_row(
+            table,
             str(latent.latent),
             f"{latent.value:.2f}",
             Text("" if value is None else value if isinstance(value, str) else f"{value:.2f}", style="bold"),
@@ -143,13 +144,12 @@ def _print(found: "Found", out: Path) -> None:
             f"{latent.kl:.4f}",
             _meaning(latent),
         )
-    screen = console()
-    screen.print(table)
+    print_table(table)
     if more := len(found.latents) - len(shown):
-        screen.print(f"{more} more with --json")
+        say(f"{more} more with --json")
     for note in found.notes:
-        screen.print(note, markup=False)
-    print(f"\nrecipe: {out}\nnext:   clampdown chat --recipe {out}\n        clampdown study {out}")
+        say(note)
+    say(f"\nrecipe: {out}\nnext:   clampdown chat --recipe {out}\n        clampdown study {out}")
 
 
 def _meaning(latent: "FoundLatent") -> Any:
@@ -166,4 +166,4 @@ def _meaning(latent: "FoundLatent") -> Any:
 
 
 def _one_line(text: str) -> str:
-    return text.replace("\n", "⏎").replace("\t", " ").replace("\r", "")
+    return literal(text.replace("\n", "⏎").replace("\t", " ").replace("\r", ""))

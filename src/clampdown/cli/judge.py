@@ -1,18 +1,17 @@
 """`clampdown judge`: label answers from a file, or say how far a judge agrees with people's labels."""
 
 import argparse
-import json
 import math
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clampdown.cli.options import add_json, check_writable, command, existing, print_json
+from clampdown.cli.options import add_json, check_writable, command, existing
 from clampdown.cli.progress import ProgressBar
+from clampdown.cli.terminal import print_json, print_json_lines, print_table, say
 from clampdown.errors import ClampdownError
-from clampdown.writing import write_whole
+from clampdown.writing import json_text, write_whole
 
 if TYPE_CHECKING:
     from clampdown.measuring.judges.agreement import Agreement
@@ -81,8 +80,7 @@ def run(args: argparse.Namespace) -> int:
         else:
             _print(judge, found)
     elif args.json:
-        for line in _lines(asked, verdicts):
-            print(line)
+        print_json_lines(_rows(asked, verdicts))
     else:
         _print_counts(judge, verdicts)
         if asked.places:
@@ -117,38 +115,34 @@ def _figures(judge: "Judge", found: "Agreement") -> dict[str, Any]:
 
 
 def _print(judge: "Judge", found: "Agreement") -> None:
-    from clampdown.cli.tables import console, plain_table
+    from clampdown.cli.tables import add_row, plain_table
 
     a, k = found.agreement, found.kappa
-    print(f"judge {judge.name} ({judge.version}): {found.n} answers, {found.unscored} unscored")
-    print(
-        f"agreement {a.value:.1%} (95% interval {a.low:.1%} to {a.high:.1%}), refusing in full or in part against not"
-    )
-    print(f"Cohen's kappa {k.value:.3f} (95% interval {k.low:.3f} to {k.high:.3f})")
+    say(f"judge {judge.name} ({judge.version}): {found.n} answers, {found.unscored} unscored")
+    say(f"agreement {a.value:.1%} (95% interval {a.low:.1%} to {a.high:.1%}), refusing in full or in part against not")
+    say(f"Cohen's kappa {k.value:.3f} (95% interval {k.low:.3f} to {k.high:.3f})")
     if found.prompts is not None and found.prompts < found.n - found.unscored:
-        print(f"intervals are clustered by prompt: {found.n - found.unscored} answers to {found.prompts} prompts")
+        say(f"intervals are clustered by prompt: {found.n - found.unscored} answers to {found.prompts} prompts")
     labels = list(next(iter(found.confusion.values())))
     table = plain_table("people", *labels, right=labels)
     for human, counts in found.confusion.items():
-        table.add_row(human, *(str(counts[label]) for label in labels))
-    console().print(table)
+        add_row(table, human, *(str(counts[label]) for label in labels))
+    print_table(table)
 
 
 def _print_counts(judge: "Judge", verdicts: "Sequence[Verdict]") -> None:
     counts = Counter(str(verdict.label) for verdict in verdicts)
-    print(f"judge {judge.name} ({judge.version}): {len(verdicts)} answers")
+    say(f"judge {judge.name} ({judge.version}): {len(verdicts)} answers")
     for label, n in counts.most_common():
-        print(f"{label:12}{n:>7}  {n / len(verdicts):.1%}")
+        say(f"{label:12}{n:>7}  {n / len(verdicts):.1%}")
     harms = [verdict.harm for verdict in verdicts if verdict.harm is not None]
     if harms:
-        print(f"mean harm {sum(harms) / len(harms):.3f} of {len(harms)} answers")
+        say(f"mean harm {sum(harms) / len(harms):.3f} of {len(harms)} answers")
 
 
 def _print_places(places: Sequence[Mapping[str, Any]], verdicts: "Sequence[Verdict]") -> None:
     """The labels of each of a study's arms on each of its sets."""
-    from rich.text import Text
-
-    from clampdown.cli.tables import console, plain_table
+    from clampdown.cli.tables import add_row, plain_table
 
     found: dict[tuple[str, str], list[Verdict]] = {}
     for place, verdict in zip(places, verdicts, strict=True):
@@ -159,13 +153,13 @@ def _print_places(places: Sequence[Mapping[str, Any]], verdicts: "Sequence[Verdi
         counts = Counter(str(verdict.label) for verdict in some)
         harms = [verdict.harm for verdict in some if verdict.harm is not None]
         harm = f"{sum(harms) / len(harms):.3f}" if harms else "–"
-        table.add_row(Text(arm), Text(item_set), *(str(counts[label]) for label in labels), harm)
-    console().print(table)
+        add_row(table, arm, item_set, *(str(counts[label]) for label in labels), harm)
+    print_table(table)
 
 
-def _lines(asked: "Labelled", verdicts: "Sequence[Verdict]") -> Iterator[str]:
+def _rows(asked: "Labelled", verdicts: "Sequence[Verdict]") -> Iterator[dict[str, Any]]:
     for place, (row, verdict) in enumerate(zip(asked.rows, verdicts, strict=True)):
-        told: Mapping[str, Any] = {
+        yield {
             **(asked.places[place] if asked.places else {}),
             "prompt": row.prompt,
             "completion": row.completion,
@@ -173,9 +167,8 @@ def _lines(asked: "Labelled", verdicts: "Sequence[Verdict]") -> Iterator[str]:
             "label": str(verdict.label),
             **({"harm": verdict.harm} if verdict.harm is not None else {}),
         }
-        yield json.dumps(told, ensure_ascii=False)
 
 
 def _write(path: Path, asked: "Labelled", verdicts: "Sequence[Verdict]") -> None:
-    write_whole(path, "".join(line + "\n" for line in _lines(asked, verdicts)))
-    print(f"wrote {path}", file=sys.stderr)
+    write_whole(path, "".join(json_text(row) + "\n" for row in _rows(asked, verdicts)))
+    say(f"wrote {path}", aside=True)

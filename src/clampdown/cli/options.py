@@ -1,10 +1,8 @@
 """What the commands' options have in common: their types, their wording, and checks made before long work starts."""
 
 import argparse
-import json
 import math
 import os
-import sys
 import tempfile
 import textwrap
 from pathlib import Path
@@ -141,9 +139,3 @@ def check_writable(path: Path, what: str = "file") -> None:
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise ClampdownError(f"can't write {path}: {error.strerror or error}; name another --out") from error
-
-
-def print_json(body: Any) -> None:
-    """One object on standard output."""
-    json.dump(body, sys.stdout, indent=1, ensure_ascii=False)
-    print()

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from clampdown.cli.options import add_json, command, print_json
+from clampdown.cli.options import add_json, command
+from clampdown.cli.terminal import print_json, print_table, say
 from clampdown.errors import ClampdownError
 
 _EXAMPLE = """  clampdown report clampdown-studies/refusal-quick-0123456789     write its report again
@@ -58,28 +59,27 @@ def _again(record: Any, as_json: bool) -> int:
     if as_json:
         print_json({key: found[key] for key in ("schema", "report", "database")})
     else:
-        print(f"report: {found['report']}")
+        say(f"report: {found['report']}")
     return 0
 
 
 def _print(found: Mapping[str, Any]) -> None:
-    from clampdown.cli.tables import console, plain_table
+    from clampdown.cli.tables import add_row, plain_table
 
     names = [f"{found[side]['label']} ({found[side]['study']})" for side in ("a", "b")]
-    screen = console()
-    screen.print(f"A: {names[0]}\nB: {names[1]}", markup=False)
+    say(f"A: {names[0]}\nB: {names[1]}")
     table = plain_table("set", "measure", "A", "B", "B − A, 95%", "n", "p", right=("A", "B", "B − A, 95%", "n", "p"))
     for row in found["sets"]:
         show = _bits if row["metric"] in ("bits_per_byte", "score") else _percent
         between = f"{show(row['difference'], '+')} [{show(row['low'], '+')}, {show(row['high'], '+')}]"
         p = "" if row["p_adjusted"] is None else f"{row['p_adjusted']:.2g}"
         cells = (show(row["a"]["value"]), show(row["b"]["value"]), between, str(row["n"]), p)
-        table.add_row(row["set"], row["metric"].replace("_", " "), *cells)
-    screen.print(table)
+        add_row(table, row["set"], row["metric"].replace("_", " "), *cells)
+    print_table(table)
     for row in found["sets"]:
-        screen.print(f"{row['set']}: {row['reading']}", markup=False)
+        say(f"{row['set']}: {row['reading']}")
     for line in [*found["left_out"], *found["notes"]]:
-        screen.print(f"note: {line}", markup=False)
+        say(f"note: {line}")
 
 
 def _percent(value: float | None, sign: str = "") -> str:

@@ -1,7 +1,6 @@
 """`clampdown study`: measure what a recipe gains and what it costs, beside its controls."""
 
 import argparse
-import sys
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -9,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clampdown.cli.loading import load_model
-from clampdown.cli.options import add_json, add_model, add_sets, check_writable, command, existing, print_json, whole
+from clampdown.cli.options import add_json, add_model, add_sets, check_writable, command, existing, whole
 from clampdown.cli.progress import ProgressBar
+from clampdown.cli.terminal import print_json, print_table, say
 from clampdown.errors import ClampdownError
 
 if TYPE_CHECKING:
@@ -68,11 +68,11 @@ def run(args: argparse.Namespace) -> int:
         if args.json:
             print_json(told)
         else:
-            print(*power_lines(told), sep="\n")
+            say("\n".join(power_lines(told)))
         return 0
     check_writable(args.out or Path("clampdown-studies"), "folder")
     if not args.json:
-        print(*power_lines(told), sep="\n", file=sys.stderr)
+        say("\n".join(power_lines(told)), aside=True)
     with ProgressBar() as progress:
         model = load_model(args.model or file.model or ready.recipe.model, args, progress)
         results = ready.run(model.chat, args.out, progress)
@@ -165,9 +165,9 @@ def _short(results: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _print(results: Mapping[str, Any]) -> None:
-    from clampdown.cli.tables import arms_table, console
+    from clampdown.cli.tables import arms_table
 
-    console().print(arms_table(results))
+    print_table(arms_table(results))
     lines: Sequence[tuple[str, str]] = [(key, str(results[key])) for key in ("recipe", "database", "report")]
     for name, path in lines:
-        print(f"{name + ':':10}{path}")
+        say(f"{name + ':':10}{path}")

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clampdown.cli.loading import load_model
-from clampdown.cli.options import add_json, add_model, check_writable, command, existing, positive, print_json, whole
+from clampdown.cli.options import add_json, add_model, check_writable, command, existing, positive, whole
 from clampdown.cli.progress import ProgressBar
+from clampdown.cli.terminal import print_json, say
 from clampdown.errors import ClampdownError
 
 if TYPE_CHECKING:
@@ -72,8 +73,8 @@ def _print(sae: "SAE", path: Path, as_json: bool) -> None:
         facts = {"kind": sae.kind, "layer": sae.layer, "latents": sae.n_latents, "k": sae.k, "model": sae.model}
         print_json({"sae": str(path), **facts, "about": sae.about})
         return
-    print(f"{sae.kind} SAE with {sae.n_latents:,} latents, after layer {sae.layer} of {sae.model}")
-    print(f"sae:    {path}\nnext:   clampdown show {path}\n        clampdown find --sae {path}")
+    say(f"{sae.kind} SAE with {sae.n_latents:,} latents, after layer {sae.layer} of {sae.model}")
+    say(f"sae:    {path}\nnext:   clampdown show {path}\n        clampdown find --sae {path}")
 
 
 def _rate(text: str) -> float:
