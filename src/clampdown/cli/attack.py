@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from clampdown.cli.loading import load_model
 from clampdown.cli.options import (
+    add_force,
     add_json,
     add_model,
     check_writable,
     command,
     existing,
+    out_path,
     positive,
     set_file,
     temperature,
@@ -84,7 +86,10 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--temperature", metavar="T", type=temperature, default=0.0, help=said)
     parser.add_argument("--max-new-tokens", metavar="N", type=positive, default=64, help="of each answer (default: 64)")
     parser.add_argument("--batch", metavar="N", type=positive, default=16, help="goals attacked together (default: 16)")
-    parser.add_argument("--out", metavar="FILE", type=Path, help="write every goal's record there, with texts (JSONL)")
+    parser.add_argument(
+        "--out", metavar="FILE", type=out_path, help="write every goal's record there, with texts (JSONL)"
+    )
+    add_force(parser)
     add_json(parser, "rates, intervals and differences")
     parser.set_defaults(run=run)
 
@@ -98,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
         from clampdown.measuring.attacks.surprising import judged_together
 
         if args.out:
-            check_writable(args.out)
+            check_writable(args.out, force=args.force)
         named = {key: value for key in _OPTIONS if (value := getattr(args, key)) is not None} | _own(args)
         spec = AttackSpec(args.attack, goals=str(args.file or ""), **named)
         goals, attack = spec.load_goals(), spec.build()

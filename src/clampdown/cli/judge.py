@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clampdown.cli.options import add_json, check_writable, command, existing
+from clampdown.cli.options import add_force, add_json, check_writable, command, existing, out_path
 from clampdown.cli.progress import ProgressBar
 from clampdown.cli.terminal import print_json, print_json_lines, print_table, say
 from clampdown.errors import ClampdownError
@@ -45,7 +45,8 @@ def add_parser(subparsers: Any) -> None:
         help="rules, wildguard[:MODEL], harmbench[:MODEL], openai:MODEL@URL, strongreject:MODEL@URL or "
         "xstest:MODEL@URL; a key comes from OPENAI_API_KEY (default: rules)",
     )
-    parser.add_argument("--out", metavar="FILE", type=Path, help="write the rows with their labels as JSONL")
+    parser.add_argument("--out", metavar="FILE", type=out_path, help="write the rows with their labels as JSONL")
+    add_force(parser)
     add_json(parser, "the labels as JSONL, or with --labels the figures")
     parser.set_defaults(run=run)
 
@@ -66,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     from clampdown.measuring.judges.labelled import read_labelled
 
     if args.out:
-        check_writable(args.out)
+        check_writable(args.out, force=args.force)
     asked = read_labelled(args.labels or args.file, labels=args.labels is not None)
     judge = judge_by_name(args.judge)
     verdicts = _verdicts(judge, asked.rows)

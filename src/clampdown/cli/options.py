@@ -124,10 +124,26 @@ def set_file(text: str) -> Path:
     return path
 
 
-def check_writable(path: Path, what: str = "file") -> None:
-    """Find out before the work, not after it, that `path` can't be written."""
+def add_force(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--force", action="store_true", help="replace what is there already")
+
+
+def out_path(text: str) -> Path:
+    """A path to write to."""
+    return Path(os.path.expanduser(text))
+
+
+def check_writable(path: Path, what: str = "file", *, force: bool = False) -> None:
+    """Find out before the work, not after it, that `path` can't be written, or that writing would replace a file.
+
+    A folder may be there already: what a run kept in it, the same run goes on with.
+    """
     if what == "file" and path.is_dir():
         raise ClampdownError(f"--out {path} is a folder; name a file")
+    if what == "file" and path.exists() and not path.is_file():
+        raise ClampdownError(f"--out {path} is no ordinary file; name one that can be written as a whole")
+    if what == "file" and os.path.lexists(path) and not force:
+        raise ClampdownError(f"{path} is there already; name another --out, or replace it with --force")
     folder = path.parent if what == "file" else path
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clampdown.cli.loading import load_model
-from clampdown.cli.options import add_json, add_model, add_sets, check_writable, command, existing, whole
+from clampdown.cli.options import add_json, add_model, add_sets, check_writable, command, existing, out_path, whole
 from clampdown.cli.progress import ProgressBar
 from clampdown.cli.terminal import print_json, print_table, say
 from clampdown.errors import ClampdownError
@@ -46,7 +46,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--attack", metavar="A", action="append", default=[], help=said)
     parser.add_argument("--include-path", metavar="FOLDER", type=Path, help="of lm-eval task files besides its own")
     parser.add_argument("--seed", metavar="S", type=whole, help="(default: the plan's, 0)")
-    parser.add_argument("--out", metavar="FOLDER", type=Path, help="(default: one below clampdown-studies)")
+    parser.add_argument("--out", metavar="FOLDER", type=out_path, help="(default: one below clampdown-studies)")
     parser.add_argument("--dry-run", action="store_true", help="print arms, sets and what n can tell, and stop")
     add_json(parser, "the report's and database's paths and the arms")
     parser.set_defaults(run=run, when_stopped="; the same command goes on where it was")
