@@ -97,3 +97,27 @@ def test_anything_else_is_one_line(clampdown, tmp_path, name, content, said):
 def test_an_empty_folder_is_told(clampdown, tmp_path):
     status, _, err = clampdown("show", tmp_path)
     assert status == 2 and "neither a study's results.json nor an SAE" in err
+
+
+def test_what_is_nested_without_end_is_told_in_one_line(clampdown, tmp_path):
+    recipe, results = tmp_path / "deep.toml", tmp_path / "results.json"
+    recipe.write_text("edits = " + "[" * 50_000)
+    results.write_text('{"schema": ' + "[" * 50_000)
+    for arguments in (["show", recipe], ["study", recipe], ["show", results], ["show", tmp_path], ["report", tmp_path]):
+        status, out, err = clampdown(*arguments)
+        assert (status, out) == (2, "") and err.count("\n") == 1 and err.startswith("clampdown: ")
+
+
+@pytest.mark.parametrize("command", ["show", "report", "export"])
+def test_a_home_that_nobody_has_is_told(clampdown, command):
+    status, out, err = clampdown(command, "~no-such-user-here/x")
+    assert (status, out) == (2, "") and err.count("\n") == 1
+
+
+def test_a_named_pipe_is_not_waited_for(clampdown, tmp_path):
+    import os
+
+    for name in ("pipe", "pipe.toml", "pipe.safetensors", "pipe.json"):
+        os.mkfifo(tmp_path / name)
+        status, out, err = clampdown("show", tmp_path / name)
+        assert (status, out) == (2, "") and err.count("\n") == 1 and "no ordinary file" in err

@@ -90,6 +90,8 @@ def _ended(error: BaseException, args: argparse.Namespace | None) -> int:
         return _failed("out of memory; use a smaller model, a smaller batch or fewer items", 2)
     if isinstance(error, RecursionError):
         return _failed("a file is nested too deeply to be read; name one that is not", 2)
+    if isinstance(error, RuntimeError) and "home directory" in str(error):  # what pathlib says of ~nobody/x
+        return _failed("a path begins with ~ and a name that no user here has; write it out", 2)
     raise error
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,7 +32,9 @@ def run(args: argparse.Namespace) -> int:
         from clampdown.library import default_recipe
 
         return _recipe(default_recipe(), args.json)
-    path = Path(args.thing).expanduser()
+    path = Path(os.path.expanduser(args.thing))
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise ClampdownError(f"{args.thing} is no ordinary file; name a recipe (.toml), an SAE or a study's folder")
     if path.suffix == ".toml" and path.is_file():
         return _toml(path, args.json)
     if path.is_dir() and (path / "results.json").is_file():
@@ -47,7 +50,7 @@ def _toml(path: Path, as_json: bool) -> int:
     """A recipe, or else a study file."""
     try:
         body = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         body = {"edits": []}  # the recipe's reader says what is wrong with it
     if "edits" in body or isinstance(body.get("model"), dict) or not body:
         return _recipe(Recipe.load(path), as_json)
@@ -132,7 +135,7 @@ def _study(path: Path, as_json: bool) -> int:
             print_json(results)
         else:
             _print_study(results, path.parent)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ClampdownError(f"{path} is damaged, or not a study's results; run the study again") from error
     return 0
 

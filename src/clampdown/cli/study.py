@@ -107,7 +107,7 @@ def _plan_name(text: str) -> str:
 def _is_recipe(path: Path) -> bool:
     try:
         body = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         said = getattr(error, "strerror", None) or error
         raise ClampdownError(f"{path} is neither a recipe nor a study file: not valid TOML ({said})") from error
     return "edits" in body or isinstance(body.get("model"), dict)
