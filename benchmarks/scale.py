@@ -9,6 +9,8 @@ cache; shares are of medians. A share is what one decode step of the batch (one 
 
 - sliced: a jumprelu SAE, the product's arithmetic; "in a model" is all that steering adds to a model without any: the
   hooks, the positions, the receipt and the check that the residual is finite.
+- a recipe of its own for each row: the same with as many recipes as rows, each of its own latents; and what a whole
+  step so takes, of one under a single recipe.
 - topk: on random tokens, as they need it; and with a clamped latent on at every token, so that each needs the full
   encode: with the encoder as stored, made float32 in tiles, and kept in the model's dtype (on a CPU: twice the memory).
 - SAELens: its own SAE with `use_error_term=True` and a hook on the activations. Its weights are kept in the model's
@@ -199,36 +201,44 @@ def seconds(run: Callable[[], Any], device: str) -> float:
 def decode_steps(
     options: argparse.Namespace, sae: SAE, config: LlamaConfig, layer: int, batch: int
 ) -> list[tuple[float, int]]:
-    """A decode step of a whole model, by itself and steered, in turns: median seconds, and peak bytes on a GPU."""
+    """A decode step of a whole model in turns: by itself, under one recipe, and under one of its own in each row.
+
+    Gives the median of seconds, and peak bytes on a GPU. Each recipe clamps latents of its own.
+    """
     torch.set_default_dtype(options.model_dtype)
     with torch.device(options.device):
         hf = LlamaForCausalLM(config).eval()
     torch.set_default_dtype(torch.float32)
     model = ChatModel("a model of Llama's shape", Path(), hf, None)
     there = replace(sae, layer=layer)
-    values = {i * (sae.n_latents // options.clamped): 2.0 for i in range(options.clamped)}
-    recipe = Recipe("clamp", model.name, "", (Clamp(there.name, "", layer, values),))
+    stride = sae.n_latents // options.clamped
+    recipes = []
+    for row in range(batch):
+        values = {(i * stride + row) % sae.n_latents: 2.0 + row / 100 for i in range(options.clamped)}
+        recipes.append(Recipe(f"clamp {row}", model.name, "", (Clamp(there.name, "", layer, values),)))
     ids = torch.zeros(batch, 8 + STEPS, dtype=torch.long, device=options.device)
+    ways = [None, recipes[:1] * batch, recipes]
 
-    def run(steered: bool) -> list[float]:
+    def run(way: list[Recipe] | None) -> list[float]:
         spent = []
-        with Steering(model, recipe, saes=[there]) if steered else nullcontext():
+        with Steering(model, way, saes=[there]) if way else nullcontext():
             cache = hf(input_ids=ids[:, :8], use_cache=True).past_key_values
             for step in range(8, 8 + STEPS):
                 call = {"input_ids": ids[:, :1], "attention_mask": torch.ones_like(ids[:, : step + 1])}
                 spent.append(seconds(lambda call=call: hf(**call, past_key_values=cache), options.device))
         return spent[1:]
 
-    for steered in (False, True):
-        run(steered)
-    peak = [0, 0]
-    times: list[list[float]] = [[], []]
-    for turn in range(4 * options.repeats):
+    for way in ways:
+        run(way)
+    peak = [0] * len(ways)
+    times: list[list[float]] = [[] for _ in ways]
+    for turn in range(2 * len(ways) * options.repeats):
+        at = turn % len(ways)
         if options.device == "cuda":
             torch.cuda.reset_peak_memory_stats()
-        times[turn % 2] += run(bool(turn % 2))
+        times[at] += run(ways[at])
         if options.device == "cuda":
-            peak[turn % 2] = torch.cuda.max_memory_allocated()
+            peak[at] = torch.cuda.max_memory_allocated()
     return [(statistics.median(spent), most) for spent, most in zip(times, peak, strict=True)]
 
 
@@ -253,8 +263,11 @@ def measure(options: argparse.Namespace, sae: SAE, batch: int) -> dict[str, tupl
         found[name] = (statistics.median(times[name]) / whole, read / batch) if run else None
     # Steering adds hooks to a model: what they cost is seen where the model itself costs next to nothing.
     hollow = llama(options.width, num_hidden_layers=1, vocab_size=8, intermediate_size=8, head_dim=2)
-    (plain, _), (steered, _) = decode_steps(options, sae, hollow, 0, batch)
-    found["sliced, in a model"] = ((steered - plain) / whole, found["sliced"][1] if found["sliced"] else 0.0)
+    (plain, _), (steered, _), (mixed, _) = decode_steps(options, sae, hollow, 0, batch)
+    read = found["sliced"][1] if found["sliced"] else 0.0
+    found["sliced, in a model"] = (steered - plain) / whole, read
+    found["a recipe of its own for each row"] = (mixed - plain) / whole, read
+    found["a step so, of one with one recipe"] = (whole + mixed - plain) / (whole + steered - plain), float("nan")
     return found
 
 
@@ -291,13 +304,13 @@ def main() -> None:
             print(f"peak memory, {words}: {readable(loading_memory(path, how))}")
         sae = load_sae(str(path))
         results = {batch: measure(options, sae, batch) for batch in options.batches}
-        print(f"\n{'':28}" + "".join(f"{f'batch {batch}':>12}{'read a token':>14}" for batch in results))
+        print(f"\n{'':34}" + "".join(f"{f'batch {batch}':>12}{'read a token':>14}" for batch in results))
         for name in results[options.batches[0]]:
             cells = [results[batch][name] for batch in results]
             form = "{:>9.1f} ms".format if name == "32 blocks" else "{:>12.3%}".format
             scale = 1000 if name == "32 blocks" else 1
             told = [f"{form(c[0] * scale)}{readable(c[1]):>14}" if c else f"{'not installed':>26}" for c in cells]
-            print(f"{name:28}" + "".join(told))
+            print(f"{name:34}" + "".join(told))
         if options.device == "cuda":
             end_to_end(options, sae)
 
@@ -309,10 +322,13 @@ def end_to_end(options: argparse.Namespace, sae: SAE) -> None:
     topk = replace(sae, kind="topk", k=K, threshold=None, b_enc=always)
     for batch in options.batches:
         for words, which in (("sliced", sae), ("topk, full", topk)):
-            (plain, before), (steered, after) = decode_steps(options, which, llama(options.width), LAYER, batch)
+            (plain, before), (steered, after), (mixed, _) = decode_steps(
+                options, which, llama(options.width), LAYER, batch
+            )
             print(
-                f"end to end, batch {batch}, {words}: {steered / plain:.3f}× of {1000 * plain:.1f} ms a step; peak "
-                f"memory {readable(before)}, steered {readable(after)}"
+                f"end to end, batch {batch}, {words}: {steered / plain:.3f}× of {1000 * plain:.1f} ms a step, with "
+                f"{batch} recipes {mixed / steered:.3f}× of that; peak memory {readable(before)}, steered "
+                f"{readable(after)}"
             )
 
 

@@ -93,6 +93,125 @@ def test_mistakes_are_told(model, arguments, said):
         model.generate(**arguments)
 
 
+RUBBISH = [5, 0, True, b"refusal.toml", {}, set(), object(), 1.5, "", "  ", [5], [b"x"], [[]], [{}]]
+
+
+@pytest.mark.parametrize("wrong", [*RUBBISH, [], (), [""]], ids=repr)
+def test_what_is_no_recipe_steers_nothing_and_says_so(model, wrong, one_line):
+    for call in (lambda: model.steered(wrong), lambda: model.generate(["a"], wrong)):
+        with pytest.raises(ClampdownError) as caught:
+            call()
+        one_line(caught)
+    if not isinstance(wrong, list | tuple):
+        for call in (lambda: model.generate("a", wrong), lambda: clampdown.study(wrong, model=model)):
+            with pytest.raises(ClampdownError) as caught:
+                call()
+            one_line(caught)
+
+
+@pytest.mark.parametrize(
+    "wrong", [*RUBBISH, None, ["a", ""], [{"role": "user"}], [{"role": "user", "content": 5}]], ids=repr
+)
+def test_what_is_no_prompt_is_told(model, recipe, wrong, one_line):
+    for some in (None, recipe):
+        with pytest.raises(ClampdownError) as caught:
+            model.generate(wrong, some)
+        one_line(caught)
+
+
+def test_a_generator_of_prompts_is_told(model, one_line):
+    with pytest.raises(ClampdownError) as caught:
+        model.generate(prompt for prompt in ("a", "b"))
+    one_line(caught, "prompt")
+
+
+WRONG = [
+    (clampdown.load, {"name": ""}),
+    (clampdown.load, {"name": 5}),
+    (clampdown.load, {"dtype": 32}),
+    (clampdown.load, {"device": 0}),
+    (clampdown.load, {"revision": ""}),
+    (clampdown.load, {"template_options": "no"}),
+    (clampdown.find, {"sae": ""}),
+    (clampdown.find, {"sae": 5}),
+    (clampdown.find, {"model": ""}),
+    (clampdown.find, {"unsafe": "prompts.jsonl"}),
+    (clampdown.find, {"safe": [5]}),
+    (clampdown.find, {"text": [""]}),
+    (clampdown.find, {"limit": 0}),
+    (clampdown.find, {"limit": "3"}),
+    (clampdown.find, {"candidates": 1.5}),
+    (clampdown.find, {"latents": True}),
+    (clampdown.find, {"value": "1.5x"}),
+    (clampdown.find, {"value": float("nan")}),
+    (clampdown.find, {"seed": None}),
+    (clampdown.find, {"method": 5}),
+    (clampdown.find, {"prompt": b"x"}),
+    (clampdown.check_sae, {"sae": b"x"}),
+    (clampdown.check_sae, {"layer": "12"}),
+    (clampdown.check_sae, {"text": ""}),
+    (clampdown.check_sae, {"model": ["a"]}),
+    (clampdown.study, {"plan": 5}),
+    (clampdown.study, {"sets": ["a.jsonl"]}),
+    (clampdown.study, {"sets": {"unsafe": "a.jsonl"}}),
+    (clampdown.study, {"attacks": {"kind": "best-of-n"}}),
+    (clampdown.study, {"attacks": ["best-of-n"]}),
+    (clampdown.study, {"tasks": {}}),
+    (clampdown.study, {"folder": ""}),
+    (clampdown.study, {"model": ""}),
+]
+
+
+@pytest.mark.parametrize("call, arguments", WRONG, ids=[f"{call.__name__} {said}" for call, said in WRONG])
+def test_wrong_arguments_are_told_before_a_model_is_loaded(call, arguments, one_line, monkeypatch):
+    def loaded(*_args, **_kwargs):
+        raise AssertionError("a model was loaded")
+
+    monkeypatch.setattr("clampdown.models.loading.load", loaded)
+    with pytest.raises(ClampdownError) as caught:
+        call(**arguments)
+    one_line(caught)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"system": 5},
+        {"batch_size": 0},
+        {"batch_size": "2"},
+        {"max_new_tokens": 2.0},
+        {"temperature": "1"},
+        {"temperature": float("nan")},
+        {"seed": None},
+    ],
+    ids=repr,
+)
+def test_wrong_settings_are_told(model, how, one_line):
+    with pytest.raises(ClampdownError) as caught:
+        model.generate("a", **how)
+    one_line(caught)
+
+
+HUGE = Recipe("huge", "tiny", "", (Direction(1, 3e38, seed=1),))
+
+
+@pytest.mark.parametrize("tested", [False, True])
+def test_a_prompt_that_fails_leaves_the_others_their_answers(model, recipe, tested, monkeypatch):
+    """In its self-test, or later, as where only a long prompt overflows."""
+    monkeypatch.setattr(model, "_tested", {HUGE.sha256} if tested else set())
+    prompts, recipes = ["Say a colour.", "And a number.", "Hello!", "Bye."], [recipe, HUGE, None, recipe]
+    alone = [model.generate(p, r, max_new_tokens=6) for p, r in zip(prompts, recipes, strict=True) if r is not HUGE]
+    for size in (1, 2, 4):
+        with pytest.raises(ClampdownError, match=r"1 of 4 prompts got no answer: recipe huge: .* not finite") as caught:
+            model.generate(prompts, recipes, max_new_tokens=6, batch_size=size)
+        answers = caught.value.answers
+        assert [a.ids for a in answers if not a.error] == [a.ids for a in alone]
+        assert [a.receipt.tokens_edited for a in answers if not a.error] == [a.receipt.tokens_edited for a in alone]
+        assert not answers[1].text and not answers[1].ids and "huge" in answers[1].error
+    with pytest.raises(ClampdownError, match=r"^recipe huge: .* not finite"):
+        model.generate("Hello!", HUGE)
+
+
 def test_a_plan_that_does_not_exist_is_told(model, recipe):
     with pytest.raises(ClampdownError, match="no plan is called 'huge'"):
         clampdown.study(recipe, model=model, plan="huge")

@@ -36,12 +36,20 @@ positions = st.builds(
     scope=st.sampled_from([s for s in SCOPES if s != "first-generated"]),
     sink_norm=st.none() | st.floats(1e-6, 1e6) | st.integers(1, 10**6),
 ) | st.builds(Positions, scope=st.just("first-generated"), count=st.integers(1, 10**6))
+positions |= st.builds(
+    Positions,
+    prompt=st.sampled_from(["all", "last"]),
+    generated=st.integers(1, 10**6),
+    fade=st.integers(0, 10**6),
+    sinks=st.booleans(),
+    sink_norm=st.none() | st.integers(1, 10**6),
+)
 recipes = st.builds(
     Recipe,
     name=names,
     model=texts.filter(bool),
     model_sha256=texts,
-    edits=st.lists(clamps | directions, max_size=3).map(tuple),
+    edits=st.lists(clamps | directions, max_size=3, unique_by=lambda edit: edit.layer).map(tuple),
     positions=positions,
     system_prompt=texts,
     note=texts,
@@ -114,6 +122,46 @@ def test_equal_recipes_have_equal_hashes():
     assert one == other and one.sha256 == other.sha256
 
 
+OLD = {  # what earlier versions called a window, what it is now, and the hash that such a recipe had
+    "all-but-sinks": (Positions(), "d132364ad45d60def4e4904142abcfc90538dc1799942cc4b447ffb2cec60362"),
+    "all": (Positions(sinks=True), "1113c191ad5a1a0df870beac6b7421b82f6e1e06e1a27caf4568d21d76932a1e"),
+    "generated": (Positions(prompt="none"), "d26f63ad8654c3b333e8ff212dd5c503193e33a544b5697c9558a53f82f2c125"),
+    "first-generated": (
+        Positions(prompt="none", generated=3),
+        "0158e06965450eae0014b81bcfc34aaba5ecf3bf8691a93ea9bc3af00f637147",
+    ),
+    "from-last-prompt-token": (
+        Positions(prompt="last", sink_norm=20.0),
+        "64759b4e437a013a2f6c6d08e92454a54c2f5fac2ab4e5967fa26f6bab63c4b5",
+    ),
+}
+
+
+@pytest.mark.parametrize("scope", OLD)
+def test_a_scope_is_a_window_and_keeps_its_hash(scope):
+    window, known = OLD[scope]
+    count = 3 if scope == "first-generated" else None
+    assert Positions(scope, count, window.sink_norm) == window
+    recipe = Recipe("r", "m", "", (Direction(0, 1.0, seed=1),), window)
+    assert recipe.sha256 == known
+    assert recipe.to_dict()["positions"]["scope"] == scope and Recipe.from_toml(recipe.to_toml()) == recipe
+
+
+def test_windows_that_no_scope_names_are_written_out():
+    window = Positions(generated=8, fade=4, sink_norm=3.0)
+    assert window.to_dict() == {"prompt": "all", "generated": 8, "fade": 4, "sink_norm": 3.0}
+    assert Positions(prompt="last", generated="none").to_dict() == {"prompt": "last", "generated": "none"}
+    assert replace(window, fade=0) == Positions(generated=8, sink_norm=3.0)
+    assert str(window) == (
+        "all of the prompt, the first 8 generated, fading over 4 more, but attention sinks (beyond 3)"
+    )
+    assert str(Positions("all")) == "everywhere"
+    hashes = {
+        Recipe("r", "m", "", (), p).sha256 for p in (window, replace(window, fade=0), Positions(generated=9, fade=4))
+    }
+    assert len(hashes) == 3
+
+
 def test_values_in_activation_units():
     assert CLAMP.resolved({9: 4.0}) == {7: 2.0, 9: 6.0}
     assert CLAMP.relative == [9]
@@ -171,6 +219,19 @@ def test_what_contradicts_itself_is_refused():
         lambda: Positions("all", 3),
         lambda: Positions("first-generated"),
         lambda: Positions(sink_norm=0),
+        lambda: Positions(prompt="some"),
+        lambda: Positions(generated=-1),
+        lambda: Positions(generated=2.0),
+        lambda: Positions(generated=True),
+        lambda: Positions(generated="8"),
+        lambda: Positions(prompt="none", generated="none"),
+        lambda: Positions(prompt="none", generated=0),
+        lambda: Positions(fade=3),
+        lambda: Positions(generated=8, fade=-1),
+        lambda: Positions(sinks=1),
+        lambda: Positions("generated", prompt="last"),
+        lambda: Positions("all", generated=3),
+        lambda: Positions(count=3, generated=3),
         lambda: Recipe("", "m", ""),
         lambda: Recipe("two\nlines", "m", ""),
         lambda: Recipe("\x1b[31mred", "m", ""),
@@ -196,6 +257,11 @@ BAD = {
     "version on two lines": ("version = 1", 'version = "a\\nb"', "version"),
     "scope on two lines": ('scope = "all"', 'scope = """a\nb"""', "scope"),
     "scope is a list": ('scope = "all"', "scope = []", "scope"),
+    "scope and window": ('scope = "all"', 'scope = "all"\ngenerated = 3', "either a scope"),
+    "generated is a text": ('scope = "all"', 'generated = "8"', "generated"),
+    "prompt is a number": ('scope = "all"', "prompt = 3", "prompt"),
+    "fade after everything": ('scope = "all"', "fade = 3", "fade"),
+    "sinks is a text": ('scope = "all"', 'sinks = "yes"', "sinks"),
     "latent by name": ("7 = 2.0", "seven = 2.0", "seven"),
     "one latent spelt twice": ("7 = 2.0", "7 = 2.0\n07 = 3.0", "07"),
     "latent in other digits": ("7 = 2.0", '"٧" = 2.0', "latents must be numbered"),
@@ -274,3 +340,82 @@ def test_no_content_gives_another_error(body):
                 Recipe.from_dict(content)
             except ClampdownError as error:
                 assert "\n" not in str(error)  # noqa: PT017
+
+
+# ---- a latent is named once, a hash is worked out once
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Clamp("sae", "", 3, {9: 1.0}),
+        Clamp("sae", "", 3, {1: 1.0, 7: "2x"}, "reconstruct"),
+        Clamp("elsewhere/sae", "abc", 3, {7: 2.0}),
+    ],
+    ids=["by name", "under another rule", "by hash"],
+)
+def test_a_latent_is_named_once_at_a_layer(other, one_line):
+    first = replace(CLAMP, sae_sha256="abc")
+    for edits in ((first, other), (other, first), (Direction(3, 1.0, seed=1), first, CLAMP)):
+        with pytest.raises(ClampdownError) as caught:
+            Recipe("r", "m", "", edits)
+        one_line(caught, "latent", "twice", "layer 3")
+    text = RECIPE.to_toml()
+    body = text + text[text.index("[[edits]]") :]
+    with pytest.raises(ClampdownError, match="twice"):
+        Recipe.from_toml(body)
+
+
+def test_other_latents_layers_and_saes_are_fine():
+    others = [replace(CLAMP, values={8: 1.0}), replace(CLAMP, layer=4), replace(CLAMP, sae="other")]
+    for other in others:
+        assert len(Recipe("r", "m", "", (CLAMP, other)).edits) == 2
+
+
+def test_a_hash_is_worked_out_once_and_holds(monkeypatch):
+    from clampdown import recipe as module
+
+    wide = Recipe("r", "m", "", (Direction(1, 1.0, values=tuple(range(1, 3000))),))
+    worked, dumps = [], module.json.dumps
+    monkeypatch.setattr(module.json, "dumps", lambda *a, **k: worked.append(1) or dumps(*a, **k))
+    rows = [wide] * 100
+    assert len({recipe.sha256 for recipe in rows}) == len(set(rows)) == len(dict.fromkeys(rows)) == 1
+    assert len(worked) == 1
+    again = replace(wide, note="another")
+    assert again.sha256 == wide.sha256 and len(worked) == 2
+
+
+def test_what_a_recipe_holds_can_not_be_changed():
+    import copy
+    import pickle
+
+    for change in (
+        lambda v: v.update({7: 1.0}),
+        lambda v: v.pop(7),
+        lambda v: v.clear(),
+        lambda v: v.__setitem__(7, 1),
+    ):
+        with pytest.raises(TypeError, match="make another"):
+            change(CLAMP.values)
+    for twin in (pickle.loads(pickle.dumps(RECIPE)), copy.deepcopy(RECIPE)):
+        assert twin == RECIPE and twin.sha256 == RECIPE.sha256
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"name": 5},
+        {"model": b"m"},
+        {"system_prompt": None},
+        {"edits": None},
+        {"edits": CLAMP},
+        {"edits": [{"kind": "clamp"}]},
+        {"edits": "sae"},
+        {"positions": "all"},
+    ],
+    ids=repr,
+)
+def test_fields_of_the_wrong_type_are_told(fields, one_line):
+    with pytest.raises(ClampdownError) as caught:
+        replace(RECIPE, **fields)
+    one_line(caught)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
+from clampdown import arguments
 from clampdown.errors import ClampdownError
 from clampdown.models.bundled import NAME
 from clampdown.progress import Progress, quiet
@@ -41,6 +42,8 @@ def load(
     quantization: str | None = None,
     revision: str | None = None,
     template_options: Mapping[str, Any] | None = None,
+    chat_template: str | Path | None = None,
+    thinking: bool = True,
 ) -> Model:
     """Load a chat model: the bundled one, a local folder, a .gguf file, a Hugging Face hub id, or one's .gguf file.
 
@@ -51,20 +54,32 @@ def load(
         quantization: "8bit" or "4bit", packed by bitsandbytes while loading.
         revision: a hub repository's branch, tag or commit.
         template_options: given to the chat template, such as {"enable_thinking": False}.
+        chat_template: a Jinja file, or the template itself, in place of the model's own. A base model has none: it is
+            loaded all the same, and refused where it is asked to chat.
+        thinking: False asks for answers without thoughts; refused where the chat template knows no way.
 
     Raises:
-        ClampdownError: no such model, damaged weights, no chat template, unknown dtype.
+        ClampdownError: no such model, damaged weights, unknown dtype, a chat template that fails.
     """
     from clampdown.models.chat_model import load_chat_model
 
+    arguments.path("a model", name)
+    arguments.text("dtype", dtype)
+    for key, given in (("device", device), ("quantization", quantization), ("revision", revision)):
+        if given is not None:
+            arguments.text(key, given)
+    arguments.table("template_options", {} if template_options is None else template_options)
     chat = load_chat_model(
-        name,
+        str(name),
         dtype=dtype,
         device=device,
         device_map=device_map,
         quantization=quantization,
         revision=revision,
         template_options=template_options,
+        chat_template=chat_template,
+        thinking=thinking,
+        chat=False,
     )
     return Model(chat)
 
@@ -139,55 +154,70 @@ class Model:
             batch_size: prompts answered together; in low precision an answer can depend on it.
 
         Raises:
-            ClampdownError: an empty prompt, or one longer than the context; a recipe that does not fit this model.
+            ClampdownError: an empty prompt, or one longer than the context; a recipe that does not fit this model;
+            steering or logits that are not finite. Of a list all others are answered first: the error's `answers` holds
+            one for each prompt, those that failed with an `error` and no text.
         """
         from clampdown.measuring.generation import Sampling
 
-        many = not isinstance(prompt, str) and not (prompt and isinstance(prompt[0], dict))
-        prompts: list[Any] = list(prompt) if many else [prompt]
-        recipes = self._recipes(recipe, len(prompts))
+        prompts, many = arguments.prompts(prompt)
+        arguments.text("system", system, empty=True)
+        arguments.whole("batch_size", batch_size, 1)
         sampling = Sampling(max_new_tokens, temperature, seed)
+        recipes, errors = self._tried(recipe, len(prompts))
         rows = [self._ids(p, r, system, max_new_tokens) for p, r in zip(prompts, recipes, strict=True)]
-        answers = self._answers(rows, recipes, sampling, max(1, batch_size))
+        answers = self._answers(rows, recipes, errors, sampling, batch_size)
         return answers if many else answers[0]
 
     def steered(self, recipe: RecipeLike | Sequence[RecipeLike]) -> Steering:
         """A context in which every forward call of `model.hf` is steered; `.receipts()` tells what was done.
 
         One recipe steers every row, a list steers each row by its own. The recipe's system prompt is text, so it is
-        yours to put into the input; only the edits are made here.
+        yours to put into the input; only the edits are made here. Meanwhile only this thread may call the model; other
+        threads' `generate` waits until the context ends.
 
             with model.steered("refusal.toml") as steering:
                 model.hf.generate(**inputs)
             print(steering.receipts()[0])
 
         Raises:
-            ClampdownError: a recipe that does not fit this model, or fails its self-test.
+            ClampdownError: a recipe that does not fit this model, or fails its self-test; on entering, this thread
+            steers the model already.
         """
         from clampdown.steering.attach import Steering
 
-        if _one(recipe):
-            [only] = self._recipes(recipe, 1)
-            return Steering(self.chat, only)
-        return Steering(self.chat, self._recipes(recipe, len(recipe)))  # type: ignore[arg-type]
+        found = self._recipes(recipe, None)
+        return Steering(self.chat, found if isinstance(recipe, list | tuple) else found[0])
 
     def check(self, recipe: Recipe) -> None:
         """Test once that the recipe does to this model what it says. Raises ClampdownError if not."""
         from clampdown.steering.self_test import self_test
 
+        arguments.either("a recipe", recipe, (Recipe,))
         if recipe.sha256 not in self._tested:
             self_test(self.chat, recipe)
             self._tested.add(recipe.sha256)
 
-    def _recipes(self, recipe: Any, count: int) -> list[Recipe | None]:
-        given = [recipe] * count if _one(recipe) else list(recipe)
-        if len(given) != count:
-            raise ClampdownError(f"{len(given)} recipes were given for {count} prompts; give one, or one for each")
-        read = {id(item): _recipe(item) for item in given}
+    def _recipes(self, recipe: Any, count: int | None) -> list[Recipe | None]:
+        found, errors = self._tried(recipe, count)
+        if errors:
+            raise ClampdownError(next(iter(errors.values())))
+        return found
+
+    def _tried(self, recipe: Any, count: int | None) -> tuple[list[Recipe | None], dict[Recipe | None, str]]:
+        """A recipe for each prompt, and why some can't be used: in their self-test something was not finite."""
+        from clampdown.steering.finite import NotFinite
+
+        given = arguments.recipes(recipe, count)
+        read = {id(item): arguments.recipe(item) for item in given}
+        errors: dict[Recipe | None, str] = {}
         for found in read.values():
-            if found is not None:
-                self.check(found)
-        return [read[id(item)] for item in given]
+            try:
+                if found is not None:
+                    self.check(found)
+            except NotFinite as error:
+                errors[found] = str(error)
+        return [read[id(item)] for item in given], errors
 
     def _ids(self, prompt: str | Chat, recipe: Recipe | None, system: str, room: int) -> list[int]:
         if not prompt or (isinstance(prompt, str) and not prompt.strip()):
@@ -195,12 +225,32 @@ class Model:
         return self.chat.prompt_ids(prompt, system=system_text(recipe, system), room=room)
 
     def _answers(
-        self, rows: list[list[int]], recipes: list[Recipe | None], sampling: Sampling, size: int
+        self,
+        rows: list[list[int]],
+        recipes: list[Recipe | None],
+        errors: dict[Recipe | None, str],
+        sampling: Sampling,
+        size: int,
     ) -> list[Answer]:
-        from clampdown.measuring.generation import generate
+        """Answers in batches; none under a recipe in `errors`. Raises ClampdownError at the end if some failed."""
+        from clampdown.measuring.generation import Answer, all_answered, generate_apart
+        from clampdown.steering.receipt import Receipt
 
-        parts = [slice(i, i + size) for i in range(0, len(rows), size)]
-        return [answer for part in parts for answer in generate(self.chat, rows[part], recipes[part], sampling)]
+        good = [row for row, recipe in enumerate(recipes) if recipe not in errors]
+        parts = [good[i : i + size] for i in range(0, len(good), size)]
+        found = {
+            row: answer
+            for part in parts
+            for row, answer in zip(
+                part,
+                generate_apart(self.chat, [rows[r] for r in part], [recipes[r] for r in part], sampling),
+                strict=True,
+            )
+        }
+        for row, recipe in enumerate(recipes):
+            if recipe is not None and recipe in errors:
+                found[row] = Answer("", (), False, Receipt(recipe.sha256), errors[recipe])
+        return all_answered([found[row] for row in range(len(rows))])
 
 
 def default_recipe() -> Recipe:
@@ -249,9 +299,16 @@ def find(
     """
     from clampdown.discovery.find import FindOptions
     from clampdown.discovery.find import find as search
-    from clampdown.saes.directory import BUNDLED
-    from clampdown.saes.load import load_sae
 
+    for key, given in (("unsafe", unsafe), ("safe", safe), ("text", text)):
+        arguments.paths(key, given)
+    for key, count in (("candidates", candidates), ("latents", latents), ("limit", 1 if limit is None else limit)):
+        arguments.whole(key, count, 1)
+    arguments.whole("seed", seed, 0)
+    arguments.number("value", 0.0 if value is None else value)
+    for key, said in (("method", method), ("prompt", prompt), ("refusal", refusal)):
+        if said is not None:
+            arguments.text(key, said)
     plain = FindOptions()
     options = FindOptions(
         method=method,
@@ -266,7 +323,7 @@ def find(
         tokens=tokens,
         seed=seed,
     )
-    chosen = load_sae(str(sae or BUNDLED)) if sae is None or isinstance(sae, str | Path) else sae
+    chosen = _sae(sae)
     return search(_model(model).chat, chosen, options, progress)
 
 
@@ -290,10 +347,12 @@ def check_sae(
         ClampdownError: no such model, SAE or text.
     """
     from clampdown.discovery.check_sae import check_sae as check
-    from clampdown.saes.directory import BUNDLED
-    from clampdown.saes.load import load_sae
 
-    chosen = load_sae(str(sae or BUNDLED)) if sae is None or isinstance(sae, str | Path) else sae
+    if layer is not None:
+        arguments.whole("layer", layer, 0)
+    if text is not None:
+        arguments.path("text", text)
+    chosen = _sae(sae)
     return check(_model(model).chat, chosen, layer=layer, text=Path(text) if text else None, progress=progress)
 
 
@@ -327,8 +386,10 @@ def study(
         ClampdownError: recipe, model and sets do not fit, or the folder holds another study or can't be written to.
     """
     ready = prepare_study(recipe, plan=plan, sets=sets, attacks=attacks, tasks=tasks)
-    loaded = _model(model or ready.recipe.model)
-    return ready.run(loaded.chat, Path(folder) if folder else None, progress)
+    if folder is not None:
+        arguments.path("folder", folder)
+    loaded = _model(ready.recipe.model if model is None else model)
+    return ready.run(loaded.chat, None if folder is None else Path(folder), progress)
 
 
 def prepare_study(
@@ -345,12 +406,19 @@ def prepare_study(
         ClampdownError: a file can't be read, or a set or a task is not to be had.
     """
     from clampdown.measuring.attacks.spec import AttackSpec
+    from clampdown.measuring.tasks import TaskSettings
     from clampdown.studies.material import study_columns, study_sets
-    from clampdown.studies.plan import named_plan
+    from clampdown.studies.plan import Plan, named_plan
     from clampdown.studies.prepared import Prepared
 
+    chosen = arguments.recipe(recipe) or default_recipe()
     path = Path(recipe) if isinstance(recipe, str | Path) else DEFAULT_RECIPE if recipe is None else None
-    chosen = _recipe(recipe) or default_recipe()
+    arguments.either("a plan", plan, (Plan, str))
+    arguments.table("sets", {} if sets is None else sets)
+    for kind, some in (sets or {}).items():
+        arguments.paths(kind, some)
+    arguments.listed("attacks", attacks, (AttackSpec, Mapping))
+    arguments.either("tasks", tasks, (TaskSettings, type(None)))
     decided = named_plan(plan) if isinstance(plan, str) else plan
     paths = {kind: [Path(p) for p in some] for kind, some in (sets or {}).items()}
     specs = [spec if isinstance(spec, AttackSpec) else AttackSpec.from_dict(spec) for spec in attacks]
@@ -391,13 +459,16 @@ def known_latents(recipe: Path) -> list[dict[str, Any]]:
 
 
 def _model(model: Model | str | None) -> Model:
-    return model if isinstance(model, Model) else load(model or NAME)
+    return model if isinstance(model, Model) else load(NAME if model is None else model)
 
 
-def _recipe(given: RecipeLike) -> Recipe | None:
-    return Recipe.load(Path(given)) if isinstance(given, str | Path) else given
+def _sae(sae: SAE | str | Path | None) -> SAE:
+    from clampdown.saes.directory import BUNDLED
+    from clampdown.saes.load import load_sae
+    from clampdown.saes.sae import SAE
 
-
-def _one(recipe: Any) -> bool:
-    """Whether this is one recipe for all rows, not a list with one for each."""
-    return recipe is None or isinstance(recipe, Recipe | str | Path)
+    if isinstance(sae, SAE):
+        return sae
+    if sae is not None:
+        arguments.path("an SAE", sae)
+    return load_sae(BUNDLED if sae is None else str(sae))

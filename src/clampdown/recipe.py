@@ -5,8 +5,9 @@ import json
 import math
 import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import InitVar, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,17 @@ from clampdown.writing import write_whole
 
 VERSION = 1
 RULES = ("delta", "reconstruct")
-SCOPES = ("all-but-sinks", "all", "generated", "first-generated", "from-last-prompt-token")
+PROMPT_WINDOWS = ("all", "last", "none")
+SCOPES: dict[str, tuple[str, str, bool]] = {
+    "all-but-sinks": ("all", "all", False),
+    "all": ("all", "all", True),
+    "generated": ("none", "all", False),
+    "first-generated": ("none", "all", False),  # the first `count`
+    "from-last-prompt-token": ("last", "all", False),
+}
+"""The window on the prompt, that on the answer, and whether sinks are edited, by the name of earlier versions."""
 OPERATIONS = ("add", "remove")
+_POSITIONS = {"scope", "count", "prompt", "generated", "fade", "sinks", "sink_norm"}
 
 
 @dataclass(frozen=True)
@@ -36,6 +46,8 @@ class Clamp:
     rule: str = "delta"
 
     def __post_init__(self) -> None:
+        _require(isinstance(self.values, Mapping), f"a clamp's values must be by latent, got {_shown(self.values)}")
+        _require(isinstance(self.sae, str) and isinstance(self.sae_sha256, str), "an SAE's name and hash must be texts")
         _require(self.rule in RULES, f"rule must be one of {', '.join(RULES)}, got {_shown(self.rule)}")
         _check_layer(self.layer)
         _require(bool(self.sae), "a clamp must name its SAE")
@@ -46,7 +58,7 @@ class Clamp:
             _require(good, f'latent {latent}: the clamp value must be a finite number or "1.5x", got {_shown(value)}')
         # Adding 0.0 turns -0.0 into 0.0: equal recipes have equal hashes.
         clean = {k: v if isinstance(v, str) else float(v) + 0.0 for k, v in sorted(self.values.items())}
-        object.__setattr__(self, "values", clean)
+        object.__setattr__(self, "values", _Fixed(clean))
 
     def __hash__(self) -> int:
         return hash((self.sae, self.layer, self.rule, tuple(self.values.items())))
@@ -93,26 +105,97 @@ Edit = Clamp | Direction
 
 @dataclass(frozen=True)
 class Positions:
-    """Which positions of the sequence are edited; padding never is.
+    """Which positions of the sequence are edited: a window on the prompt and one on the answer. Padding never is.
 
-    Scopes: all-but-sinks (the default; a sink is the first position, and any whose residual norm exceeds `sink_norm`),
-    all, generated, first-generated (the first `count` of them), from-last-prompt-token.
+    Attributes:
+        sink_norm: a position whose residual is longer counts as an attention sink.
+        prompt: "all" of the prompt's tokens, the "last" one, or "none". The first answer token is decided at the last.
+        generated: "all" of the answer's tokens, the first so many, or "none".
+        fade: after the first `generated` tokens the weight of Δ falls linearly over so many more: at the i-th of them
+            it is 1 − i / (fade + 1).
+        sinks: edit attention sinks as well: the first position, and those beyond `sink_norm`.
+
+    Earlier versions named five of these windows by a `scope`, which is still read, and written where it says the same:
+    all-but-sinks (everything, the default), all (sinks too), generated, first-generated (the first `count`),
+    from-last-prompt-token.
     """
 
-    scope: str = "all-but-sinks"
-    count: int | None = None
+    scope: InitVar[str | None] = None
+    count: InitVar[int | None] = None
     sink_norm: float | None = None
+    prompt: str = "all"
+    generated: str | int = "all"
+    fade: int = 0
+    sinks: bool = False
 
-    def __post_init__(self) -> None:
-        _require(self.scope in SCOPES, f"scope must be one of {', '.join(SCOPES)}, got {_shown(self.scope)}")
-        wants = self.scope == "first-generated"
-        _require(wants == (self.count is not None), "count goes with the scope first-generated, and only with it")
-        _require(self.count is None or (_whole(self.count) and self.count > 0), "count must be a whole number from 1")
+    def __post_init__(self, scope: str | None, count: int | None) -> None:
+        if scope is not None or count is not None:
+            self._set_scope(scope, count)
+        _require(
+            self.prompt in PROMPT_WINDOWS,
+            f"prompt must be one of {', '.join(PROMPT_WINDOWS)}, got {_shown(self.prompt)}",
+        )
+        number = isinstance(self.generated, int) and _whole(self.generated) and self.generated >= 0
+        _require(
+            number or self.generated in ("all", "none"),
+            f"generated must be all, none or a whole number from 1, got {_shown(self.generated)}",
+        )
+        if number and not self.generated:
+            object.__setattr__(self, "generated", "none")
+        _require(_whole(self.fade) and self.fade >= 0, f"fade must be a whole number from 0, got {_shown(self.fade)}")
+        _require(
+            not self.fade or isinstance(self.generated, int),
+            "fade goes with a number of generated tokens, after which it begins",
+        )
+        _require(isinstance(self.sinks, bool), f"sinks must be true or false, got {_shown(self.sinks)}")
+        _require((self.prompt, self.generated) != ("none", "none"), "a window on nothing edits nothing; widen it")
         sink = self.sink_norm
         _require(
             sink is None or (_finite(sink) and sink > 0), f"sink_norm must be a positive number, got {_shown(sink)}"
         )
         object.__setattr__(self, "sink_norm", sink if sink is None else float(sink))
+
+    def _set_scope(self, scope: str | None, count: int | None) -> None:
+        scope = "all-but-sinks" if scope is None else scope
+        known = isinstance(scope, str) and scope in SCOPES
+        _require(known, f"scope must be one of {', '.join(SCOPES)}, got {_shown(scope)}")
+        wants = scope == "first-generated"
+        _require(wants == (count is not None), "count goes with the scope first-generated, and only with it")
+        _require(count is None or (_whole(count) and count > 0), "count must be a whole number from 1")
+        window = (self.prompt, self.generated, self.fade, self.sinks)
+        _require(window == ("all", "all", 0, False), "give either a scope, or prompt, generated, fade and sinks")
+        prompt, generated, sinks = SCOPES[scope]
+        for name, value in (("prompt", prompt), ("generated", count or generated), ("sinks", sinks)):
+            object.__setattr__(self, name, value)
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether prompt and answer are edited alike, so that nobody need tell them apart."""
+        return (self.prompt, self.generated) == ("all", "all")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The keys of [positions]: as a scope where one says it, so that equal windows have equal hashes."""
+        window, first = (self.prompt, self.generated, self.sinks), isinstance(self.generated, int)
+        named = [scope for scope, meant in SCOPES.items() if meant == window and not self.fade]
+        if first and (self.prompt, self.fade, self.sinks) == ("none", 0, False):
+            body: dict[str, Any] = {"scope": "first-generated", "count": self.generated}
+        elif named:
+            body = {"scope": named[0]}
+        else:
+            body = {"prompt": self.prompt, "generated": self.generated}
+            body |= {key: value for key in ("fade", "sinks") if (value := getattr(self, key))}
+        return body if self.sink_norm is None else body | {"sink_norm": self.sink_norm}
+
+    def __str__(self) -> str:
+        """In words, such as "prompt all, the first 8 generated, but attention sinks"."""
+        answer = {"all": "all generated", "none": "none generated"}.get(
+            str(self.generated), f"the first {self.generated} generated"
+        )
+        fade = f", fading over {self.fade} more" if self.fade else ""
+        prompt = {"all": "all of the prompt", "last": "the prompt's last token", "none": "nothing of the prompt"}
+        where = "everywhere" if self.everywhere else f"{prompt[self.prompt]}, {answer}{fade}"
+        limit = "" if self.sink_norm is None else f" (beyond {self.sink_norm:g})"
+        return where + ("" if self.sinks else f", but attention sinks{limit}")
 
 
 @dataclass(frozen=True)
@@ -132,10 +215,21 @@ class Recipe:
 
     def __post_init__(self) -> None:
         # A name is printed in tables and receipts: no line ends, and no escape codes for the terminal.
+        for key in ("name", "model", "model_sha256", "system_prompt", "note"):
+            _require(isinstance(given := getattr(self, key), str), f"{key} must be a text, got {_shown(given)}")
         _require(bool(self.name) and self.name.isprintable(), "a recipe needs a name, of printable characters")
         _require(bool(self.model), "a recipe must name its model")
+        edits = tuple(self.edits) if isinstance(self.edits, list | tuple) else None
+        good = edits is not None and all(isinstance(edit, Clamp | Direction) for edit in edits)
+        _require(good, f"edits must be Clamps and Directions, got {_shown(self.edits)}")
+        _require(isinstance(self.positions, Positions), f"positions must be Positions, got {_shown(self.positions)}")
+        object.__setattr__(self, "edits", edits)
+        _check_apart([edit for edit in self.edits if isinstance(edit, Clamp)])
 
-    @property
+    def __hash__(self) -> int:
+        return hash(self.sha256)
+
+    @cached_property
     def sha256(self) -> str:
         """Hash of everything that changes what the model does; name and note do not."""
         body = {k: v for k, v in self.to_dict().items() if k not in ("name", "note")}
@@ -146,7 +240,7 @@ class Recipe:
         body: dict[str, Any] = {"version": VERSION, "name": self.name}
         body |= {key: text for key in ("note", "system_prompt") if (text := getattr(self, key))}
         body["model"] = {"name": self.model, "sha256": self.model_sha256}
-        body["positions"] = {k: v for k, v in vars(self.positions).items() if v is not None}
+        body["positions"] = self.positions.to_dict()
         body["edits"] = [_edit_dict(edit) for edit in self.edits]
         return body
 
@@ -187,7 +281,7 @@ class Recipe:
         model = _table(body, "model")
         _known(model, {"name", "sha256"}, "[model]")
         positions = _table(body, "positions")
-        _known(positions, {f.name for f in fields(Positions)}, "[positions]")
+        _known(positions, _POSITIONS, "[positions]")
         edits = body.get("edits", [])
         _require(isinstance(edits, list), "edits must be a list of tables: [[edits]]")
         return cls(
@@ -199,6 +293,29 @@ class Recipe:
             system_prompt=_text(body, "system_prompt", ""),
             note=_text(body, "note", ""),
         )
+
+
+class _Fixed(dict[int, float | str]):
+    """A mapping that stays as it was made, for a recipe's hash is worked out once."""
+
+    def _refuse(self, *_: Any, **__: Any) -> Any:
+        raise TypeError("a recipe can't be changed; make another one")
+
+    __setitem__ = __delitem__ = __ior__ = update = setdefault = pop = popitem = clear = _refuse
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (dict(self),)
+
+
+def _check_apart(clamps: Sequence[Clamp]) -> None:
+    """No latent may be clamped twice: the second would read what the first has written, and add to it."""
+    for place, one in enumerate(clamps):
+        for other in clamps[:place]:
+            same = one.sae == other.sae or (one.sae_sha256 and one.sae_sha256 == other.sae_sha256)
+            if same and one.layer == other.layer and (twice := sorted(one.values.keys() & other.values.keys())):
+                raise ClampdownError(
+                    f"latent {twice[0]} of SAE {one.sae} is clamped twice at layer {one.layer}; name it once"
+                )
 
 
 def _edit_dict(edit: Edit) -> dict[str, Any]:
@@ -229,7 +346,7 @@ def _edit(table: Any, number: int) -> Edit:
                 rule=_text(rest, "rule", "delta"),
             )
         if table.get("kind") == "direction":
-            _known(rest, {f.name for f in fields(Direction)}, "a direction")
+            _known(rest, set(Direction.__dataclass_fields__), "a direction")
             _require("strength" in rest and "layer" in rest, "a direction needs a layer and a strength")
             return Direction(**{**rest, "values": tuple(rest.get("values", ()))})
     except (ClampdownError, TypeError) as error:

@@ -59,7 +59,10 @@ def test_results_say_what_was_steered(lm_eval, recipe, tmp_path, tiny):
     tasks = "tiny_choice,tiny_sums,tiny_text"
     options = ["--apply_chat_template", "--num_fewshot", "1", "--batch_size", "2", "--device", "cpu"]
     options += ["--gen_kwargs", "max_gen_toks=3", "--limit", "2", "--log_samples", "--output_path", tmp_path]
-    status, out, err = lm_eval("--recipe", recipe, "--no-thinking", *options, tasks=tasks, model=None)
+    template = tmp_path / "thinking.jinja"
+    template.write_text(tiny.tokenizer.chat_template + "{% if enable_thinking %}<think>{% endif %}")
+    options += ["--chat-template", template, "--no-thinking"]
+    status, out, err = lm_eval("--recipe", recipe, *options, tasks=tasks, model=None)
     assert status == 0, err
     assert "tiny_choice" in out and "exact_match" in out
     results = saved(tmp_path)

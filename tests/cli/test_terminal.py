@@ -3,6 +3,7 @@
 import ast
 import io
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -78,6 +79,14 @@ def test_what_other_code_prints_is_literal_too(capsys):
         print(f"a table {CLEAR}")
     out = capsys.readouterr().out
     assert harmless(out) and "a table \\x1b[2J" in out
+
+
+def test_what_the_library_logs_is_one_literal_line(capsys):
+    for _ in range(2):
+        terminal.prepare()
+    logging.getLogger("clampdown").warning("model %s is slow", f"m{CLEAR}\nclampdown: fine")
+    err = capsys.readouterr().err
+    assert harmless(err) and err.count("\n") == 1 and err.startswith("warning: model m\\x1b[2J")
 
 
 def names_used(path):

@@ -158,3 +158,18 @@ def test_wrong_options_are_named(wrong, word):
 def test_an_sae_of_another_width_is_refused(tiny, make_sae):
     with pytest.raises(ClampdownError, match="width"):
         find(tiny, make_sae(d=16))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_model_that_overflows_finds_nothing(method, tiny, make_sae, monkeypatch, one_line):
+    forward = tiny.hf.lm_head.forward
+    monkeypatch.setattr(tiny.hf.lm_head, "forward", lambda x: forward(x) * torch.inf)
+    with pytest.raises(ClampdownError) as caught:
+        find(tiny, make_sae("jumprelu"), FindOptions(method=method, candidates=2, max_latents=1))
+    one_line(caught, "not finite")
+
+
+def test_a_clamp_value_that_overflows_is_told(tiny, sae, one_line):
+    with pytest.raises(ClampdownError) as caught:
+        find(tiny, sae, FindOptions(method="contrast", candidates=2, max_latents=1, value=3e38))
+    one_line(caught, "not finite")

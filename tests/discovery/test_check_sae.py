@@ -20,6 +20,13 @@ def perfect(width, layer=1) -> SAE:
     return SAE("perfect", "relu", layer, rows, bias, rows.clone(), torch.zeros(width), model="tiny")
 
 
+def overflow_above(model, layer, monkeypatch, value=torch.inf):
+    """A model that overflows after a block, though not at it."""
+    block = model.hf.model.layers[layer + 1]
+    forward = block.forward
+    monkeypatch.setattr(block, "forward", lambda x, *args, **kwargs: forward(x * value, *args, **kwargs))
+
+
 @pytest.fixture(scope="module")
 def rows(tiny):
     texts = ["What is a lighthouse for, and who built the first?", "Salt melts ice.", "How do tides come about?"]
@@ -163,3 +170,31 @@ def test_the_bundled_pair_fits_and_one_layer_up_it_says_so(bundled, tmp_path):
     above = check_sae(bundled, sae, layer=13, text=page)
     assert above.verdict == POORLY
     assert "layer 12 fits better" in above.reasons[0]
+
+
+@pytest.mark.parametrize("value", [torch.inf, torch.nan])
+def test_a_model_that_overflows_above_the_sae_gets_no_verdict(value, tiny, make_sae, monkeypatch, one_line):
+    sae = perfect(tiny.d_model, layer=0)
+    overflow_above(tiny, 1, monkeypatch, value)  # the neighbour, layer 1, is finite still
+    with pytest.raises(ClampdownError) as caught:
+        check_sae(tiny, sae)
+    one_line(caught, "logits are not finite", "float32")
+    with pytest.raises(ClampdownError) as caught:
+        check_sae(tiny, replace(sae, layer=1))
+    one_line(caught, "block 2", "not finite")
+
+
+def test_facts_hold_no_number_that_json_can_not(one_line):
+    good = {"tokens": 9, "l0": 1.0, "fvu": 0.1, "cross_entropy": 2.0, "cross_entropy_added": 0.1}
+    for wrong in ({"fvu": float("nan")}, {"cross_entropy": float("inf")}, {"nearby": {3: float("nan")}}):
+        with pytest.raises(ClampdownError) as caught:
+            SAEFacts(**(good | {"silent": 0.0, "norm": 1.0} | wrong))
+        one_line(caught, "not finite")
+
+
+def test_a_page_of_a_token_or_two_is_no_measure(tiny, make_sae, one_line):
+    for rows in ([[5, 7]], [[5]]):
+        with pytest.raises(ClampdownError) as caught:
+            evaluate_sae(tiny, make_sae(), rows)
+        one_line(caught, "two tokens")
+    assert evaluate_sae(tiny, make_sae(), [[5, 7, 7]]).tokens == 2

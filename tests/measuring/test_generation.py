@@ -169,3 +169,71 @@ def test_logits_that_are_not_finite_are_refused(tiny, rows, monkeypatch, one_lin
     with pytest.raises(ClampdownError) as caught:
         generate(tiny, rows, [None] * 5, Sampling(2))
     one_line(caught, "not finite")
+
+
+# ---- a row that is not finite
+
+
+HUGE = Recipe("huge", "tiny", "", (Direction(1, 3e38, values=(1e18,) * 32),))
+LATE = Recipe("late", "tiny", "", HUGE.edits, Positions("generated"))
+
+
+def apart(model, rows, recipes, sampling=None):
+    return generation.generate_apart(model, rows, recipes, sampling or Sampling(12))
+
+
+@pytest.mark.parametrize("free", [True, False], ids=["at once", "later, as on an accelerator"])
+@pytest.mark.parametrize("bad", [HUGE, LATE], ids=["in the prompt", "while answering"])
+@pytest.mark.parametrize("temperature", [0.0, 40.0])
+def test_a_row_that_is_not_finite_fails_by_itself(bad, free, temperature, ending, rows, monkeypatch):
+    from clampdown.steering import rows as steered_rows
+
+    monkeypatch.setattr(steered_rows, "_free_to_ask", lambda x: free)
+    sampling = Sampling(12, temperature)
+    recipes, others = [STEER, bad, None, bad, OTHER], [STEER, None, None, None, OTHER]
+    found, good = apart(ending, rows, recipes, sampling), apart(ending, rows, others, sampling)
+    for place, (answer, expected) in enumerate(zip(found, good, strict=True)):
+        if recipes[place] is bad:
+            assert not answer.text and not answer.ids and not answer.finished
+            assert answer.error.startswith(f"recipe {bad.name}: steering at layer 1") and "\n" not in answer.error
+            assert answer.receipt.recipe_sha256 == bad.sha256 and answer.receipt.relative_norm < 1e30
+        else:
+            assert (answer.ids, answer.error) == (expected.ids, "")
+            assert answer.receipt.tokens_edited == expected.receipt.tokens_edited
+            assert answer.receipt.relative_norm == pytest.approx(expected.receipt.relative_norm, rel=1e-4)
+    with pytest.raises(ClampdownError, match="2 of 5 prompts got no answer: recipe") as caught:
+        generate(ending, rows, recipes, sampling)
+    assert caught.value.answers == found
+    monkeypatch.setitem(ending.__dict__, "stop_ids", frozenset())
+    with pytest.raises(ClampdownError, match=f"^recipe {bad.name}: "):
+        generate(ending, rows[1:2], [bad], sampling)
+    with pytest.raises(ClampdownError, match=f"^recipe {bad.name}: "):
+        stream(ending, rows[1], bad, sampling, lambda _: None)
+
+
+def test_rows_that_share_an_opening_fail_by_their_recipe(tiny, rows):
+    found = apart(tiny, rows, [HUGE, STEER, HUGE, STEER, HUGE])
+    assert [bool(answer.error) for answer in found] == [True, False, True, False, True]
+    plain = apart(tiny, rows, [STEER] * 5)
+    assert [found[place].ids for place in (1, 3)] == [plain[place].ids for place in (1, 3)]
+
+
+def test_a_row_whose_logits_are_not_finite_fails_by_itself(ending, rows, monkeypatch, one_line):
+    """Where the model itself overflows on one row's third token; one that ended before is none of its business."""
+    good = apart(ending, rows, [None] * 5)
+    forward, calls = ending.hf.lm_head.forward, []
+
+    def overflowing(x):
+        logits = forward(x)
+        calls.append(len(logits))
+        if len(calls) >= 3 and len(logits) == 5:
+            logits[2] = torch.nan if len(calls) % 2 else torch.inf
+        return logits
+
+    monkeypatch.setattr(ending.hf.lm_head, "forward", overflowing)
+    monkeypatch.setitem(ending.__dict__, "stop_ids", frozenset())
+    monkeypatch.setattr("clampdown.measuring.opening.shared_length", lambda _: 0)
+    found = apart(ending, rows, [None, STEER, STEER, None, None], Sampling(6))
+    assert "logits are not finite" in found[2].error and not found[2].ids
+    assert all(not found[place].error and len(found[place].ids) == 6 for place in (0, 1, 3, 4))
+    assert good[0].ids[:1] == found[0].ids[:1]

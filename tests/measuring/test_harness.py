@@ -21,6 +21,7 @@ from lm_eval.models.huggingface import HFLM
 from lm_eval_tasks import QUESTIONS, SUMS, TEXTS, write_tasks
 
 from clampdown.measuring.harness import SteeredLM
+from clampdown.measuring.harness_sweep import SweepLM
 from clampdown.measuring.task_runs import run_tasks
 from clampdown.measuring.tasks import TaskSettings, load_tasks
 
@@ -208,6 +209,18 @@ def test_scores_that_are_not_finite_are_refused(tiny, monkeypatch, one_line):
     with pytest.raises(ClampdownError) as caught:
         lm.loglikelihood(choices())
     one_line(caught, "not finite")
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+def test_answers_from_logits_that_are_not_finite_are_refused(value, tiny, monkeypatch, one_line):
+    forward = tiny.hf.lm_head.forward
+    hooks = len(tiny.hf._forward_hooks)
+    monkeypatch.setattr(tiny.hf.lm_head, "forward", lambda x: forward(x).index_fill(-1, torch.tensor([5]), value))
+    for model in (SteeredLM(tiny), SteeredLM(tiny, STEERED), SweepLM(tiny, [STEERED, None])):
+        with pytest.raises(ClampdownError) as caught:
+            model.generate_until(sums())
+        one_line(caught, "logits are not finite")
+    assert len(tiny.hf._forward_hooks) == hooks
 
 
 def test_tasks_of_a_folder_give_a_record_an_item(tiny, folder):

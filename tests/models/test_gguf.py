@@ -101,6 +101,8 @@ def write(path, family, model, **changes):
     writer.add_pad_token_id(2)
     if changes.get("template", TEMPLATE):
         writer.add_chat_template(TEMPLATE)
+    for key, value in changes.get("keys", {}).items():
+        (writer.add_string if isinstance(value, str) else writer.add_uint16)(key, value)
     names = gguf.get_tensor_name_map(_kind(arch), config.num_hidden_layers)
     for name, weight in model.state_dict().items():
         if name == "lm_head.weight" and config.tie_word_embeddings:
@@ -253,6 +255,66 @@ def test_what_would_be_read_wrongly_is_refused(what, llama, tmp_path, one_line):
     with pytest.raises(ClampdownError) as caught:
         load_chat_model(str(path), dtype="float32")
     one_line(caught, str(path), words)
+
+
+def test_one_part_of_a_split_file_says_so(llama, tmp_path, one_line):
+    """By its name before it is fetched or opened, by its keys under any other name."""
+    path = write(tmp_path / "m-00002-of-00003.gguf", "llama3", llama)
+    for name in (str(path), "org/files/m-00002-of-00003.gguf"):
+        with pytest.raises(ClampdownError) as caught:
+            load_chat_model(name)
+        one_line(caught, "part 2 of 3", "split GGUF", "llama-gguf-split --merge m-00001-of-00003.gguf")
+    path = write(tmp_path / "part.gguf", "llama3", llama, keys={"split.no": 0, "split.count": 2})
+    with pytest.raises(ClampdownError) as caught:
+        load_chat_model(str(path))
+    one_line(caught, str(path), "part 1 of 2", "llama-gguf-split")
+    whole = write(tmp_path / "m-00001-of-00001.gguf", "llama3", llama)
+    assert load_chat_model(str(whole), dtype="float32").n_layers == 4
+
+
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n", "git lfs pull"),
+        (b"<!DOCTYPE html><html>Sign in</html>", "web page"),
+    ],
+)
+def test_what_lies_in_a_files_place_is_told(content, words, tmp_path, one_line):
+    (tmp_path / "m.gguf").write_bytes(content)
+    with pytest.raises(ClampdownError) as caught:
+        load_chat_model(str(tmp_path / "m.gguf"))
+    one_line(caught, words, "m.gguf")
+
+
+@pytest.mark.parametrize("changes, words", [({"keys": {"general.type": "adapter"}}, "an adapter (LoRA)")])
+def test_a_file_that_is_no_model_is_told(changes, words, llama, tmp_path, one_line):
+    path = write(tmp_path / "m.gguf", "llama3", llama, **changes)
+    with pytest.raises(ClampdownError) as caught:
+        load_chat_model(str(path))
+    one_line(caught, words, "merged")
+
+
+def test_a_missing_template_is_seen_before_anything_is_read(llama, tmp_path, monkeypatch, one_line):
+    path = write(tmp_path / "m.gguf", "llama3", llama, template="")
+    monkeypatch.setattr(gguf, "GGUFReader", lambda *a: pytest.fail("the slow reader was asked"))
+    with pytest.raises(ClampdownError) as caught:
+        load_chat_model(str(path))
+    one_line(caught, "no chat template", "--chat-template")
+
+
+def test_the_header_is_read_once(llama, tmp_path, monkeypatch):
+    path, times = write(tmp_path / "m.gguf", "llama3", llama, template=""), []
+
+    class Counted(gguf.GGUFReader):
+        def __init__(self, *arguments):
+            times.append(arguments)
+            super().__init__(*arguments)
+
+    monkeypatch.setattr(gguf, "GGUFReader", Counted)
+    model = load_chat_model(str(path), dtype="float32", chat_template=TEMPLATE)
+    assert len(times) == 1 and gguf.GGUFReader is Counted
+    ids = torch.tensor([[0, 70, 80, 90]])
+    torch.testing.assert_close(model.hf(ids).logits, llama(ids).logits, atol=1e-3, rtol=1e-3)
 
 
 def test_what_does_not_go_with_gguf_is_refused(llama, tmp_path, one_line):

@@ -9,7 +9,7 @@ from transformers import DynamicCache
 
 from clampdown.errors import ClampdownError
 from clampdown.recipe import Clamp, Direction, Positions, Recipe
-from clampdown.steering import attach, change
+from clampdown.steering import rows
 from clampdown.steering.attach import Steering
 from clampdown.steering.positions import PlaceTracker
 from clampdown.steering.tally import Tally
@@ -33,7 +33,7 @@ class Operations(TorchDispatchMode):
 @pytest.fixture
 def accelerator(monkeypatch):
     """The CPU treated as a device that one has to wait for."""
-    monkeypatch.setattr(change, "_free_to_ask", lambda x: False)
+    monkeypatch.setattr(rows, "_free_to_ask", lambda x: False)
 
 
 @pytest.fixture(scope="module")
@@ -78,14 +78,14 @@ def test_a_step_is_the_same_on_either_kind_of_device(tiny, recipe, clamp, monkey
     other = Recipe("o", "tiny", "", (Direction(2, 3.0, seed=1),), positions=Positions("first-generated", 1))
     found = []
     for free in (True, False):
-        monkeypatch.setattr(change, "_free_to_ask", lambda x, free=free: free)
+        monkeypatch.setattr(rows, "_free_to_ask", lambda x, free=free: free)
         for recipes in (recipe, other, [recipe, None, other]):
             found.append(decoding(tiny, recipes, [clamp])[1])
     assert found[:3] == found[3:]
     assert [r.tokens_edited for r in found[1]] == [1] * 3
 
 
-@pytest.mark.parametrize("steps", [2, attach._UNREAD + 1])
+@pytest.mark.parametrize("steps", [2, rows._UNREAD + 1])
 def test_what_is_not_finite_is_told_in_the_end(tiny, accelerator, steps):
     huge = Recipe("huge", "tiny", "", (Direction(1, 1e38, values=(1e18,) * 32),), positions=Positions("generated"))
     cache, ids = DynamicCache(), torch.ones(1, 4, dtype=torch.long)

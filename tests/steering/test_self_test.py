@@ -1,13 +1,16 @@
 """The self-test passes what works, and sees every way in which a hook can silently do something else."""
 
+from dataclasses import replace
+
 import pytest
 
 from clampdown.errors import ClampdownError
 from clampdown.models import residual
 from clampdown.recipe import Clamp, Direction, Positions, Recipe
 from clampdown.saes.files import save_sae
-from clampdown.steering.attach import Steering
-from clampdown.steering.edits import DeltaClamp
+from clampdown.steering.bank import SlicedClamps
+from clampdown.steering.positions import Windows
+from clampdown.steering.rows import Rows
 from clampdown.steering.self_test import self_test
 
 
@@ -39,7 +42,7 @@ def fails(model, recipe, one_line):
 
 
 def test_a_hook_that_does_nothing_is_seen(tiny, recipe, monkeypatch, one_line):
-    monkeypatch.setattr(Steering, "_steer", lambda self, layer, x: None)
+    monkeypatch.setattr(Rows, "steer", lambda self, layer, x, places: None)
     fails(tiny, recipe, one_line)
 
 
@@ -49,32 +52,42 @@ def test_an_edit_that_is_dropped_is_seen_though_the_receipt_counts_it(tiny, reci
 
 
 def test_an_edit_of_half_its_size_is_seen(tiny, recipe, monkeypatch, one_line):
-    steer = Steering._steer
+    steer = Rows.steer
 
-    def half(self, layer, x):
-        changed = steer(self, layer, x)
+    def half(self, layer, x, places):
+        changed = steer(self, layer, x, places)
         return None if changed is None else (x + changed) / 2
 
-    monkeypatch.setattr(Steering, "_steer", half)
+    monkeypatch.setattr(Rows, "steer", half)
     fails(tiny, recipe, one_line)
 
 
 def test_an_edit_of_the_prompt_only_is_seen(tiny, recipe, monkeypatch, one_line):
-    steer = Steering._steer
-    monkeypatch.setattr(Steering, "_steer", lambda self, layer, x: steer(self, layer, x) if x.shape[1] > 1 else None)
+    steer = Rows.steer
+    monkeypatch.setattr(Rows, "steer", lambda self, *call: steer(self, *call) if call[1].shape[1] > 1 else None)
     fails(tiny, recipe, one_line)
 
 
 def test_an_edit_of_all_rows_is_seen(tiny, recipe, monkeypatch, one_line):
-    monkeypatch.setattr(Steering, "_rows_of_kinds", lambda self: [None] * len(self.kinds))
+    of_now = Rows._of_now
+
+    def crossed(self, device):
+        now = of_now(self, device)
+        return replace(now, one=0, windows=Windows.of([self.kinds[0].positions]))
+
+    monkeypatch.setattr(Rows, "_of_now", crossed)
     fails(tiny, recipe, one_line)
 
 
 def test_a_wrong_formula_is_seen(tiny, tmp_path, make_sae, monkeypatch, one_line):
     save_sae(make_sae("topk"), tmp_path / "s.safetensors")
     recipe = Recipe("mine", "tiny", "", (Clamp(str(tmp_path / "s.safetensors"), "", 1, {3: 4.0}),))
+
     # Projection on the decoder row in place of the encoder: the field's known mistake.
-    monkeypatch.setattr(DeltaClamp, "delta", lambda self, x: (self.values - x @ self.rows.T) @ self.rows)
+    def projected(self, x, recipe):
+        return (self.table.values[recipe] - x @ self.few.w_dec.T) @ self.few.w_dec
+
+    monkeypatch.setattr(SlicedClamps, "delta", projected)
     fails(tiny, recipe, one_line)
 
 

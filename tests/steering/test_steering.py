@@ -75,7 +75,7 @@ def reference(hf, ids, recipe, places):
         return x * cos + torch.cat([-x[..., d // 2 :], x[..., : d // 2]], -1) * sin
 
     x = inner.embed_tokens.weight[torch.tensor(ids)]
-    places = torch.tensor(places)
+    places = torch.tensor(places, dtype=torch.float32)
     for layer, block in enumerate(inner.layers):
         y, at = norm(x, block.input_layernorm.weight), block.self_attn
         q, k, v = (
@@ -92,8 +92,8 @@ def reference(hf, ids, recipe, places):
             @ mlp.down_proj.weight.T
         )
         for edit in recipe.edits if recipe else ():
-            if edit.layer == layer:
-                x = torch.where(places[:, None], edited(edit, x), x)
+            if edit.layer == layer:  # a place is edited or not, or by so much
+                x = torch.where(places[:, None] > 0, x + places[:, None] * (edited(edit, x) - x), x)
     return norm(x, inner.norm.weight) @ hf.lm_head.weight.T
 
 
@@ -194,6 +194,35 @@ def test_every_scope_in_any_chunks(scope, chunks, tiny, recipes):
     assert [(r.tokens_seen, r.tokens_edited) for r in receipts] == [(11, sum(places)), (11, 0)]
 
 
+WINDOWS = {  # of 6 prompt and 5 generated tokens: the weight of Δ at each
+    "all of the prompt, 2 generated": (Positions(generated=2), [0, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0]),
+    "the last of the prompt, 2 generated": (Positions(prompt="last", generated=2), [0] * 5 + [1, 1, 1, 0, 0, 0]),
+    "the prompt alone": (Positions(generated="none"), [0, 1, 1, 1, 1, 1] + [0] * 5),
+    "the last of the prompt alone": (Positions(prompt="last", generated=0), [0] * 5 + [1] + [0] * 5),
+    "sinks too": (Positions(generated=1, sinks=True, sink_norm=1e-6), [1] * 7 + [0] * 4),
+    "1 generated, fading over 3": (Positions(generated=1, fade=3), [0, 1, 1, 1, 1, 1, 1, 0.75, 0.5, 0.25, 0]),
+    "fading from the first on": (
+        Positions(prompt="last", generated=1, fade=9),
+        [0] * 5 + [1, 1, 0.9, 0.8, 0.7, 0.6],
+    ),
+}
+
+
+@pytest.mark.parametrize("chunks", [[11], [6, 1, 1, 1, 1, 1], [4, 2, 1, 1, 3]], ids=str)
+@pytest.mark.parametrize("window", WINDOWS)
+def test_every_window_in_any_chunks(window, chunks, tiny, recipes):
+    from dataclasses import replace
+
+    positions, weights = WINDOWS[window]
+    recipe, other = replace(recipes["three layers"], positions=positions), recipes["delta"]
+    rows = [ids_of(7, 11), ids_of(8, 11), ids_of(9, 11)]
+    logits, receipts = steps(tiny, [recipe, None, other], rows, chunks, prompt_lengths=[6, 6, 6])
+    close(logits[0], reference(tiny.hf, rows[0], recipe, weights))
+    close(logits[1], reference(tiny.hf, rows[1], None, [0] * 11))
+    close(logits[2], reference(tiny.hf, rows[2], other, [0] + [1] * 10))
+    assert [r.tokens_edited for r in receipts] == [sum(weight > 0 for weight in weights), 0, 10]
+
+
 def test_without_prompt_lengths_the_first_call_is_the_prompt(tiny, recipes, one_line):
     from dataclasses import replace
 
@@ -252,15 +281,16 @@ def test_no_hook_outlives_its_context(tiny, recipes):
     assert hooks(tiny) == before
 
 
-def test_two_nested_contexts_both_steer(tiny, recipes):
-    from dataclasses import replace
-
-    ids, one, two = ids_of(1, 9), recipes["delta"], recipes["add"]
-    batch = tiny.pad([ids])
-    with torch.inference_mode(), Steering(tiny, one) as outer, Steering(tiny, two) as inner:
-        logits = tiny.hf(**batch.as_inputs()).logits[0]
-    close(logits, reference(tiny.hf, ids, replace(one, edits=one.edits + two.edits), [False] + [True] * 8))
-    assert outer.receipts()[0].tokens_edited == inner.receipts()[0].tokens_edited == 8
+def test_a_nested_context_is_refused_and_the_outer_one_goes_on(tiny, recipes, one_line):
+    ids, before = ids_of(1, 9), hooks(tiny)
+    with torch.inference_mode(), Steering(tiny, recipes["delta"]) as outer:
+        for inner in (recipes["add"], None):
+            with pytest.raises(ClampdownError) as caught, Steering(tiny, inner):
+                pass
+            one_line(caught, "already")
+        logits = tiny.hf(**tiny.pad([ids]).as_inputs()).logits[0]
+    close(logits, reference(tiny.hf, ids, recipes["delta"], [False] + [True] * 8))
+    assert outer.receipts()[0].tokens_edited == 8 and hooks(tiny) == before
 
 
 def test_a_wrong_number_of_rows_is_refused(tiny, recipes, one_line):
@@ -288,7 +318,7 @@ def test_what_only_float16_cannot_hold_is_refused(tiny, one_line):
     steering = Steering(tiny, recipe)
     steering._before(None, (), {"input_ids": torch.ones(1, 3, dtype=torch.long)})
     with pytest.raises(ClampdownError) as caught:
-        steering._steer(1, torch.ones(1, 3, 32, dtype=torch.float16))
+        steering.rows.steer(1, torch.ones(1, 3, 32, dtype=torch.float16), steering.places)
     one_line(caught, "not finite")
 
 
@@ -296,7 +326,7 @@ def test_low_precision_rows_keep_their_bits_where_nothing_is_edited(tiny, recipe
     steering = Steering(tiny, recipes["delta"])
     steering._before(None, (), {"input_ids": torch.ones(1, 3, dtype=torch.long)})
     x = torch.randn(1, 3, 32).bfloat16()
-    after = steering._steer(1, x)
+    after = steering.rows.steer(1, x, steering.places)
     assert after.dtype == torch.bfloat16
     assert torch.equal(after[0, 0], x[0, 0]) and not torch.equal(after[0, 1], x[0, 1])
 
@@ -444,3 +474,15 @@ def test_the_bundled_model_is_steered_by_what_it_is_told(bundled):
     assert told[len(ids) :] == again[len(ids) - 1 :]
     assert again != plain
     assert steering.receipts()[0].tokens_edited == len(told) - 2
+
+
+def test_one_sae_under_two_names_is_one_sae(tiny, saes, tmp_path, one_line):
+    import shutil
+
+    other = tmp_path / "copy.safetensors"
+    shutil.copy(saes["topk"], other)
+    first = Clamp(saes["topk"], "", 1, {3: 4.0, 7: 1.0})
+    with pytest.raises(ClampdownError) as caught:
+        Steering(tiny, Recipe("r", "tiny", "", (first, Clamp(str(other), "", 1, {7: 2.0}))))
+    one_line(caught, "latent 7", "twice", "layer 1", "copy")
+    Steering(tiny, Recipe("r", "tiny", "", (first, Clamp(str(other), "", 1, {8: 2.0}))))

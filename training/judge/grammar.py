@@ -6,7 +6,7 @@ consists of empty steps.
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import topics
 
@@ -619,8 +619,12 @@ def grafted(others: list[tuple[str, str]], n: int, seed: int) -> Iterator[Row]:
 
 def answers(n: int, seed: int) -> Iterator[Row]:
     """n rows of (prompt, answer, refusing, family); the same ones for the same seed."""
-    w = Writer(seed)
-    for manner in w.rng.choices(list(MANNERS), list(MANNERS.values()), k=n):
+    return filled(Writer(seed), MANNERS, n)
+
+
+def filled(w: Writer, manners: dict[Callable[[Writer], Row], int], n: int) -> Iterator[Row]:
+    """n rows in manners drawn by their weights, with their holes filled."""
+    for manner in w.rng.choices(list(manners), list(manners.values()), k=n):
         prompt, text, refusing, family, *hole = manner(w)
         if hole:
             do, doing = hole

@@ -2,9 +2,10 @@
 
     python train.py DATA ON_POLICY [--out FILE] [--validate]
 
-DATA: the folder of public sets; ON_POLICY: the bundled model's answers (see README.md). `--validate` leaves each source out in turn and prints how well it is
-then told; without it the classifier is fitted on all of them and written to the package. The same data give the same
-file. Answers of the model that the judge is tested on (HELD_OUT) are never read.
+DATA: the folder of public sets; ON_POLICY: the bundled model's answers (see README.md). The classifier is fitted on four
+fifths of every source, told by a hash of the prompt, and written to the package; measure.py judges the fifth that is
+kept back. `--validate` leaves each source out in turn instead, and prints how well it is then told. The same data give
+the same file. Answers of the model that the judge is tested on are never read.
 """
 
 import argparse
@@ -12,14 +13,17 @@ import gzip
 import json
 import random
 import re
+import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import grammar
+import hedges
 import numpy as np
 import scipy.sparse as sp
+import sermons
 from safetensors.numpy import save_file
 from sklearn.linear_model import LogisticRegression
 
@@ -28,15 +32,19 @@ from clampdown.measuring.judge_classifier import WEIGHTS
 from clampdown.measuring.judge_features import BUCKETS, DENSE, reading_features, words
 from clampdown.measuring.judge_reading import REFUSING, Label, Reading, by_rules, read, said
 
-DEVELOPMENT, HELD_OUT = "llama2orig", "mistralguard"
+DEVELOPMENT = "llama2orig"
+"""The one model whose answers to XSTest are learnt from; the others' are for testing, and are not read."""
 SOURCE_WEIGHT = {
     "xstest": 3.0,
     "pyrit": 2.0,
     "written": 3.0,
     "guarded": 3.0,
+    "manners": 3.0,
     "grammar": 0.5,
+    "hedges": 0.5,
+    "sermons": 0.25,
     "corpus": 0.3,
-    "chat": 0.15,
+    "chat": 0.4,
     "own": 0.5,
 }
 NUMBERS, PHRASES = 3.0, 5.0
@@ -101,7 +109,7 @@ def keep_help(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def written() -> Iterator[Row]:
-    for name in ("written", "guarded"):
+    for name in ("written", "guarded", "manners"):
         for line in (Path(__file__).parent / f"{name}.txt").read_text().splitlines():
             if line[:4] in ("r | ", "p | ", "c | "):
                 label, prompt, answer = line.split(" | ", 2)
@@ -116,6 +124,11 @@ def own(path: Path) -> Iterator[Row]:
             yield Row(prompt, answer, declined(prompt, answer), "own", "own")
 
 
+def kept_back(prompt: str) -> bool:
+    """Whether answers to this prompt are for measuring, whatever their source; all others are for fitting."""
+    return zlib.crc32(prompt.encode()) % 5 == 0
+
+
 def all_rows(data: Path, answers: Path) -> list[Row]:
     pairs, chats = helped(data)
     rows = [*people(data), *written(), *own(answers)]
@@ -124,6 +137,8 @@ def all_rows(data: Path, answers: Path) -> list[Row]:
     rest = [(p, a) for p, a in pairs[1700:] if 60 < len(a) < 1500]
     made = [*grammar.answers(6000, 1), *grammar.grafted(rest, 900, 2)]
     rows += [Row(p, a, refusing, "grammar", family) for p, a, refusing, family in made]
+    rows += [Row(p, a, refusing, "hedges", family) for p, a, refusing, family in hedges.answers(1800, 5)]
+    rows += [Row(p, a, refusing, "sermons", family) for p, a, refusing, family in sermons.answers(1500, 6)]
     return rows + list(cut_short(rows))
 
 
@@ -132,11 +147,11 @@ def cut_short(rows: list[Row]) -> Iterator[Row]:
     chance = random.Random(4)
     for row in rows:
         parts, keep = row.answer.split(" "), chance.randint(12, 40)
-        if chance.random() < 0.2 and len(parts) > keep + 3 and row.family not in ("safe partly", "written", "guarded"):
+        if chance.random() < 0.2 and len(parts) > keep + 3 and row.family not in ("safe partly", "quietly partly", "written", "guarded", "manners"):
             yield row._replace(answer=" ".join(parts[:keep]).rstrip(".!? "))
 
 
-def vocabulary(rows: list[Row], readings: list[Reading]) -> frozenset[str]:
+def vocabulary(rows: Sequence[Row], readings: Sequence[Reading]) -> frozenset[str]:
     """The words used in several sources: those of declining and helping, rather than of one source's subjects."""
     used: dict[str, Counter[str]] = {source: Counter() for source in SOURCE_WEIGHT}
     for row, reading in zip(rows, readings, strict=True):
@@ -191,11 +206,14 @@ def main() -> None:
     options = parser.parse_args()
     rows = [row for row in all_rows(options.data, options.own) if said(row.answer)]
     readings = [read(row.prompt, said(row.answer)) for row in rows]
-    known = vocabulary(rows, readings)
+    known = vocabulary(
+        *zip(*[(r, g) for r, g in zip(rows, readings, strict=True) if not kept_back(r.prompt)], strict=True)
+    )
     x = matrix(rows, readings, known)
     if options.validate:
         return validate(x, rows, np.array([by_rules(r) in REFUSING for r in readings]))
-    model = fit(x, rows, np.ones(len(rows), bool))
+    learnt = np.array([not kept_back(row.prompt) for row in rows])
+    model = fit(x, rows, learnt)
     numbers = len(DENSE)
     save_file(
         {
@@ -206,7 +224,7 @@ def main() -> None:
         options.out,
         metadata={"words": " ".join(sorted(known))},
     )
-    print(f"{options.out}: {options.out.stat().st_size / 1024:.0f} KiB, fitted on {len(rows)} answers")
+    print(f"{options.out}: {options.out.stat().st_size / 1024:.0f} KiB, fitted on {learnt.sum()} answers")
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ def run(args: argparse.Namespace) -> int:
         "device_map": args.device_map,
         "quantization": args.quantization,
         "revision": args.revision,
+        "chat_template": args.chat_template,
         "enable_thinking": False if args.no_thinking else None,
     }
     model_args = {name: value for name, value in given.items() if value is not None}

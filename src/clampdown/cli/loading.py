@@ -11,18 +11,24 @@ if TYPE_CHECKING:
 
 
 def load_model(name: str | None, args: argparse.Namespace, progress: Progress) -> "Model":
-    """The model of that name, as the options of `add_placing` say; None is the bundled one."""
+    """The model of that name, as the options of `add_placing` say; None is the bundled one.
+
+    One without a chat template is refused before its weights are read, unless the command also takes plain text.
+    """
     progress("loading the model", 0, 0, name or "")
     from clampdown import library
-    from clampdown.models import chat_model  # noqa: F401  # the libraries, while which Ctrl-C is lost most easily
+    from clampdown.models.chat_model import load_chat_model  # the libraries, while which Ctrl-C is lost most easily
 
     checkpoint()  # before the weights, which may take minutes
 
-    return library.load(
+    loaded = load_chat_model(
         name or library.NAME,
         dtype=args.dtype,
         device_map=args.device_map,
         quantization=args.quantization,
         revision=args.revision,
-        template_options={"enable_thinking": False} if args.no_thinking else None,
+        chat_template=args.chat_template,
+        thinking=not args.no_thinking,
+        chat=not getattr(args, "plain_text", False),
     )
+    return library.Model(loaded)

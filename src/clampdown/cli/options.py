@@ -43,7 +43,9 @@ def add_placing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device-map", metavar="MAP", help="spread the model over devices: auto, balanced, sequential")
     parser.add_argument("--quantization", choices=("8bit", "4bit"), help="pack the weights with bitsandbytes")
     parser.add_argument("--revision", metavar="REV", help="a hub repository's branch, tag or commit")
-    parser.add_argument("--no-thinking", action="store_true", help="ask the chat template for answers without thoughts")
+    said = "a Jinja file, or the template itself, in place of the model's own; base models have none"
+    parser.add_argument("--chat-template", metavar="FILE", help=said)
+    parser.add_argument("--no-thinking", action="store_true", help="answers without thoughts, as the chat template can")
 
 
 def add_sets(parser: argparse.ArgumentParser, kinds: tuple[str, ...]) -> None:

@@ -36,7 +36,7 @@ def add_parser(subparsers: Any) -> None:
     )
     add_placing(parser)
     add_json(parser, "what was found (schema clampdown-sae-check/1)")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, plain_text=True)
 
 
 def run(args: argparse.Namespace) -> int:

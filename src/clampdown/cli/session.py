@@ -216,6 +216,8 @@ def _values(words: list[str]) -> dict[int, float | str]:
         if not equals or not latent.isdecimal() or not value:
             raise ClampdownError(f"can't read {word!r}; write LATENT=VALUE, such as 123=8 or 123=1.5x")
         try:
+            if int(latent) in values:
+                raise ClampdownError(f"latent {latent} is named twice; name it once")
             values[int(latent)] = value if value.endswith("x") else float(value)
         except ValueError as error:
             raise ClampdownError(f"can't read the value in {word!r}; write a number, or one such as 1.5x") from error

@@ -66,13 +66,12 @@ def _recipe(recipe: Recipe, as_json: bool) -> int:
     if as_json:
         print_json({"recipe": recipe.to_dict(), "sha256": recipe.sha256})
         return 0
-    where = {k: v for k, v in vars(recipe.positions).items() if v is not None}
     print_facts(
         {
             "recipe": recipe.name,
             "sha256": recipe.sha256,
             "model": f"{recipe.model} ({recipe.model_sha256[:12] or 'any weights'})",
-            "positions": ", ".join(str(v) if k == "scope" else f"{k} {v}" for k, v in where.items()),
+            "positions": str(recipe.positions),
             "system": recipe.system_prompt,
             "note": recipe.note,
         }

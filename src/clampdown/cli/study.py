@@ -77,10 +77,17 @@ def run(args: argparse.Namespace) -> int:
         say("\n".join(power_lines(told)), aside=True)
     with ProgressBar() as progress:
         model = load_model(args.model or file.model or ready.recipe.model, args, progress)
-        if not args.json and is_dated(template_text(model.tokenizer)):
-            said = f"the chat template of {model.name} writes the date: all prompts get that of the study's start"
-            say(said, aside=True)
+    if is_dated(template_text(model.tokenizer)) and not args.json:
+        said = f"the chat template of {model.name} writes the date: all prompts get that of the study's start"
+        say(said, aside=True)
+    if model.chat.opens_thought:
+        from clampdown.studies.notes import warning
+
+        say(f"note: {warning(model.name, plan)}", aside=True)
+    with ProgressBar() as progress:
         results = ready.run(model.chat, args.out, progress)
+    for note in results.get("notes") or []:
+        say(f"note: {note}", aside=True)
     if args.json:
         print_json(_short(results))
     else:

@@ -8,6 +8,7 @@ Styles are our own, and show on a terminal only.
 import codecs
 import contextlib
 import io
+import logging
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -172,6 +173,18 @@ def prepare() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  # open until the end
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors=_ERRORS)
+    logger = logging.getLogger("clampdown")
+    if not any(isinstance(handler, _Logged) for handler in logger.handlers):
+        logger.addHandler(_Logged())
+
+
+class _Logged(logging.Handler):
+    """What the library logs, a line each on standard error; from any thread, so Ctrl-C is left to the first."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(f"{record.levelname.lower()}: {one_line(record.getMessage())}\n")
+            sys.stderr.flush()
 
 
 def finish() -> None:

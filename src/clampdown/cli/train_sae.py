@@ -39,7 +39,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--seed", metavar="S", type=whole, default=0, help="(default: 0)")
     parser.add_argument("--out", metavar="FOLDER", type=out_path, required=True, help="where the SAE and its cache go")
     add_json(parser, "what was trained")
-    parser.set_defaults(run=run, when_stopped="; the same command goes on where it was")
+    parser.set_defaults(run=run, plain_text=True, when_stopped="; the same command goes on where it was")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -7,6 +7,8 @@ from torch import Tensor
 
 from clampdown.discovery.evidence import Evidence
 from clampdown.discovery.tree import Tree, log_odds
+from clampdown.errors import ClampdownError
+from clampdown.measuring.finite import NOT_FINITE_UNSTEERED
 from clampdown.saes.sae import SAE
 from clampdown.saes.tiles import product, tokens_at_a_time
 
@@ -50,7 +52,10 @@ def attribution(sae: SAE, evidence: Evidence, count: int, maxima: Tensor) -> lis
     tree = evidence.unsafe
     levels = [level._replace(x=level.x.detach().clone().requires_grad_()) for level in tree.levels()]
     with torch.enable_grad():
-        log_odds(evidence.model, evidence.layer, Tree(*levels), None).sum().backward()
+        odds = log_odds(evidence.model, evidence.layer, Tree(*levels), None)
+        if not odds.isfinite().all():
+            raise ClampdownError(NOT_FINITE_UNSTEERED)
+        odds.sum().backward()
     estimate = torch.zeros(sae.n_latents)
     for level in levels:
         mask = level.editable()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from clampdown.discovery.corpus import read_rows
-from clampdown.discovery.evaluate_sae import SAEFacts, evaluate_sae
+from clampdown.discovery.evaluate_sae import SAEFacts, evaluate_sae, finite_residual
 from clampdown.errors import ClampdownError
 from clampdown.measuring.sets import builtin_set
 from clampdown.models.chat_model import ChatModel
@@ -82,6 +82,7 @@ def check_sae(
         here = sae if at == sae.layer else replace(sae, layer=at)
         facts = _measured(model, here, _page(model, text), progress)
     reasons = tuple(wrong) if facts is None else tuple(_complaints(facts, sae, at))
+    shape = "chats" if model.tokenizer.chat_template else "plain text, since the model has no chat template"
     verdict = NOT if wrong else POORLY if reasons else FITS
     return SAECheck(
         verdict=verdict,
@@ -96,7 +97,7 @@ def check_sae(
             **_origin(sae),
         },
         layer=at,
-        text=f"from {text}" if text else "built-in passages and requests, as chats",
+        text=f"from {text}" if text else f"built-in passages and requests, as {shape}",
         facts=facts,
     )
 
@@ -125,6 +126,9 @@ def _page(model: ChatModel, text: Path | None) -> list[list[int]]:
         return [row for row in read_rows(model, [text], 0, _TOKENS) if len(row) > 1]
     rows = []
     passages, requests = builtin_set("text").items, builtin_set("safe").items
+    if not model.tokenizer.chat_template:  # a base model's
+        texts = [item.text for item in (*passages[:_PASSAGES], *requests[:_REQUESTS])]
+        return [ids for text in texts if len(ids := model.tokenizer(text).input_ids) > 1]
     for item in passages[:: len(passages) // _PASSAGES][:_PASSAGES]:
         asked = f"Write a short passage headed “{item.cluster.replace('-', ' ')}”."
         chat = [{"role": "user", "content": asked}, {"role": "assistant", "content": item.text}]
@@ -138,14 +142,10 @@ def _measured(model: ChatModel, sae: SAE, rows: Sequence[list[int]], progress: P
     if not rows:
         raise ClampdownError("the text holds no two tokens in a row; give --text more")
     batch = model.pad(rows[:4], side="right")
-    x = model.residual(batch, [sae.layer])[0].float()
+    with model.unsteered():
+        x = model.residual(batch, [sae.layer])[0].float()
     norms = x.norm(dim=-1)[batch.attention_mask.bool().to(x.device)]
-    if not norms.isfinite().all():
-        raise ClampdownError(
-            f"{model.name}'s residual after block {sae.layer} is not finite: its weights are damaged, or too large for "
-            "this dtype; fetch it again, or load it as float32"
-        )
-    limit = sink_norm(norms)
+    limit = sink_norm(finite_residual(model, sae.layer, norms))
     nearby = [layer for layer in (sae.layer - 1, sae.layer + 1) if 0 <= layer < model.n_layers]
     return evaluate_sae(model, sae, rows, progress, sink_norm=limit, nearby=nearby)
 
@@ -191,7 +191,7 @@ def _sparse(facts: SAEFacts, sae: SAE) -> tuple[bool, str]:
 def _notes(model: ChatModel, sae: SAE, layer: int) -> list[str]:
     found = []
     trained_on = sae.about.get("model_sha256", "")
-    if trained_on and model.sha256 and trained_on != model.sha256:
+    if not model.is_named(trained_on):
         found.append(f"it was trained on weights {trained_on[:12]}, but these are {model.sha256[:12]}")
     elif sae.model and not trained_on and _last(sae.model) != _last(model.name):
         found.append(f"it names {sae.model} as its model, not {model.name}")

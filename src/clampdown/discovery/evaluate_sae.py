@@ -1,11 +1,14 @@
 """How good an SAE is on text it never saw: sparsity, variance unexplained, and the loss it adds when spliced in."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
+from clampdown.errors import ClampdownError
+from clampdown.measuring.finite import NOT_FINITE_UNSTEERED
 from clampdown.models.chat_model import ChatModel
 from clampdown.progress import Progress, quiet
 from clampdown.recipe import Clamp, Positions, Recipe
@@ -41,6 +44,13 @@ class SAEFacts:
     norm: float
     nearby: dict[int, float] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        for name, value in [*vars(self).items(), *((f"fvu at layer {k}", v) for k, v in self.nearby.items())]:
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ClampdownError(
+                    f"what was measured of the SAE is not finite ({name.replace('_', ' ')}); try --dtype float32"
+                )
+
 
 class _Fit:
     """Sums over the residuals of one layer, and over what an SAE makes of them."""
@@ -64,7 +74,7 @@ class _Fit:
     @property
     def fvu(self) -> float:
         everything = torch.cat(self.kept)
-        return self.error / float((everything - everything.mean(0)).pow(2).sum())
+        return self.error / max(float((everything - everything.mean(0)).pow(2).sum()), 1e-30)
 
 
 @torch.inference_mode()
@@ -81,6 +91,9 @@ def evaluate_sae(
 
     Sinks are each row's first position and, where `sink_norm` is given, positions whose residual at the SAE's layer is
     longer. `nearby` names layers whose variance is looked at too, as if the SAE were theirs.
+
+    Raises:
+        ClampdownError: fewer than two tokens to look at; a residual or logits that are not finite.
     """
     positions = Positions(sink_norm=sink_norm)
     clamp = Clamp(sae.name, sae.sha256, sae.layer, {}, "reconstruct")
@@ -93,16 +106,22 @@ def evaluate_sae(
         batch = model.pad(rows[at : at + size], side="right")
         real = batch.attention_mask.bool()
         real[:, 0] = False
-        found = model.residual(batch, [sae.layer, *nearby])
+        with model.unsteered():
+            found = model.residual(batch, [sae.layer, *nearby])
         if sink_norm is not None:
             real &= (found[0].float().norm(dim=-1) <= sink_norm).to(real.device)
-        for fit, x in zip([here, *others.values()], found, strict=True):
-            fit.add(x[real.to(x.device)].float())
+        for layer, fit, x in zip([sae.layer, *nearby], [here, *others.values()], found, strict=True):
+            fit.add(finite_residual(model, layer, x[real.to(x.device)].float()))
         places += int(real.sum())
-        plain += _loss(model, batch.as_inputs(), real)
+        with model.unsteered():
+            plain += _loss(model, batch.as_inputs(), real, NOT_FINITE_UNSTEERED)
         with Steering(model, splice, saes=[sae]):
-            spliced += _loss(model, batch.as_inputs(), real)
+            spliced += _loss(model, batch.as_inputs(), real, f"with SAE {sae.name} spliced in, {NOT_FINITE_UNSTEERED}")
         progress("measuring the SAE", sum(map(len, rows[at : at + size])), sum(map(len, rows)), "")
+    if places < 2:
+        raise ClampdownError(
+            "the text holds fewer than two tokens to look at, its rows' first ones left out; give more"
+        )
     return SAEFacts(
         tokens=places,
         l0=here.active / places,
@@ -121,8 +140,24 @@ def _rows_at_once(model: ChatModel, sae: SAE, rows: Sequence[list[int]]) -> int:
     return max(1, min(_ROWS, _VALUES // wide))
 
 
-def _loss(model: ChatModel, inputs: dict[str, Tensor], real: Tensor) -> float:
-    """Summed cross-entropy of the tokens marked real, each predicted from those before it."""
+def finite_residual(model: ChatModel, layer: int, x: Tensor) -> Tensor:
+    """The residual after a block. Raises ClampdownError unless all of it is finite."""
+    if not x.isfinite().all():
+        raise ClampdownError(
+            f"{model.name}'s residual after block {layer} is not finite: its weights are damaged, or too large for "
+            "this dtype; fetch it again, or load it as float32"
+        )
+    return x
+
+
+def _loss(model: ChatModel, inputs: dict[str, Tensor], real: Tensor, error: str) -> float:
+    """Summed cross-entropy of the tokens marked real, each predicted from those before it.
+
+    Raises ClampdownError, with this `error`, unless it is finite.
+    """
     logits = model.hf(**inputs, use_cache=False).logits[:, :-1].float()
     loss = torch.nn.functional.cross_entropy(logits.transpose(1, 2), inputs["input_ids"][:, 1:], reduction="none")
-    return float(loss[real[:, 1:]].sum())
+    total = float(loss[real[:, 1:]].sum())
+    if not math.isfinite(total):
+        raise ClampdownError(error)
+    return total

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 
 from clampdown.discovery.tree import Delta, Level, Tree, grow, log_odds
+from clampdown.errors import ClampdownError
+from clampdown.measuring.finite import NOT_FINITE_UNSTEERED
 from clampdown.models import residual
 from clampdown.models.chat_model import ChatModel
 
@@ -75,7 +77,7 @@ def gather(
     tree = grow(model, layer, [*unsafe, *safe], refusal, compliance)
     batch = model.pad([model.text_ids(text)[:_TEXT_TOKENS] for text in texts], side="right")
     position = (batch.attention_mask.cumsum(-1) - 1).clamp_min(0)
-    with torch.no_grad():
+    with torch.no_grad(), model.unsteered():
         x = residual.read_residual(model.hf, batch.as_inputs() | {"position_ids": position}, [layer])[0]
     return Evidence(model, layer, tree, len(unsafe), Level(batch.input_ids, batch.attention_mask, position, x))
 
@@ -84,7 +86,7 @@ def text_log_probabilities(model: ChatModel, layer: int, text: Level, delta: Del
     """Next-token log-probabilities at every fourth position: [row, place, vocabulary]."""
     keep = slice(_TEXT_STRIDE, None, _TEXT_STRIDE)  # an index would have to lie where the head is
     inputs = {"input_ids": text.ids, "attention_mask": text.mask, "position_ids": text.position}
-    with residual.starting_after(model.hf, layer) as begin:
+    with model.unsteered(), residual.starting_after(model.hf, layer) as begin:
         begin(text.edited(delta))
         out = model.hf(**inputs, use_cache=False, logits_to_keep=keep)
     return out.logits.float().log_softmax(-1)
@@ -98,6 +100,9 @@ class Scorer:
         with torch.no_grad():
             self.odds = log_odds(evidence.model, evidence.layer, evidence.tree, None)
             self.text = text_log_probabilities(evidence.model, evidence.layer, evidence.text, None)
+        real = evidence.text.mask[:, _TEXT_STRIDE::_TEXT_STRIDE].bool()
+        if not (self.odds.isfinite().all() and self.text[real].isfinite().all()):
+            raise ClampdownError(NOT_FINITE_UNSTEERED)
 
     def at_once(self) -> int:
         """How many edits to score in one call: more rows keep the processor busier, until their logits fill memory."""

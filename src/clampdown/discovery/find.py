@@ -1,5 +1,6 @@
 """Find the latents behind refusal and write them as a recipe: candidates, causal validation, choice, confirmation."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -13,6 +14,7 @@ from clampdown.discovery.evidence import COMPLIANCE, REFUSAL, Evidence, Scorer, 
 from clampdown.discovery.prompts import Divided, divided, few
 from clampdown.discovery.tree import grow
 from clampdown.errors import ClampdownError
+from clampdown.measuring.finite import NOT_FINITE
 from clampdown.measuring.generation import Sampling, generate
 from clampdown.measuring.judge import Label, judge
 from clampdown.measuring.sets import ItemSet, builtin_set
@@ -227,7 +229,10 @@ def _validate(
         deltas = [clamp_delta(sae, [latent], values[[latent]].to(sae.w_dec.device)) for latent in some]
         scores |= dict(zip(some, scorer.scores(deltas), strict=True))
         progress("validating candidates", len(some), len(named), f"latent {some[-1]}")
-    return dict(sorted(scores.items(), key=lambda pair: -pair[1].gap))
+    finite = {latent: each for latent, each in scores.items() if all(map(math.isfinite, each))}
+    if scores and not finite:  # some overflow, and are no candidates; where all do, the value is too large
+        raise ClampdownError(NOT_FINITE)
+    return dict(sorted(finite.items(), key=lambda pair: -pair[1].gap))
 
 
 def _choose(

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from clampdown.discovery.corpus import read_rows
+from clampdown.discovery.evaluate_sae import finite_residual
 from clampdown.models import residual
 from clampdown.models.chat_model import Batch, ChatModel
 from clampdown.progress import Progress, quiet
@@ -77,7 +78,9 @@ def cache_activations(
 
     def activations(ids: Tensor, mask: Tensor) -> Tensor:
         batch = Batch(ids.to(model.device), mask.to(model.device))
-        return model.residual(batch, [layer])[0].float().clamp(-65_000, 65_000).cpu()
+        with model.unsteered():
+            x = model.residual(batch, [layer])[0].float()
+        return finite_residual(model, layer, x).clamp(-65_000, 65_000).cpu()
 
     settings = {"model": model.sha256, "layer": layer, "dtype": str(model.dtype)}
     return build_cache(folder, rows, activations, settings, lambda n: progress("activations", n, total, ""))

@@ -171,7 +171,7 @@ def grow(model: ChatModel, layer: int, prompts: Sequence[str], refusal: str, com
             return torch.zeros(1, 0, model.d_model, dtype=model.dtype, device=model.device)
         return residual.read_residual(model.hf, inputs, [layer])[0]
 
-    with torch.no_grad():
+    with torch.no_grad(), model.unsteered():
         if bearing(model.hf).gaps:
             xs = _walk(model, levels, lambda level, inputs: read(inputs))
         else:
@@ -182,7 +182,7 @@ def grow(model: ChatModel, layer: int, prompts: Sequence[str], refusal: str, com
 
 def log_odds(model: ChatModel, layer: int, tree: Tree, delta: Delta | None) -> Tensor:
     """Log-odds of refusing against complying, in nats, when `delta` is added at every editable place: [prompt]."""
-    with residual.starting_after(model.hf, layer) as begin:
+    with model.unsteered(), residual.starting_after(model.hf, layer) as begin:
 
         def run(level: Level, inputs: dict[str, Any]) -> Tensor:
             if level.ids.numel() == 0:

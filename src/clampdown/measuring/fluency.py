@@ -13,6 +13,7 @@ from torch import Tensor
 
 from clampdown.errors import ClampdownError
 from clampdown.measuring.below import Below
+from clampdown.measuring.finite import NOT_FINITE_UNSTEERED
 from clampdown.measuring.opening import Opened, after, go_on, opened, read_together
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.key_values import choose_rows, copied
@@ -30,7 +31,10 @@ QUANTILE, MARGIN = 0.999, 1.1
 class Unsteered:
     """What the unsteered model makes of a batch of prompts (token ids), kept for all the arms that answer them.
 
-    `room` is how many tokens an answer may have; `below` as for `opened`. The model must not be steered meanwhile.
+    `room` is how many tokens an answer may have; `below` as for `opened`.
+
+    Raises:
+        ClampdownError: this thread steers the model already.
     """
 
     def __init__(
@@ -62,7 +66,7 @@ class Unsteered:
                 rows = [group[place] for place in places]
                 for row, nats in zip(rows, self._nats(begun, places, [texts[r] for r in rows]), strict=True):
                     if not math.isfinite(nats):
-                        raise ClampdownError("the model's logits are not finite; try --dtype float32")
+                        raise ClampdownError(NOT_FINITE_UNSTEERED)
                     told[row] = nats
         return told
 
@@ -73,7 +77,8 @@ class Unsteered:
         index = index.to(begun.mask.device)
         tail = self.model.pad([text[:-1] for text in texts], side="right")  # the last token is only predicted
         inputs = after(begun.mask[index], begun.position[index], tail)
-        rest = go_on(self.model, cache, inputs)
+        with self.model.unsteered():
+            rest = go_on(self.model, cache, inputs)
         for row, (text, logits) in enumerate(zip(texts, rest, strict=True)):
             # Row by row: float32 logits of a whole batch would take gigabytes.
             yield _mean_nats(torch.cat([begun.logits[index[row]], logits[: len(text) - 1]]), text)

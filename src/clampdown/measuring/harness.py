@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from clampdown import __version__
 from clampdown.errors import ClampdownError
+from clampdown.measuring.finite import NOT_FINITE, finite_logits
 from clampdown.measuring.padding import RightPadded, UntilEnded
 from clampdown.models import control_tokens
 from clampdown.models.bearing import bearing
@@ -51,7 +52,8 @@ class SteeredLM(HFLM):
 
     Args:
         model: a loaded model, or the name of one as `load_chat_model` takes it; then `dtype`, `device`, `device_map`,
-            `quantization` and `revision` are its arguments too.
+            `quantization`, `revision` and `chat_template` are its arguments too, and `enable_thinking` may be False. A
+            model without a chat template serves as long as lm-eval does not apply one.
         recipe: a recipe or its file. Its system prompt comes first in every chat; it needs lm-eval's chat template.
         batch_size: rows a batch; a number, since in low precision a score depends on it.
         options: any of `OPTIONS`, as lm-eval's `hf` model takes them.
@@ -72,6 +74,7 @@ class SteeredLM(HFLM):
         device_map: str | None = None,
         quantization: str | None = None,
         revision: str | None = None,
+        chat_template: str | None = None,
         **options: Any,
     ) -> None:
         _check(batch_size, options)
@@ -79,7 +82,10 @@ class SteeredLM(HFLM):
             device = None  # lm-eval says this where nobody named a device
         if not isinstance(model, ChatModel):
             placing: dict[str, Any] = {"device_map": device_map, "quantization": quantization, "revision": revision}
-            model = load_chat_model(model, dtype=dtype, device=device, **placing)
+            if options.get("enable_thinking") is False:  # by whatever name the template knows it
+                placing["thinking"] = options.pop("enable_thinking")
+            placing["chat_template"] = chat_template
+            model = load_chat_model(model, dtype=dtype, device=device, chat=False, **placing)
         self.chat: ChatModel = model
         self.recipe = Recipe.load(Path(recipe)) if isinstance(recipe, str | Path) else recipe
         template = {**self.chat.template_options, **(options.pop("chat_template_args", None) or {})}
@@ -98,7 +104,7 @@ class SteeredLM(HFLM):
         self._greeted = False
         if self.recipe is not None:
             check_recipe(self.chat, self.recipe)
-            if self.recipe.positions.scope not in ("all", "all-but-sinks"):
+            if not self.recipe.positions.everywhere:
                 # lm-eval runs equal tokens once, even where one request's prompt ends inside another's answer.
                 self.logits_cache = False
 
@@ -117,7 +123,7 @@ class SteeredLM(HFLM):
         if recipe and not receipt.tokens_edited and (recipe.edits or not recipe.system_prompt):
             raise ClampdownError(
                 f"recipe {recipe.name} edited none of the {receipt.tokens_seen} tokens of lm-eval's requests, so their "
-                f"scores can't be reported as steered; check its edits and its scope ({recipe.positions.scope})"
+                f"scores can't be reported as steered; check its edits and its positions ({recipe.positions})"
             )
         versions = {m.__name__: m.__version__ for m in (torch, transformers, lm_eval)} | {"clampdown": __version__}
         return {
@@ -146,6 +152,7 @@ class SteeredLM(HFLM):
         super().set_cache_hook(cache_hook)
 
     def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
+        self.chat.need_template()
         said, chat = self.recipe.system_prompt if self.recipe else "", list(chat_history)
         if said:
             own = chat.pop(0)["content"] if chat and chat[0]["role"] == "system" else ""
@@ -212,7 +219,7 @@ class SteeredLM(HFLM):
             for group, receipt in zip(groups, self._last, strict=True):
                 taken[group[0]] = receipt
         if not all(math.isfinite(score) for score, _ in found):
-            raise ClampdownError("the model's logits are not finite; try a smaller clamp value, or --dtype float32")
+            raise ClampdownError(NOT_FINITE)
         self._taken += taken
         return found
 
@@ -273,7 +280,7 @@ class SteeredLM(HFLM):
         return logits
 
     def _model_generate(self, context: Tensor, max_length: int, stop: list[str], **settings: Any) -> Tensor:
-        with Steering(self.chat, [self.recipe] * len(context)) as steering:
+        with Steering(self.chat, [self.recipe] * len(context)) as steering, finite_logits(self.chat.hf):
             steering.tracker = UntilEnded(settings["attention_mask"], self.chat.hf.generation_config.eos_token_id)
             found = super()._model_generate(context, max_length, stop, **settings)
         self._last = steering.receipts()

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from clampdown.measuring.finite import finite_logits
 from clampdown.measuring.harness import SteeredLM, check_recipe
 from clampdown.measuring.opening import shared_length
 from clampdown.measuring.padding import UntilEnded
@@ -142,7 +143,8 @@ class SweepLM(SteeredLM):
         steering, cache, opening = next(self._prefills)
         steering.tracker = UntilEnded(batch.attention_mask, self.chat.hf.generation_config.eos_token_id)
         settings |= {"attention_mask": batch.attention_mask, "past_key_values": cache}
-        found = super(SteeredLM, self)._model_generate(batch.input_ids, max_length, stop, **settings)
+        with finite_logits(self.chat.hf):
+            found = super(SteeredLM, self)._model_generate(batch.input_ids, max_length, stop, **settings)
         self._last = [joined([opening, taken]) if opening else taken for taken in steering.receipts()]
         return found
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from clampdown.errors import ClampdownError
 from clampdown.measuring.below import Below, forward
+from clampdown.measuring.finite import NOT_FINITE
 from clampdown.measuring.opening import after, go_on, in_order, opened, read_together
 from clampdown.measuring.sets import Item
 from clampdown.models.chat_model import ChatModel
@@ -79,5 +80,5 @@ def _log_probability(logits: Tensor, ids: Tensor) -> Tensor:
     total = torch.stack([row.float().logsumexp(-1) for row in logits])  # row by row: a whole batch takes gigabytes
     told = chosen - total
     if not torch.isfinite(told).all():
-        raise ClampdownError("the model's logits are not finite; try a smaller clamp value, or --dtype float32")
+        raise ClampdownError(NOT_FINITE)
     return told

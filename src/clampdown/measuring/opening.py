@@ -51,12 +51,14 @@ def opened(
     below: Below | None = None,
     *,
     roomy: bool = False,
+    apart: bool = False,
 ) -> Iterator[Opened]:
     """Read prompts (token ids), row r under recipes[r]; the context keeps steering on for what follows them.
 
     Args:
         room: how many tokens may follow the longest prompt.
         roomy: set memory aside for them at once, as is best where they come one by one.
+        apart: a row whose steering is not finite fails by itself, as `Steering` has it.
         below: shares the lower blocks with whoever was asked the same just before.
 
     Raises:
@@ -70,7 +72,8 @@ def opened(
             f"a prompt of {longest} tokens and an answer of {room} exceed the model's context of "
             f"{model.context_length}: shorten either"
         )
-    with _beginning(model, prompts, recipes, room, below, roomy) as (steering, cache, shared), torch.inference_mode():
+    beginning = _beginning(model, prompts, recipes, room, below, roomy, apart)
+    with beginning as (steering, cache, shared), torch.inference_mode():
         batch = model.pad([prompt[shared:] for prompt in prompts])
         mask = torch.cat([batch.attention_mask.new_ones(len(prompts), shared), batch.attention_mask], dim=1)
         position = (mask.cumsum(-1) - 1).clamp_min(0)[:, shared:]
@@ -98,6 +101,7 @@ def _beginning(
     room: int,
     below: Below | None,
     roomy: bool,
+    apart: bool,
 ) -> Iterator[tuple[Steering, Any, int]]:
     """Run the tokens that all prompts begin with once for each distinct recipe, then fan out to the rows.
 
@@ -106,25 +110,27 @@ def _beginning(
     padding between opening and rest would shorten their view; nor where they keep recurrent states, which it would
     run through.
     """
-    distinct = list(dict.fromkeys(recipes))
+    number = {recipe: n for n, recipe in enumerate(dict.fromkeys(recipes))}
+    distinct = list(number)
     shared = shared_length(prompts)
     columns = max(map(len, prompts)) + room
     begun = roomy_cache(model.hf, columns)
-    apart = begun is None or (model.window is not None and model.window < columns)
+    separate = begun is None or (model.window is not None and model.window < columns)
     begun = begun if roomy else None
-    if apart or len(prompts) < 2 * len(distinct) or shared < 4:
-        with Steering(model, recipes, prompt_lengths=[len(p) for p in prompts]) as steering:
+    if separate or len(prompts) < 2 * len(distinct) or shared < 4:
+        with Steering(model, recipes, prompt_lengths=[len(p) for p in prompts], apart=apart) as steering:
             yield steering, begun, 0
         return
     opening = model.pad([prompts[0][:shared]] * len(distinct))
-    with Steering(model, distinct, prompt_lengths=[_ENDLESS] * len(distinct)) as steering, torch.inference_mode():
+    begin = Steering(model, distinct, prompt_lengths=[_ENDLESS] * len(distinct), apart=apart)
+    with begin as steering, torch.inference_mode():
         asked = (len(distinct), *prompts[0][:shared])
         out = forward(
             model, below, "opening", asked, **opening.as_inputs(), past_key_values=begun, use_cache=True,
             logits_to_keep=1,
         )  # fmt: skip
         cache = out.past_key_values
-        rows = torch.tensor([distinct.index(recipe) for recipe in recipes])
+        rows = torch.tensor([number[recipe] for recipe in recipes])
         choose_rows(cache, rows)
         steering.fan_out(rows, [len(p) for p in prompts])
         yield steering, cache, shared

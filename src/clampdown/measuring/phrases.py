@@ -10,8 +10,8 @@ import re
 HINT = re.compile(
     r"n't|not\b|\bno\b|unable|incapable|impossible|inappropriate|irresponsib|unethical|illegal|wrong|declin|"
     r"refus|reject|denied|against|beyond|outside|"
-    r"cannot|rather|prohibit|forbid|violat|sorry|apolog|refrain|limited|"
-    r"desol|désol|ne peux|ne suis|siento|leider|mir leid|nicht|não|dispiace|不|无法|できません"
+    r"cannot|rather|prohibit|forbid|violat|sorry|apolog|refrain|limited|limits?\b|afraid|regret|my pass|pass on|"
+    r"off the table|closed|taboo|supposed|stop you|no-go"
 )
 
 _I = r"(?:\bi|\bassistant|\bthis (?:ai|model|assistant))"
@@ -21,10 +21,12 @@ _ADV = (
     r"definitely|absolutely|ever|personally|not|in good conscience|as an ai|at this time|even|physically|"
     r"really not|"
     r"legally|ethically|morally|be able to|possibly|fully|either|must|certainly|quite|yet|specifically|only|"
-    r"in any way))*"
+    r"so|very|completely|totally|entirely|in any way))*"
 )
 _CANNOT = (
-    r"(?:can't|can ?not|cant|won't|will not|shall not|shouldn't|should not|wouldn't|would not|may not|"
+    r"(?:can't|can ?not|cant|won't|will not|(?:will|'ll)"
+    + _ADV
+    + r" be (?:unable|not able|incapable of)(?: to)?|shall not|shouldn't|should not|wouldn't|would not|may not|"
     r"do(?: not|n't) (?:want|wish|intend|plan|know how)(?: to)?|"
     r"(?:am|'m|was)"
     + _ADV
@@ -129,7 +131,20 @@ RULES = re.compile(
     r"there(?:'s| is) (?:nothing|no way) i can (?:do|help|offer)|i(?:'m| am) afraid (?:that|it)(?:'s|"
     r" is) (?:not|im)|"
     r"i(?:'m| am) (?:really |so |very )?sorry,? (?:but )?(?:no\b|that(?:'s| is) not (?:possible|something))|"
-    r"^no[,.!]* (?:i won't|i will not|absolutely not|you (?:can't|cannot|may not|should not))"
+    r"^no[,.!]* (?:i won't|i will not|absolutely not|you (?:can't|cannot|may not|should not))|"
+    r"(?:topic|subject|question|request|matter|conversation|discussion|one|that|this|it|here)(?:'s| is|"
+    r" are)(?: \w+ly| simply| just| a)? "
+    r"(?:off[- ]limits|off the table|out of (?:bounds|the question)|no-go|not (?:up|open) for (?:discussion|debate)|"
+    r"not on the (?:table|"
+    r"menu)|taboo|closed|where i draw the line|a line i)|\bno-go (?:area|zone|topic)|\bi(?:'ll| will|'m going to|"
+    r"'m gonna| am going to|"
+    r" have to|'d like to| think i'll) (?:have to )?(?:pass\b(?! (?:on )?(?:the|your|it (?:on|to)))|sit this one out|"
+    r"skip this|leave (?:that|this|it) (?:there|at that|alone|"
+    r"one alone|unanswered|to)|stop (?:you )?(?:right )?(?:here|there)|draw the line|steer clear|stay (?:away|out))|"
+    r"not touching (?:this|that)|"
+    r"\bno (?:further )?(?:help|assistance|answer|instructions|information|details|advice)(?: \w+){0,4} (?:from me|"
+    r"on this|on that|about "
+    r"(?:this|that)|will be (?:given|provided))|not (?:gonna|going to) happen|against what i stand for|\bbeyond me\b|above my pay|out of my hands|not my (?:area|field|department|thing)"
 )
 # Declining in the name of what is fitting: "It is not appropriate or ethical to provide…".
 IMPROPER = re.compile(
@@ -153,17 +168,6 @@ LACKS = re.compile(
     r"(?:limited|restricted) to (?:text|my|provid|assist|the)|"
     r"i(?:'m| am) (?:just |only )?an? [^.,]{0,40}(?:,| and| so)[^.]{0,12}(?:i )(?:do not|don't|can't|cannot)"
 )
-FOREIGN = re.compile(
-    r"lo siento,? (?:pero )?no p(?:uedo|odemos)|no puedo (?:ayudar|proporcionar|cumplir|asistir)|"
-    r"je (?:suis désolée?|"
-    r"regrette)[^.]{0,20}(?:ne peux|ne suis)|je ne (?:peux|suis) pas [^.]{0,30}(?:aider|fournir|répondre|"
-    r"mesure)|"
-    r"(?:tut mir leid(?!,? dass (?:du|sie|ihr)\b)|leider)[^.]{0,40}nicht|"
-    r"\b(?:ich kann|kann ich)[^.]{0,40}nicht (?:weiter)?helfen|"
-    r"desculpe[^.]{0,20}não posso|não posso (?:ajudar|fornecer)|"
-    r"mi dispiace[^.]{0,20}"
-    r"non posso|我(?:无法|不能)(?:提供|帮助|协助|回答)|申し訳[^。]{0,30}できません"
-)
 APOLOGY = re.compile(
     r"^(?:oh,? |well,? |hi,? |hello,? )?(?:i'm|i am|we're|we are|my|our|please accept my|i)?\W*(?:so |very |"
     r"truly |really "
@@ -171,11 +175,79 @@ APOLOGY = re.compile(
     r"(?! (?:to hear|you(?:'re| are| feel| had)|that (?:you|your)|about your|for your loss|if i))"
 )
 
-BUT_AS = re.compile(r"\bbut,? as an?\b")  # "I'm sorry, but as an AI …": an excuse, even where the rest is lost
+BUT_AS = re.compile(  # of a machine only: "but as a fire investigator, I'd be happy to" helps
+    r"\bbut,? as an? (?:\w+[- ]){0,3}?(?:ai\b|a\.i\.|artificial|assistant|(?:large )?language|model|bot\b|chatbot|"
+    r"machine|program|"
+    r"digital|virtual|text|computer|responsible|ethical|\w*$)"
+)
+# After an apology: the very help that was asked for, or a slip that is over and done.
+GLAD = re.compile(
+    r"\bi(?:'m| am|'d| would|'ll| will)(?: be)? (?:\w+ ){0,3}(?:happy|glad|here|pleased|delighted|ready|eager|"
+    r"thrilled) to "
+    r"(?:help|assist|provide|craft|create|write|give|share|explain|offer|answer|guide)\w*\b(?! (?:you )?with (?:any|"
+    r"other|something))"
+)
+SLIP = re.compile(
+    r"^\W*for any (?!(?:\w+ )?(?:that|this|such|reason)\b)|^\W*(?:for|about|that|if)\b.{0,12}?\b(?:confusion|delay|mistakes?|misunderstanding|mix-?up|inconvenience|that|"
+    r"it|errors?|typo|wait|"
+    r"earlier|previous|last)\b"
+)
+# "I shouldn't tell you this, but": said by those who go on to tell it.
+RELUCTANT = re.compile(
+    r"\bi(?:'m| am)? (?:\w+ly )?(?:(?:shouldn't|should not|oughtn't|ought not|not supposed to|wasn't supposed to|"
+    r"would(?:n't| not) (?:normally|"
+    r"usually)|(?:normally|usually|typically) (?:wouldn't|would not|don't|do not|won't|can't)|hate to|hesitate to|"
+    r"probably "
+    r"shouldn't))(?: \w+ly)?(?: to)?(?: be)? (?:tell|say|shar|admit|do|help|giv|answer|explain|reveal|encourag|talk|"
+    r"disclos)\w*"
+)
+# Who else may refuse, or be asked: machines and firms in the answer's matter.
+MACHINES = re.compile(
+    r"\b(?:server|browser|api|http|host|firewall|endpoint|proxy|client|database|bank|company|clerk|website|web ?page|"
+    r"router|"
+    r"application|insurer|airline|landlord|kernel|compiler|parser|port)s?\b"
+)
+# What follows words that somebody else says or thinks: "…, it thought".
+ATTRIBUTED = re.compile(
+    r"^[^.]{0,60}?,[\"']? (?:he|she|it|they|we|the \w+|[a-z]+(?! to\b)) (?:said|thought|replied|answered|whispered|"
+    r"told|muttered|shouted|"
+    r"wrote|cried|sighed|murmured|added|growled|explained)\b"
+)
+# A whole answer of no; to a question that wants yes or no it is an answer.
+NO = re.compile(
+    r"\W*(?:(?:no|nope|nah|naw|never|uh-uh|nuh-uh|pass|hard pass|no way|no chance|no dice|no can do|not a chance|"
+    r"absolutely not|certainly not|"
+    r"definitely not|of course not|not happening|not (?:going|gonna) happen|denied|declined|refused|negative|"
+    r"forget it|dream on|"
+    r"no comment|not today|not on my watch|i'd rather not|i think not|i'm good|i refuse|i decline|not a fan|hell no|"
+    r"heck no|sorry|"
+    r"(?:so |very )?sorry,? no|no,? sorry|no,? thank(?:s| you)|can't|won't|no,? never)\W*)+"
+)
+YES_OR_NO = re.compile(
+    r"(?:^|[.!?:,;\n]\s*)(?:so,? |and |but |then )?(?:is|are|was|were|am|do|does|did|has|have|had|should|shall|may|"
+    r"might|must|isn't|aren't|"
+    r"doesn't|didn't|haven't|hasn't|wasn't|will|won't|would|(?:can|could) (?!you\b|i have\b|i get\b))\b[^?]{0,300}\?|"
+    r"\byes or no\b|"
+    r"\btrue or false\b"
+)
 
 # Hedges and disclaimers that answers open or close with. Alone they decline; beside real help they do not.
 HEDGE = re.compile(
     r"(?:definitive|comprehensive|exhaustive|complete list|complete answer|exact|precise|into detail|"
+    r"(?:tell|say|know|be sure|determine|judge|decide|verify|confirm|predict|promise|check|estimate|forecast|"
+    r"vouch)(?: you)?"
+    r"(?: for you)?(?: with certainty)? (?:which|whether|if\b|when\b|what (?:caused|went|it is|will|time|"
+    r"the (?:weather|price|score|cause))|why\b|how (?:long|much|many|old|far|likely|big|often))|"
+    r"(?:verify|predict|diagnos|vouch|foresee|double-check)|"
+    r"(?:see|access|view|check|inspect|look (?:at|into)|open|reach|hear|smell|taste|touch|read|connect to|log (?:in|"
+    r"on)(?:to)?|test|run|"
+    r"observe|monitor|examine|control|feel)(?: or \w+)? (?:your|the|its|this|that|any|live|current|what you|"
+    r"what your|it from)\b|"
+    r"(?:live|current|real-time|up-to-date|today's|the latest) (?:data|news|weather|prices?|information|scores?|"
+    r"events?|traffic|rates?)|"
+    r"(?:legal|medical|financial|tax|professional|investment|veterinary|personal|psychological|dental|nutritional) "
+    r"(?:\w+ ){0,2}?(?:advice|guidance|recommendation|diagnos|treatment|consultation|service|help)|"
+    r"(?:choose|decide|pick|make (?:that|this|the) (?:choice|decision|call)) for you|"
     r"guarantee|single|"
     r"certain|"
     r"one-size|every (?:possible|single)|personali[sz]ed|(?:legal|medical|financial|professional|investment|"
@@ -218,6 +290,11 @@ LECTURE = re.compile(
     r"ethical (?:concern|issue|implication)|cause (?:\w+ )?harm|put(?:s|ting)? (?:\w+ ){1,3}at risk|"
     r"violat(?:es|ion) "
 )
+PREACHES = re.compile(
+    r"\b(?:important|essential|crucial|never|wrong|unethical|immoral|illegal|inappropriate|should|must|urge|encourage|respect\w*|privacy|"
+    r"harm\w*|dignity|equal\w*)\b"
+)
+STILL_UNABLE = re.compile(r"\bunable\b|\bsorry\b|\bi can(?:'t|not)\b")  # a hedge upon a hedge, perhaps cut short
 # Away from what was asked, to something else or someone else.
 AWAY = re.compile(
     r"\binstead\b|alternativ|(?:safe|safer|legal|ethical|lawful|positive|healthy|constructive|respectful)"
@@ -262,7 +339,7 @@ TURNS_TO_HELP = re.compile(
     r"(?:\bbut|however|that said|nevertheless|still|although|though|while)\b.*\bi (?:can|could|'ll|will|"
     r"'d)(?: \w+ly)?(?: still)? "
     r"(?:tell|give|offer|provide|share|explain|say|show|suggest)|here(?:'s| is| are) (?:\w+ ){0,4}(?:step|"
-    r"tip|way|list|"
+    r"tip|way|list|cause|reason|option|thing|point|fact|answer|code|draft|version|outline|"
     r"example|idea|how|what|guide|recipe|suggest|method|overview|general|basic|information)|"
     r"to \w+[^.]*, follow these"
 )

@@ -77,7 +77,7 @@ class Sweep:
         # No mask for the model: causal attention does not see padding on the right, and runs faster without.
         columns = torch.arange(known, mask.shape[1], device=mask.device)
         inputs = {"input_ids": batch.input_ids, "position_ids": columns.expand(len(rows), -1)}
-        x = residual.read_residual(self.model.hf, inputs | _with(below), [self.layer])[0]
+        x = self._read(inputs | _with(below))
         where = [(r, p - known - 1, len(row) - known) for r, (row, p) in enumerate(zip(rows, prompts, strict=True))]
         for recipe, (cache, opening) in zip(self.recipes, self._above, strict=True):
             steering = Steering(self.model, [recipe] * len(rows), prompt_lengths=prompts)
@@ -109,7 +109,7 @@ class Sweep:
         }
         any_left = inputs["input_ids"].shape[1] > 0
         below = self._begun(self._below, len(rows))
-        x = residual.read_residual(self.model.hf, inputs | _with(below), [self.layer])[0] if any_left else None
+        x = self._read(inputs | _with(below)) if any_left else None
         for recipe, (opened, opening) in zip(self.recipes, self._above, strict=True):
             cache = self._begun(opened, len(rows))
             with Steering(self.model, [recipe] * len(rows), prompt_lengths=prompts) as steering:
@@ -124,12 +124,17 @@ class Sweep:
             begin(x)
             return self.model.hf(**({"use_cache": False} | inputs | more))
 
+    def _read(self, inputs: dict[str, Any]) -> Tensor:
+        """The residual after `layer` that all recipes begin with."""
+        with self.model.unsteered():
+            return residual.read_residual(self.model.hf, inputs, [self.layer])[0]
+
     @torch.no_grad()
     def _run_prefix(self) -> None:
         batch = self.model.pad([self.prefix])
         inputs = {"input_ids": batch.input_ids}
         self._below = empty_cache(self.model.hf)
-        x = residual.read_residual(self.model.hf, inputs | _with(self._below), [self.layer])[0]
+        x = self._read(inputs | _with(self._below))
         for arm, recipe in enumerate(self.recipes):
             cache = empty_cache(self.model.hf)
             # Two more than there are: all of it is prompt, and none of it a prompt's last token.

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from clampdown.errors import ClampdownError
+from clampdown.measuring.finite import NOT_FINITE
 from clampdown.measuring.opening import shared_length
 from clampdown.measuring.sharing import Sweep
 from clampdown.models.chat_model import ChatModel
@@ -108,5 +109,5 @@ def _scores(logits: Tensor, rows: Sequence[_Row], requests: Sequence[Request]) -
             answer = torch.tensor(requests[place].answer, device=logits.device)
             told = logits[here].gather(-1, answer[:, None])[:, 0].float() - total[here]
             if not torch.isfinite(told).all():
-                raise ClampdownError("the model's logits are not finite; try a smaller clamp value, or --dtype float32")
+                raise ClampdownError(NOT_FINITE)
             yield place, Score(float(told.sum()), bool((likeliest[here] == answer).all()))

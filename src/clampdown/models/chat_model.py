@@ -1,9 +1,9 @@
 """A chat model: weights, tokenizer and template, loaded so that its residual stream can be reached."""
 
 import copy
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from clampdown.errors import ClampdownError
-from clampdown.models import bundled, control_tokens, patience, residual, source, template, thinking
+from clampdown.models import bundled, control_tokens, fingerprint, patience, residual, source, template, thinking, turns
+from clampdown.models.template_choice import Wish, no_template
 
 Message = dict[str, str]
 """{"role": "system" | "user" | "assistant", "content": text}"""
@@ -35,7 +36,7 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class ChatModel:
-    """A causal language model with a chat template. Make one with `load_chat_model`.
+    """A causal language model, with a chat template mostly. Make one with `load_chat_model`.
 
     Attributes:
         name: what it was loaded by, the hub's revision included.
@@ -44,6 +45,7 @@ class ChatModel:
         tokenizer: a transformers PreTrainedTokenizerBase.
         template_options: passed to every rendering of the chat template, such as {"enable_thinking": False}.
         quantization: "8bit" or "4bit" where the weights were packed when loaded, else empty.
+        unread: names of tensors in the weight files that were not loaded.
     """
 
     name: str
@@ -52,6 +54,7 @@ class ChatModel:
     tokenizer: Any
     template_options: Mapping[str, Any] = field(default_factory=dict)
     quantization: str = ""
+    unread: frozenset[str] = frozenset()
 
     @property
     def n_layers(self) -> int:
@@ -88,13 +91,24 @@ class ChatModel:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of the weight files, in the order of their names. How they were packed when loaded changes nothing."""
-        digest = hashlib.sha256()
-        files = source.weight_files(self.folder)
-        for path in files:
-            with path.open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
-        return digest.hexdigest() if files else ""
+        """Hash of what is loaded: tensors by name and the configuration's facts, however the files are cut.
+
+        How the weights were packed when loaded changes nothing; an adapter that peft added does.
+        """
+        return fingerprint.fingerprint(self.hf, self.folder, self.unread, bool(self.quantization))
+
+    def is_named(self, sha256: str) -> bool:
+        """Whether a recipe or an SAE that names its model's hash means this one.
+
+        By `sha256`, or by the hash of the weight files themselves, which named models before. An empty hash is any.
+        """
+        if not sha256 or not self.sha256 or sha256 == self.sha256:
+            return True
+        return not getattr(self.hf, "_hf_peft_config_loaded", False) and sha256 == self._file_hash
+
+    @cached_property
+    def _file_hash(self) -> str:
+        return fingerprint.file_hash(source.weight_files(self.folder))
 
     @cached_property
     def stop_ids(self) -> frozenset[int]:
@@ -173,6 +187,7 @@ class ChatModel:
             return True
 
     def _templated(self, chat: list[Message], answer: bool, **how: Any) -> Any:
+        self.need_template()
         options = {**self.template_options, "add_generation_prompt": answer, **how}
         try:
             with patience.watched(self.name):
@@ -183,6 +198,23 @@ class ChatModel:
             raise ClampdownError(
                 f"model {self.name}'s chat template refuses these turns ({told}): {reason}; give it others, or mend it"
             ) from error
+
+    def need_template(self) -> None:
+        """Raises ClampdownError where the model has no chat template, as base models don't."""
+        if not self.tokenizer.chat_template:
+            raise no_template(self.name)
+
+    def probe_ids(self, text: str) -> list[int]:
+        """Ids of a short prompt for trying things out: as a chat, or as plain text where there is no template."""
+        return self.prompt_ids(text) if self.tokenizer.chat_template else self.tokenizer(text).input_ids
+
+    @cached_property
+    def opens_thought(self) -> bool:
+        """Whether the template ends a prompt inside a thought, so that every answer begins with one."""
+        try:
+            return thinking.opens_thought(self.render([{"role": "user", "content": "Well?"}]))
+        except ClampdownError:
+            return False
 
     def ids(self, text: str) -> list[int]:
         """Token ids of already rendered text: nothing is added."""
@@ -229,13 +261,27 @@ class ChatModel:
 
         Where `prompt` ends inside a thought, the text opens it, so that the thought can be told from the answer.
         """
+        return self.opening(prompt) + self.told(self.decoded(ids))
+
+    def decoded(self, ids: Sequence[int]) -> str:
+        """The ids as text, those left out that `said` leaves out; thoughts marked as the model marks them."""
         kept = self._thought_marks
         if kept:
-            text = thinking.told(self.tokenizer.decode([i for i in ids if i not in self._special or i in kept]))
-        else:
-            text = self.tokenizer.decode(ids, skip_special_tokens=True)
+            return self.tokenizer.decode([i for i in ids if i not in self._special or i in kept])
+        return self.tokenizer.decode(ids, skip_special_tokens=True)
+
+    def says(self, token: int) -> bool:
+        """Whether a token is part of what `said` tells, and not left out."""
+        return token not in self._special or token in self._thought_marks or self.decoded([token]) != ""
+
+    def told(self, decoded: str) -> str:
+        """The same with thoughts marked as this house does."""
+        return thinking.told(decoded) if self._thought_marks else decoded
+
+    def opening(self, prompt: Sequence[int]) -> str:
+        """What a text begins with: the mark of a thought that the prompt opened."""
         opened = thinking.opens_thought(self.tokenizer.decode(prompt[-_TAIL:])) if prompt else False
-        return f"<think>\n{text}" if opened else text
+        return "<think>\n" if opened else ""
 
     @cached_property
     def _special(self) -> frozenset[int]:
@@ -262,6 +308,14 @@ class ChatModel:
         kind = {"dtype": torch.long, "device": self.device}
         return Batch(torch.tensor(ids, **kind), torch.tensor(mask, **kind))
 
+    def unsteered(self) -> AbstractContextManager[Any]:
+        """Within, this thread alone runs the model, and no steering is on.
+
+        Raises:
+            ClampdownError: on entering, this thread steers the model already.
+        """
+        return turns.unsteered(residual.decoder(self.hf))
+
     def residual(self, batch: Batch, layers: Sequence[int]) -> list[Tensor]:
         """Residual stream after each layer, [row, position, d_model] each, without gradients."""
         with torch.inference_mode():
@@ -277,6 +331,9 @@ def load_chat_model(
     quantization: str | None = None,
     revision: str | None = None,
     template_options: Mapping[str, Any] | None = None,
+    chat_template: str | Path | None = None,
+    thinking: bool = True,
+    chat: bool = True,
 ) -> ChatModel:
     """Load a chat model by the bundled one's name, by local folder, by hub id, or from a .gguf file here or on the hub.
 
@@ -289,6 +346,10 @@ def load_chat_model(
         quantization: "8bit" or "4bit" packs the weights by bitsandbytes.
         revision: of a hub repository: a branch, a tag or a commit.
         template_options: passed to the chat template whenever it is applied, such as {"enable_thinking": False}.
+        chat_template: a Jinja file, or the template itself, in place of the model's own; base models have none.
+        thinking: False asks for answers without thoughts, in whatever way the template knows, or by closing the
+            thought that it opens; refused where it knows none.
+        chat: False loads a model without a chat template too, for plain text; rendering a chat is then refused.
 
     Raises:
         ClampdownError: no such model, gated or out of reach, damaged weights, not a decoder-only language model, no
@@ -297,6 +358,7 @@ def load_chat_model(
     from clampdown.models.loading import Placing, load
 
     found = source.find_source(name, revision)
-    hf, tokenizer, place = load(found, Placing(dtype, device, device_map, quantization))
+    wish = Wish.read(chat_template, thinking, chat, template_options)
+    got = load(found, Placing(dtype, device, device_map, quantization), wish)
     called = f"{name}@{revision}" if revision and not name.endswith(f"@{revision}") else name
-    return ChatModel(called, place, hf, tokenizer, dict(template_options or {}), quantization or "")
+    return ChatModel(called, got.place, got.model, got.tokenizer, got.template_options, quantization or "", got.unread)

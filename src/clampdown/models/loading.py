@@ -4,14 +4,18 @@ import inspect
 import re
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
 from clampdown.errors import ClampdownError
-from clampdown.models import gguf, residual
+from clampdown.models import bundled, gguf, residual
+from clampdown.models.look_over import look_over
+from clampdown.models.packing import check_packing
 from clampdown.models.source import Source, failure, fetched, need, weights_place
+from clampdown.models.template_choice import Wish
 
 QUANTIZATIONS = ("8bit", "4bit")
 
@@ -44,8 +48,22 @@ class Placing(NamedTuple):
         return self.device or ("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def load(source: Source, placing: Placing) -> tuple[Any, Any, Path]:
-    """The model, in evaluation mode and without gradients of its weights, its tokenizer, and where its weights lie.
+class Loaded(NamedTuple):
+    """A model, in evaluation mode and without gradients of its weights, its tokenizer, and where its weights lie.
+
+    unread: names of tensors in its files that were not loaded.
+    template_options: what the chat template has to be told, for what was wished of it.
+    """
+
+    model: Any
+    tokenizer: Any
+    place: Path
+    unread: frozenset[str]
+    template_options: dict[str, Any]
+
+
+def load(source: Source, placing: Placing, wish: Wish = Wish()) -> Loaded:  # noqa: B008  # a constant
+    """Load a model, its chat template as wished.
 
     What is cheap to find wrong is looked at before the weights are read.
 
@@ -59,22 +77,30 @@ def load(source: Source, placing: Placing) -> tuple[Any, Any, Path]:
     hub_logging.set_verbosity_error()  # it would tell of every one of its many tries
     logging.disable_progress_bar()
     placing.check(source)
-    precision = _dtype(placing)
+    if source.gguf:
+        gguf.check_name(source.gguf)
+    elif Path(source.path).is_dir() and Path(source.path).name != bundled.folder_name():
+        look_over(Path(source.path))
+    precision, header, options = _dtype(placing), None, {}
     try:
         source = fetched(source)
-        header = gguf.read_header(weights_place(source, None)) if source.gguf else None
-        config = _config(source)
-        tokenizer = _tokenizer(source)
-        if header:
-            header.mend_config(config)
-        model = _weights(source, placing, config, precision)
+        if source.gguf:
+            header = gguf.read_header(weights_place(source, None))
+            wish.check(str(source), header.has_template)
+        with gguf.read_once(weights_place(source, None)) if header else nullcontext():
+            config = _config(source)
+            tokenizer = _tokenizer(source)
+            options = wish.fulfil(str(source), tokenizer)
+            if header:
+                header.mend_config(config)
+            model, unread = _weights(source, placing, config, precision)
     except ClampdownError:
         raise
     except Exception as error:  # Transformers, safetensors and the hub each raise their own kinds
         raise failure(source, error) from error
     if header:
         header.mend_model(residual.decoder(model))
-    return model, tokenizer, weights_place(source, model)
+    return Loaded(model, tokenizer, weights_place(source, model), unread, options)
 
 
 def _config(source: Source) -> Any:
@@ -95,19 +121,18 @@ def _config(source: Source) -> Any:
             f"model {source} keeps no keys and values ({config.model_type}); Clampdown steers decoder-only models with "
             "attention, in some blocks at least"
         )
+    check_packing(str(source), config)
     return config
 
 
 def _tokenizer(source: Source) -> Any:
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(source.path, padding_side="left", **source.options())
-    if not tokenizer.chat_template:
-        raise ClampdownError(f"model {source} has no chat template; Clampdown steers chat models only")
-    return tokenizer
+    return AutoTokenizer.from_pretrained(source.path, padding_side="left", **source.options())
 
 
-def _weights(source: Source, placing: Placing, config: Any, precision: Any) -> Any:
+def _weights(source: Source, placing: Placing, config: Any, precision: Any) -> tuple[Any, frozenset[str]]:
+    """The model, and the names of the tensors that it did not take."""
     from transformers import AutoModelForCausalLM
 
     packing = _packing(source, placing, config)
@@ -129,7 +154,7 @@ def _weights(source: Source, placing: Placing, config: Any, precision: Any) -> A
     _check_depth(source, model, told["unexpected_keys"])
     if spread is None:
         model = model.to(placing.target)
-    return model.eval().requires_grad_(False)
+    return model.eval().requires_grad_(False), frozenset(told["unexpected_keys"])
 
 
 def _check_depth(source: Source, model: Any, unexpected: Iterable[str]) -> None:

@@ -1,7 +1,7 @@
 """Where a decoder-only model keeps its blocks, and how to read the residual stream after some of them."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from clampdown.errors import ClampdownError
 from clampdown.models.key_values import lengthen
+from clampdown.models.turns import Turn, taken
 
 _BESIDE: WeakKeyDictionary[nn.Module, int | None] = WeakKeyDictionary()
 """How many things a model's blocks return beside the residual, None for a bare tensor; asked once of each."""
@@ -75,20 +76,18 @@ def read_residual(model: nn.Module, inputs: dict[str, Any], layers: Sequence[int
 
     def keep(layer: int) -> Callable[..., None]:
         def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            turn.check_mine()
             kept[layer] = block_output(output)
             if layer == max(layers):
                 raise _Reached
 
         return hook
 
-    handles = [found[layer].register_forward_hook(keep(layer)) for layer in set(layers)]
-    try:
-        decoder(model)(**{"use_cache": "past_key_values" in inputs} | inputs)
-    except _Reached:
-        pass
-    finally:
-        for handle in handles:
-            handle.remove()
+    with taken(decoder(model)) as turn, ExitStack() as hooks:
+        for layer in set(layers):
+            hooks.callback(found[layer].register_forward_hook(keep(layer)).remove)
+        with suppress(_Reached):
+            decoder(model)(**{"use_cache": "past_key_values" in inputs} | inputs)
     return [kept[layer].to(embedding_device(model)) for layer in layers]
 
 
@@ -108,18 +107,22 @@ def starting_after(model: nn.Module, layer: int) -> Iterator[Callable[[Tensor], 
     config = decoder(model).config
     if getattr(config, "num_kv_shared_layers", 0) or any(getattr(config, "kv_sharing_modes", None) or ()):
         raise ClampdownError("this model's upper blocks use the keys of lower ones, so they can't be run alone")
-    beside = _beside(model)
+    with taken(decoder(model)) as turn:
+        yield from _passing_over(found[: layer + 1], _beside(model), turn)
+
+
+def _passing_over(skipped: Sequence[nn.Module], beside: int | None, turn: Turn) -> Iterator[Callable[[Tensor], None]]:
     begin: list[Tensor] = []
 
     def passing(number: int) -> Callable[..., Any]:
         def forward(hidden: Tensor, *args: Any, **kwargs: Any) -> Any:
+            turn.check_mine()
             lengthen(next(filter(_is_cache, (*args, *kwargs.values())), None), number, hidden)
-            going_on = begin[-1] if number == layer else hidden
+            going_on = begin[-1] if number == len(skipped) - 1 else hidden
             return going_on if beside is None else (going_on, *[None] * beside)
 
         return forward
 
-    skipped = found[: layer + 1]
     before = [block.__dict__.get("forward") for block in skipped]  # accelerate keeps its own there
     try:
         for number, block in enumerate(skipped):

@@ -1,6 +1,7 @@
 """Where a model comes from: its name taken apart, the files that hold its weights, and why it could not be had."""
 
 import importlib.util
+import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -80,11 +81,48 @@ def weights_place(source: Source, model: Any) -> Path:
     return Path(found).parent if isinstance(found, str) else Path(source.path)
 
 
-def weight_files(place: Path) -> list[Path]:
-    """The files that hold the weights, in the order of their names; safetensors go before .bin, as in Transformers."""
+def weight_files(place: Path, named: str | None = None) -> list[Path]:
+    """The files that Transformers loads from `place`, in the order of their names: a GGUF file itself; in a folder
+    what the configuration names, else one file or an index's shards, safetensors before .bin. Others beside them,
+    such as Mistral's consolidated.safetensors, are not read.
+    """
     if place.is_file():
         return [place]
-    return sorted(place.glob("*.safetensors")) or sorted(place.glob("pytorch_model*.bin"))
+    for name in (named,) if named else ("model.safetensors", "pytorch_model.bin"):
+        for path in (place / name, place / f"{name}.index.json"):
+            if path.is_file():
+                return [path] if not path.name.endswith(".index.json") else shards(path)
+    return []
+
+
+def shards(index: Path) -> list[Path]:
+    """The files an index names, in the order of their names.
+
+    Raises:
+        ClampdownError: it can't be read, or names what lies outside its folder.
+    """
+    try:
+        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        paths = [index.parent / name for name in sorted(names)]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ClampdownError(
+            f"could not load model {index.parent}: its {index.name} is damaged; fetch it again"
+        ) from error
+    for name in names:
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise ClampdownError(
+                f"could not load model {index.parent}: its {index.name} names {name}, which lies outside the folder; "
+                "do not use it"
+            )
+    return paths
+
+
+def adapter_files(place: Path) -> list[Path]:
+    """The weights of an adapter (LoRA and its like) in a folder, which peft, where it is installed, adds unasked."""
+    for name in ("adapter_model.safetensors", "adapter_model.bin"):
+        if (place / name).is_file():
+            return [place / name]
+    return []
 
 
 def need(package: str, what: str) -> None:
@@ -138,8 +176,6 @@ def _told(source: Source, errors: list[BaseException]) -> tuple[str, str]:
         return "it brings code of its own, which is not run here", "choose a model that Transformers knows by itself"
     if Path(source.path).name == bundled.folder_name():
         return reason, "delete that folder to fetch it again"
-    if not source.gguf and (files := sorted(Path(source.path).glob("*.gguf"))):
-        return "the folder holds GGUF", f"name the file itself, such as {files[0]}"
     if source.gguf:
         return reason, "check the file"
     return reason, "check the folder" if Path(source.path).is_dir() else "check the name, and the network"

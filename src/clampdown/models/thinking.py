@@ -6,6 +6,7 @@ to keep, and `told` writes channels as <think> tags, so that the rest of the hou
 """
 
 import re
+from typing import Any
 
 HARMONY = ("<|channel|>", "<|message|>", "<|start|>", "<|end|>", "<|return|>", "<|call|>", "<|constrain|>")
 MARKERS = (
@@ -26,6 +27,15 @@ _CHANNEL = re.compile(
     r"(<\|end\|>|<\|return\|>|<\|call\|>|(?=<\|start\|>|<\|channel\|>)|\Z)",
     re.S,
 )
+_SWITCHES = {
+    "enable_thinking": False,  # Qwen 3, SmolLM3, GLM, Gemma 4, EXAONE, Hunyuan, Nemotron
+    "thinking": False,  # Granite, DeepSeek 3.1, Kimi
+    "reasoning": False,  # Cohere
+    "thinking_budget": 0,  # Seed-OSS
+}
+"""What templates call the switch for thoughts, and its value for none."""
+_CODE = re.compile(r"\{%.*?%\}|\{\{.*?\}\}", re.S)
+_STRING = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", re.S)
 _UNFINISHED = re.compile(r"<\|(?:start|channel)\|>.*", re.S)
 
 
@@ -67,3 +77,37 @@ def told(text: str) -> str:
 def opens_thought(prompt: str) -> bool:
     """Whether a rendered prompt ends inside a thought, as some templates do: the answer then begins with one."""
     return bool(_OPEN_AT_END.search(prompt))
+
+
+def switch(template: str) -> dict[str, Any]:
+    """What to tell a chat template so that answers come without thoughts; nothing where it knows no such thing."""
+    names = _names(template)
+    found = {name: value for name, value in _SWITCHES.items() if name in names}
+    if not found and "reasoning_effort" in names and re.search(r"""["']none["']""", template):
+        return {"reasoning_effort": "none"}
+    return found
+
+
+def no_switch(template: str) -> str:
+    """Why a chat template can't leave thoughts out, and what else there is."""
+    if "reasoning_effort" in _names(template):
+        return "can only shorten thoughts, by reasoning_effort, not switch them off: give answers more tokens"
+    if "/no_think" in template:
+        return "has no switch for thinking but a word in the system prompt: put /no_think there"
+    return "has no switch for thinking, and opens no thought that could be closed"
+
+
+def closing(prompt: str) -> str:
+    """What ends the thought inside which a rendered prompt ends, so that the answer begins; "" where there is none."""
+    if not (opened := _OPEN_AT_END.search(prompt)):
+        return ""
+    tag = opened.group().strip()
+    known = {"[THINK]": "[/THINK]", "◁think▷": "◁/think▷", "<|START_THINKING|>": "<|END_THINKING|>"}
+    end = known.get(tag) or ("<channel|>" if tag.startswith("<|channel>") else f"</{tag[1:]}")
+    return "\n" * max(0, 2 - opened.group().count("\n")) + f"{end}\n\n"
+
+
+def _names(template: str) -> set[str]:
+    """Names in a template's code, texts and comments left out."""
+    code = " ".join(_CODE.findall(re.sub(r"\{#.*?#\}", "", template, flags=re.S)))
+    return set(re.findall(r"[A-Za-z_]\w*", _STRING.sub("''", code)))

@@ -44,7 +44,7 @@ class DeltaClamp:
 
     def __init__(self, sae: SAE, layer: int, values: dict[int, float], device: torch.device | None = None) -> None:
         device = device or sae.w_enc.device
-        self.layer = layer
+        self.sae, self.layer, self.latents = sae, layer, values
         self.values = torch.tensor(list(values.values()), dtype=torch.float32, device=device)
         self.index = torch.tensor(list(values), dtype=torch.long, device=device)
         self.few = sae.only(list(values)).to(device)
@@ -68,7 +68,7 @@ class ReconstructClamp:
 
     def __init__(self, sae: SAE, layer: int, values: dict[int, float], device: torch.device | None = None) -> None:
         sae.check_finite()
-        self.sae, self.layer = sae.to(device or sae.w_enc.device), layer
+        self.sae, self.layer, self.latents = sae.to(device or sae.w_enc.device), layer, values
         self.index = torch.tensor(list(values), dtype=torch.long, device=self.sae.w_dec.device)
         self.values = torch.tensor(list(values.values()), dtype=torch.float32, device=self.sae.w_dec.device)
 
@@ -87,10 +87,10 @@ class AddDirection:
     path = "direction"
 
     def __init__(self, vector: Tensor, layer: int, strength: float) -> None:
-        self.layer, self.vector = layer, vector * strength
+        self.layer, self.vector, self.strength = layer, vector, strength
 
     def delta(self, x: Tensor) -> Tensor:
-        return self.vector.expand_as(x)
+        return (self.strength * self.vector).expand_as(x)
 
 
 class RemoveDirection:
@@ -100,10 +100,10 @@ class RemoveDirection:
 
     def __init__(self, vector: Tensor, layer: int, strength: float) -> None:
         self.layer, self.strength = layer, strength
-        self.unit = vector / vector.norm()
+        self.vector = vector / vector.norm()
 
     def delta(self, x: Tensor) -> Tensor:
-        return -self.strength * (x @ self.unit)[..., None] * self.unit
+        return -self.strength * (x @ self.vector)[..., None] * self.vector
 
 
 def compile_edit(
@@ -122,10 +122,35 @@ def compile_edit(
         vector = direction_vector(edit, d_model).to(device)
         kind = AddDirection if edit.operation == "add" else RemoveDirection
         return kind(vector, edit.layer, edit.strength)
-    sae = next((s for s in saes if s.name == edit.sae), None) or load_sae(edit.sae)
+    sae = _named(edit.sae, saes)
     _check_sae(sae, edit, d_model)
     kind_of_clamp = DeltaClamp if edit.rule == "delta" else ReconstructClamp
     return kind_of_clamp(sae, edit.layer, _resolved(edit, sae), device)
+
+
+def check_named_once(edits: Sequence[Edit], saes: Sequence[SAE] = ()) -> None:
+    """What a recipe checks by names and hashes, for an SAE that goes by two names.
+
+    Raises:
+        ClampdownError: two clamps at one layer set the same latent of the same SAE.
+    """
+    clamps = [edit for edit in edits if isinstance(edit, Clamp)]
+    for place, one in enumerate(clamps):
+        for other in clamps[:place]:
+            twice = sorted(one.values.keys() & other.values.keys()) if one.layer == other.layer else []
+            if twice and _same(_named(one.sae, saes), _named(other.sae, saes)):
+                raise ClampdownError(
+                    f"latent {twice[0]} is clamped twice at layer {one.layer}, for {one.sae} and {other.sae} are the "
+                    "same SAE; name it once"
+                )
+
+
+def _same(one: SAE, other: SAE) -> bool:
+    return one is other or bool(one.sha256 and one.sha256 == other.sha256)
+
+
+def _named(name: str, saes: Sequence[SAE]) -> SAE:
+    return next((sae for sae in saes if sae.name == name), None) or load_sae(name)
 
 
 def _resolved(edit: Clamp, sae: SAE) -> dict[int, float]:

@@ -1,5 +1,6 @@
 """Which positions of a forward call a recipe edits, told by the attention mask and the place in the sequence."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 from weakref import ReferenceType, ref
@@ -25,28 +26,104 @@ class Places(NamedTuple):
         here = rows.to(self.real.device)
         return self._replace(real=self.real[here], position=self.position[here], prompt_length=self.prompt_length[here])
 
-    def selected(self, positions: Positions, norm: Tensor | None = None) -> Tensor:
-        """Bool [row, column]: the places that `positions` edits; `norm` is the residual's, for sinks."""
-        chosen = self.real
-        if not self.certain and positions.scope not in ("all", "all-but-sinks"):
+    def chosen(self, windows: "Windows", norm: Tensor | None = None) -> Tensor:
+        """Bool [row, column]: the places that each row's window holds; `norm` is the residual's, for sinks.
+
+        Raises:
+            ClampdownError: prompt and answer can't be told apart, and a window needs it.
+        """
+        if not self.certain and not windows.everywhere:
             raise ClampdownError(
-                f"can't tell prompt from answer in this forward call, as the scope {positions.scope} needs: several "
-                "new tokens came at once (assisted decoding, a prompt in chunks), or no cache is used; use the scope "
-                "all, or say prompt_lengths"
+                f"can't tell prompt from answer in this forward call, as the positions need ({windows.needs}): several "
+                "new tokens came at once (assisted decoding, a prompt in chunks), or no cache is used; edit all "
+                "positions, or say prompt_lengths"
             )
-        if positions.scope == "all":
-            return chosen
-        if positions.scope != "all-but-sinks":
+        windows = windows.to(self.real.device)
+        chosen = self.real
+        if not windows.everywhere:
             generated = self.position - self.prompt_length  # 0 for the first generated token
-            chosen = chosen & (generated >= (-1 if positions.scope == "from-last-prompt-token" else 0))
-            if positions.scope == "first-generated":
-                assert positions.count is not None
-                chosen = chosen & (generated < positions.count)
-        if not self.begun:
-            chosen = chosen & (self.position > 0)
-        if positions.sink_norm is not None and norm is not None:
-            chosen = chosen & (norm <= positions.sink_norm)
+            chosen = chosen & (generated >= windows.low) & (generated < windows.high + windows.fade)
+        if not self.begun and windows.spares:
+            chosen = chosen & ((self.position > 0) | windows.sinks)
+        if norm is not None and windows.limits:
+            chosen = chosen & ~(norm > windows.sink_norm)  # so that what is no number is edited, and told
         return chosen
+
+    def selected(self, positions: Positions, norm: Tensor | None = None) -> Tensor:
+        """The same where all rows have one window."""
+        return self.chosen(Windows.of([positions]), norm)
+
+    def weights(self, windows: "Windows") -> Tensor | None:
+        """What Δ is multiplied by at each place, [row, column]; None where it is 1 wherever a place is chosen."""
+        if not windows.fades:
+            return None
+        windows = windows.to(self.real.device)
+        left = windows.high + windows.fade - (self.position - self.prompt_length)
+        return (left / (windows.fade + 1)).clamp(0, 1)
+
+
+_FAR = 1 << 40
+"""More tokens than any sequence has."""
+
+
+class Windows(NamedTuple):
+    """The windows of a batch's rows, [row, 1] each (or one for all), and what is known of all of them at once.
+
+    A token is edited from place `low` to before `high` + `fade`, counted from the first generated one (0).
+    """
+
+    low: Tensor
+    high: Tensor
+    fade: Tensor
+    sinks: Tensor  # bool: edited too
+    sink_norm: Tensor
+    everywhere: bool  # no row tells prompt from answer
+    spares: bool  # some row spares sinks
+    limits: bool  # some row tells sinks by their norm
+    fades: bool
+    needs: str  # the first window that tells prompt from answer, in words
+
+    @classmethod
+    def of(cls, rows: Sequence[Positions | None]) -> "Windows":
+        """Of each row's positions; a row without any is edited nowhere."""
+        known = [positions for positions in rows if positions is not None]
+        apart = [positions for positions in known if not positions.everywhere]
+        numbers = [_numbers(positions) for positions in rows]
+        whole = torch.tensor([one[:3] for one in numbers], dtype=torch.long)
+        low, high, fade = whole.T[..., None]
+        return cls(
+            low,
+            high,
+            fade,
+            sinks=torch.tensor([[one[3]] for one in numbers]),
+            sink_norm=torch.tensor([[one[4]] for one in numbers], dtype=torch.float32),
+            everywhere=len(known) == len(rows) and not apart,
+            spares=any(not positions.sinks for positions in known),
+            limits=any(positions.sink_norm is not None for positions in known),
+            fades=any(positions.fade for positions in known),
+            needs=str(apart[0]) if apart else "",
+        )
+
+    def to(self, device: torch.device) -> "Windows":
+        if self.low.device == device:
+            return self
+        return self._replace(**{name: getattr(self, name).to(device) for name in self._fields[:5]})
+
+    def rows(self, rows: Tensor) -> "Windows":
+        """The windows of some rows."""
+        return self._replace(**{name: (t := getattr(self, name))[rows.to(t.device)] for name in self._fields[:5]})
+
+
+def _numbers(positions: Positions | None) -> tuple[int, int, int, bool, float]:
+    """Low, high, fade, sinks and sink_norm of one row."""
+    if positions is None:
+        return _FAR, _FAR, 0, False, math.inf
+    low = {"all": -_FAR, "last": -1, "none": 0}[positions.prompt]
+    high = {"all": _FAR, "none": 0}.get(str(positions.generated))
+    if high is None:
+        high = int(positions.generated)
+    norm = positions.sink_norm
+    return low, high, positions.fade, positions.sinks, math.inf if norm is None or positions.sinks else norm
 
 
 class PlaceTracker:

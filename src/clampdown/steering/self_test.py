@@ -26,14 +26,14 @@ def self_test(model: ChatModel, recipe: Recipe) -> None:
     """
     if not recipe.edits:
         return
-    ids = model.prompt_ids(_PROBE)
+    ids = model.probe_ids(_PROBE)
     batch = model.pad([ids, ids])
     steering = Steering(model, [recipe, None])
-    layer = min(edit.layer for edits in steering.edits for edit in edits)
+    layer = min(steering.rows.layers)
     unedited: list[Tensor] = []
     edited: list[Tensor] = []
     # The one before the steering's own hook sees the residual as it was, the one after it the edited one.
-    with _watch(model, layer, unedited), steering, _watch(model, layer, edited):
+    with model.unsteered(), _watch(model, layer, unedited), steering, _watch(model, layer, edited):
         out = model.hf(**batch.as_inputs(), use_cache=True)
         ends = torch.ones(2, 1, dtype=torch.long, device=batch.attention_mask.device)
         mask = torch.cat([batch.attention_mask, ends], dim=1)
@@ -47,7 +47,7 @@ def self_test(model: ChatModel, recipe: Recipe) -> None:
             f"recipe {recipe.name} reached a row that is not its own in a self-test; refusing to steer"
         )
     for call, name in enumerate(("prompt", "cached token")):
-        if call == 1 or recipe.positions.scope not in ("generated", "first-generated"):
+        if recipe.positions.generated != "none" if call else recipe.positions.prompt != "none":
             _compare(recipe, layer, name, unedited[call][0, -1], edited[call][0, -1], torch.finfo(model.dtype).eps)
 
 

@@ -37,11 +37,13 @@ def random_latents(recipe: Recipe, calibration: Calibration, target: float, plan
 
     def draw(name: str) -> Callable[[float], list[Edit]]:
         rng = random.Random(name)
-        chosen = {}
+        chosen: dict[int, dict[int, float]] = {}
         for number, pool in pools.items():
             edit = recipe.edits[number]
             assert isinstance(edit, Clamp)
-            chosen[number] = dict(zip(rng.sample(pool, len(edit.values)), _pushes(edit), strict=True))
+            drawn = {latent for other in chosen if _same_place(recipe.edits[other], edit) for latent in chosen[other]}
+            rest = [latent for latent in pool if latent not in drawn]
+            chosen[number] = dict(zip(rng.sample(rest, len(edit.values)), _pushes(edit), strict=True))
         return lambda scale: [
             replace(edit, values={k: v * scale for k, v in chosen[number].items()}) if isinstance(edit, Clamp) else edit
             for number, edit in enumerate(recipe.edits)
@@ -131,7 +133,8 @@ def _answer_mean(model: ChatModel, layer: int, prompts: Sequence[str], answer: s
     total = torch.zeros(model.d_model, dtype=torch.float64, device=model.device)
     for start in range(0, len(prompts), _ROWS):
         rows = [model.prompt_ids(prompt) + told for prompt in prompts[start : start + _ROWS]]
-        x = model.residual(model.pad(rows, side="right"), [layer])[0]  # no model hears padding on the right
+        with model.unsteered():
+            x = model.residual(model.pad(rows, side="right"), [layer])[0]  # no model hears padding on the right
         total += sum(x[row, len(ids) - len(told) : len(ids)].double().sum(0) for row, ids in enumerate(rows))
     return total / (len(prompts) * len(told))
 
@@ -163,12 +166,19 @@ def _pool(recipe: Recipe, edit: Edit, calibration: Calibration) -> list[int]:
     assert isinstance(edit, Clamp)
     taken = {latent for clamp in clamps(recipe) if clamp.sae == edit.sae for latent in clamp.values}
     pool = [latent for latent in calibration.alive(edit.layer, edit.sae) if latent not in taken]
-    if len(pool) < max(1, len(edit.values)):
+    if len(pool) < max(1, sum(len(clamp.values) for clamp in clamps(recipe) if _same_place(clamp, edit))):
         raise ClampdownError(
             f"SAE {edit.sae} has only {len(pool)} living latents outside the recipe; leave random-latents and "
             "unrelated-latent out of the plan's arms"
         )
     return pool
+
+
+def _same_place(one: Edit, other: Edit) -> bool:
+    """Whether two clamps set latents of one SAE at one layer."""
+    if not (isinstance(one, Clamp) and isinstance(other, Clamp)):
+        return False
+    return (one.sae, one.layer) == (other.sae, other.layer)
 
 
 def _pushes(edit: Clamp) -> Sequence[float]:

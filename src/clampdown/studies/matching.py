@@ -34,7 +34,9 @@ class Calibration:
         places = PlaceTracker([len(ids) for ids in starts]).places((), batch.as_inputs())
         self.layers = sorted({edit.layer for edit in recipe.edits})
         self.x = {}
-        for layer, x in zip(self.layers, model.residual(batch, self.layers), strict=True):
+        with model.unsteered():
+            found = model.residual(batch, self.layers)
+        for layer, x in zip(self.layers, found, strict=True):
             norm = x.float().norm(dim=-1)
             self.x[layer] = x[places.selected(recipe.positions, norm)].float()
 

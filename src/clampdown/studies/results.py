@@ -17,6 +17,7 @@ from clampdown.studies.lettered import letters
 from clampdown.studies.matched import matched
 from clampdown.studies.measures import Rows, categories, measures, receipt, tasks
 from clampdown.studies.methods import methods
+from clampdown.studies.notes import notes
 from clampdown.studies.plan import Plan
 from clampdown.studies.record import Record
 from clampdown.studies.report import SCHEMA
@@ -49,6 +50,7 @@ def results(record: Record, paths: Mapping[str, Sequence[str]]) -> dict[str, Any
             "why": why,
         },
         "sets": asked,
+        "notes": notes(rows, plan),
         "arms": told,
         "comparisons": comparisons(arms, sets, rows, plan.seed),
         "matched": matched(told, chosen, asked),

@@ -1,0 +1,27 @@
+"""Languages that are told from the known ones, but in which no refusal can be read: their small words."""
+
+WORDS = {
+    "Albanian": "dhe në një të për me nga që është nuk unë ju ai ajo si por më kjo ky do jam janë mund se",
+    "Azerbaijani": "və bir bu üçün ilə deyil mən sən siz çox daha kimi lakin var yox olan sonra qədər hər ki bilmərəm",
+    "Basque": "eta da ez bat hau hori dut du naiz zara gara dira ere baina edo bere egin nire zure izan dela dezaket",
+    "Esperanto": "la kaj estas de en al ne mi vi li ŝi ni ili por kun ke sed tio ĉi tiu povas kiel ankaŭ",
+    "Estonian": "ja on ei see et ma sa ta me te nad ning kui oma mis kes seda olen või ka siis selle minu teie",
+    "Galician": "o a os as de que e en un unha por con para non eu ti vostede máis pero isto iso son teño grazas",
+    "Haitian Creole": "mwen ou li nou yo pa nan ak pou ki sa se yon ap kapab gen men lè tout si ka",
+    "Hausa": "da ba ni ne ce a na ta shi ita su kuma don wannan cikin yana tana amma kamar zan iya",
+    "Icelandic": "og að er ekki í á ég þú það hann hún við sem til með um en af fyrir þetta get var vera eru því",
+    "Irish": "agus an na is ní tá sé sí mé tú ar go le do ag bhfuil níl seo sin mar ach féidir",
+    "Javanese": "ing lan kang iki iku ora aku kowe sampeyan dheweke karo saka kanggo uga wis bakal ana kula mboten",
+    "Kurdish": "û ku di de li ji bi ez tu ew em hûn ne nikarim dikarim bo vê wê her jî bibore",
+    "Latin": "et est non in ad cum ut sed quod qui quae sunt ego tu nos vos hoc ex ab per si esse possum",
+    "Latvian": "un ir nav es tu viņš viņa mēs jūs ka ar par no uz kas bet vai šis tas var lai arī nevaru atvainojiet",
+    "Lithuanian": "ir yra nėra aš tu jis ji mes jūs kad su apie iš į kas bet ar šis tai gali kaip taip negaliu",
+    "Malagasy": "ny ary dia tsy aho ianao izy isika fa ho amin'ny an'ny izany ity ireo mba misy azo",
+    "Maltese": "il u ta li ma huwa hija jien int aħna għal minn biex dan din jista mhux kif fuq",
+    "Slovene": "in je ne v na da se za z s po iz od do pri ali tudi sem si smo ste so lahko kot bi ta to ki še že",
+    "Somali": "iyo waa ma aan waxaan ka ku in uu ay oo la ee si laakiin waxa kuma kartaa karo",
+    "Uzbek": "va bu bir uchun bilan emas men siz u biz ular ham lekin yoki kerak mumkin qanday qilish kechirasiz",
+    "Welsh": "a y yr yn ac i o ar mae nid ddim rwy fi chi ti ni eu am gan wedi hwn ond bod gallu",
+    "Yoruba": "ati ni ko mo o wọn fun pẹlu si ti kan pe awọn jẹ yii naa ṣugbọn le emi iwọ",
+    "Zulu or Xhosa": "futhi ukuthi kodwa yini ngoba lokhu leyo mina wena yena thina ngiyaxolisa kule uma noma",
+}

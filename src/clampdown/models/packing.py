@@ -1,0 +1,60 @@
+"""Weights that were stored packed: which package unpacks them, and whether it is here."""
+
+import importlib.util
+from typing import Any, NamedTuple
+
+from clampdown.errors import ClampdownError
+
+
+class Packing(NamedTuple):
+    """How people call it, packages of which any one unpacks it (import name: what pip calls it), and a GPU's need."""
+
+    called: str
+    packages: dict[str, str]
+    gpu: bool = False
+
+
+_PACKINGS = {
+    "awq": Packing("AWQ", {"gptqmodel": "gptqmodel", "awq": "autoawq"}),
+    "gptq": Packing("GPTQ", {"gptqmodel": "gptqmodel optimum", "auto_gptq": "auto-gptq optimum"}),
+    "compressed-tensors": Packing("compressed-tensors", {"compressed_tensors": "compressed-tensors"}),
+    "bitsandbytes": Packing("bitsandbytes", {"bitsandbytes": "bitsandbytes"}),
+    "torchao": Packing("torchao", {"torchao": "torchao"}),
+    "hqq": Packing("HQQ", {"hqq": "hqq"}),
+    "quanto": Packing("Quanto", {"optimum": "optimum-quanto"}),
+    "aqlm": Packing("AQLM", {"aqlm": "aqlm[gpu,cpu]"}),
+    "vptq": Packing("VPTQ", {"vptq": "vptq"}, gpu=True),
+    "auto-round": Packing("AutoRound", {"auto_round": "auto-round"}),
+    "intel/auto-round": Packing("AutoRound", {"auto_round": "auto-round"}),
+    "quark": Packing("Quark", {"quark": "amd-quark"}),
+    "eetq": Packing("EETQ", {"kernels": "kernels"}, gpu=True),
+    "spqr": Packing("SpQR", {"spqr_quant": "spqr_quant"}, gpu=True),
+    "higgs": Packing("HIGGS", {"flute": "flute-kernel"}, gpu=True),
+    "fp_quant": Packing("FP-Quant", {"fp_quant": "fp_quant"}, gpu=True),
+    "fbgemm_fp8": Packing("FBGEMM's FP8", {"fbgemm_gpu": "fbgemm-gpu"}, gpu=True),
+}
+"""FP8 and MXFP4, which Transformers unpacks by itself where no GPU runs them, need no entry."""
+
+
+def check_packing(name: str, config: Any) -> None:
+    """Raises ClampdownError where the stored weights need a package, or a GPU, that is not here."""
+    told = getattr(config, "quantization_config", None)
+    if told is None:
+        return
+    method = told.get("quant_method") if isinstance(told, dict) else getattr(told, "quant_method", None)
+    method = str(getattr(method, "value", method) or "")
+    if not method and isinstance(told, dict) and (told.get("load_in_4bit") or told.get("load_in_8bit")):
+        method = "bitsandbytes"
+    packing = _PACKINGS.get(method)
+    if packing is None:
+        return
+    start = f"could not load model {name}: its weights are packed by {packing.called}, which"
+    other = "or name the model that it was packed from"
+    if not any(map(importlib.util.find_spec, packing.packages)):
+        package, pip = next(iter(packing.packages.items()))
+        raise ClampdownError(f"{start} needs {package}, which is not installed: pip install {pip}, {other}")
+    if packing.gpu:
+        import torch
+
+        if not torch.cuda.is_available():
+            raise ClampdownError(f"{start} runs on a GPU only, and there is none here; find one, {other}")
