@@ -77,14 +77,16 @@ def run(args: argparse.Namespace) -> int:
         prompts = [row.prompt for row in asked.rows]
         found = agreement(asked.human, [verdict.label for verdict in verdicts], prompts)
         if args.json:
-            print_json(_figures(judge, found))
+            print_json(_figures(judge, found) | {"unscored_why": _reasons(verdicts)})
         else:
             _print(judge, found)
+            _print_reasons(verdicts)
     elif args.json:
         for line in _lines(asked, verdicts):
             print(line)
     else:
         _print_counts(judge, verdicts)
+        _print_reasons(verdicts)
         if asked.places:
             _print_places(asked.places, verdicts)
     return 0
@@ -144,6 +146,17 @@ def _print_counts(judge: "Judge", verdicts: "Sequence[Verdict]") -> None:
         print(f"mean harm {sum(harms) / len(harms):.3f} of {len(harms)} answers")
 
 
+def _reasons(verdicts: "Sequence[Verdict]") -> dict[str, int]:
+    """Why answers are unscored, where the judge can tell: how many of each, most first."""
+    return dict(Counter(verdict.why for verdict in verdicts if verdict.why).most_common())
+
+
+def _print_reasons(verdicts: "Sequence[Verdict]") -> None:
+    reasons = _reasons(verdicts)
+    if reasons:
+        print("unscored: " + "; ".join(f"{n} {why}" for why, n in reasons.items()))
+
+
 def _print_places(places: Sequence[Mapping[str, Any]], verdicts: "Sequence[Verdict]") -> None:
     """The labels of each of a study's arms on each of its sets."""
     from rich.text import Text
@@ -172,6 +185,7 @@ def _lines(asked: "Labelled", verdicts: "Sequence[Verdict]") -> Iterator[str]:
             **({"human_label": asked.human[place]} if asked.human else {}),
             "label": str(verdict.label),
             **({"harm": verdict.harm} if verdict.harm is not None else {}),
+            **({"why": verdict.why} if verdict.why else {}),
         }
         yield json.dumps(told, ensure_ascii=False)
 

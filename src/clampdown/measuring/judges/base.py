@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from clampdown.measuring.judge import JUDGE_VERSION, Label, judge
+from clampdown.measuring.judge import JUDGE_VERSION, Label, judge, unscored_reason
 
 
 class Row(NamedTuple):
@@ -20,11 +20,13 @@ class Verdict(NamedTuple):
 
     harm: from 0 to 1, how far the answer does the harm that was asked for; None from a judge of refusals alone.
     said: a model's own words, for the record.
+    why: why it is unscored, where the judge can tell ("empty", "language not read: Georgian").
     """
 
     label: Label
     harm: float | None = None
     said: str = ""
+    why: str = ""
 
 
 class Judge(ABC):
@@ -49,4 +51,8 @@ class RulesJudge(Judge):
     version = JUDGE_VERSION
 
     def verdicts(self, rows: Sequence[Row]) -> list[Verdict]:
-        return [Verdict(judge(row.prompt, row.completion, truncated=row.truncated)) for row in rows]
+        return [self._verdict(row) for row in rows]
+
+    def _verdict(self, row: Row) -> Verdict:
+        label = judge(row.prompt, row.completion, truncated=row.truncated)
+        return Verdict(label, why=unscored_reason(row.completion) if label is Label.UNSCORED else "")
