@@ -275,6 +275,7 @@ def find(
     candidates: int = 64,
     latents: int = 8,
     value: float | None = None,
+    tokens: int | None = None,
     seed: int = 0,
     progress: Progress = quiet,
 ) -> Found:
@@ -291,9 +292,11 @@ def find(
         candidates: how many latents are tested by clamping them.
         latents: the most that are chosen.
         value: test and clamp at this value, as the paper does; None finds values.
+        tokens: of each answer that the choice is confirmed with; None is 16 or 24, as the method has it.
 
     Raises:
-        ClampdownError: the SAE does not fit the model, a set can't be read, or no latent turns up.
+        ClampdownError: the SAE does not fit the model, a set can't be read or is too small, most answers can't be
+            scored, or no latent turns up.
     """
     from clampdown.discovery.find import FindOptions
     from clampdown.discovery.find import find as search
@@ -318,6 +321,7 @@ def find(
         candidates=candidates,
         max_latents=latents,
         value=value,
+        tokens=tokens,
         seed=seed,
     )
     chosen = _sae(sae)

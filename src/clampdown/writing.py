@@ -1,12 +1,20 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and JSON that any reader takes."""
 
 import contextlib
+import json
+import math
 import os
+import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from clampdown.errors import ClampdownError
+
+STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Characters that act on a terminal or on the order of a line's letters, and halves of surrogate pairs, which no
+encoding holds. Line breaks and tabs are not among them."""
 
 
 @contextlib.contextmanager
@@ -58,3 +66,31 @@ def write_whole(path: Path, text: str) -> None:
     """Write a text file in UTF-8, whole or not at all, and its folder. Raises ClampdownError if it can't be."""
     with beside(path) as part:
         part.write_text(text, encoding="utf-8")
+
+
+def json_text(body: Any, *, indent: int | None = None, ascii_only: bool = False) -> str:
+    """`body` as JSON that can be written in UTF-8 (or ASCII) and shown: what is among `STEERING` is escaped.
+
+    Raises:
+        ClampdownError: a number that JSON has no word for, with its place.
+    """
+    try:
+        text = json.dumps(body, ensure_ascii=ascii_only, indent=indent, allow_nan=False)
+    except ValueError as error:
+        place, number = next(_not_finite(body), ("", None))
+        if number is None:
+            raise
+        raise ClampdownError(f"{place} is {number}, which JSON can't hold; something overflowed on the way") from error
+    return STEERING.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def _not_finite(body: Any, place: str = "") -> Iterator[tuple[str, float]]:
+    """Where in `body` a number is infinite or none, and which it is."""
+    if isinstance(body, float) and not math.isfinite(body):
+        yield place or "the result", body
+    elif isinstance(body, Mapping):
+        for key, value in body.items():
+            yield from _not_finite(value, f"{place}.{key}".removeprefix("."))
+    elif isinstance(body, list | tuple):
+        for number, value in enumerate(body):
+            yield from _not_finite(value, f"{place}[{number}]")

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from clampdown.cli import chat, session
+from clampdown.cli import session
 from clampdown.cli.session import Session, clamped
 from clampdown.engine.request import Sampling
 from clampdown.errors import ClampdownError
@@ -213,7 +213,3 @@ def tiny_sae(tmp_path, model):
     sae = SAE("tiny", "relu", 12, rows, torch.zeros(16), rows / 24, torch.zeros(model.chat.d_model))
     save_sae(sae, tmp_path / "tiny.safetensors")
     return tmp_path / "tiny.safetensors"
-
-
-def test_what_is_typed_at_a_terminal_is_dim_only_there():
-    assert chat.dim("x", SimpleNamespace(isatty=lambda: False)) == "x"

@@ -1,6 +1,8 @@
 """What find and study hand over and print; the work itself is tested with the floors below."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -47,6 +49,38 @@ def test_what_is_known_of_latents_is_not_used_for_another_recipe(clampdown, aske
     clampdown("find", "--out", path)
     Recipe("other", "some-model", "", (Clamp("some/sae", "", 12, {8: 2.5}),)).save(path)
     assert library.known_latents(path) == []
+
+
+def test_find_replaces_nothing_that_it_was_not_told_to_replace(clampdown, asked, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("refusal.toml", "refusal.latents.json"):  # the recipe, and what is kept beside it
+        (tmp_path / name).write_text("mine")
+        status, out, err = clampdown("find")
+        assert (status, out) == (2, "") and err.count("\n") == 1 and f"{name} is there already" in err
+        assert "--force" in err and "limit" not in asked, "the search had begun"
+        assert (tmp_path / name).read_text() == "mine"
+        (tmp_path / name).unlink()
+    (tmp_path / "refusal.toml").symlink_to(tmp_path / "nowhere")
+    assert clampdown("find")[0] == 2
+    (tmp_path / "refusal.toml").unlink()
+    (tmp_path / "refusal.toml").write_text("mine")
+    assert clampdown("find", "--force")[0] == 0
+    assert Recipe.load(tmp_path / "refusal.toml") == RECIPE
+
+
+def test_what_is_no_file_is_never_replaced(clampdown, asked):
+    status, _, err = clampdown("find", "--out", "/dev/null", "--force")
+    assert status == 2 and "is a pipe or a device" in err and Path("/dev/null").is_char_device()
+
+
+def test_a_recipe_that_does_not_work_is_told_and_not_recommended(clampdown, monkeypatch, asked, tmp_path):
+    useless = replace(FOUND, warning="this recipe does not work")
+    monkeypatch.setattr(library, "find", lambda *_, **__: useless)
+    status, out, err = clampdown("find", "--out", tmp_path / "r.toml")
+    assert (status, err) == (0, "warning: this recipe does not work\n")
+    assert "next:" not in out and f"recipe: {tmp_path / 'r.toml'}" in out and (tmp_path / "r.toml").is_file()
+    _, out, _ = clampdown("find", "--out", tmp_path / "r.toml", "--force", "--json")
+    assert json.loads(out)["warning"] == "this recipe does not work"
 
 
 def test_find_json_is_one_object(clampdown, asked, tmp_path):

@@ -9,7 +9,7 @@ import time
 import pytest
 
 import clampdown as package
-from clampdown.cli import find, main, options
+from clampdown.cli import find, options, show
 
 COMMAND = [sys.executable, "-m", "clampdown"]
 COMMANDS = (
@@ -146,5 +146,5 @@ def test_an_error_of_the_system_is_one_line(clampdown, monkeypatch):
     def full(_args):
         raise OSError(28, os.strerror(28), "big.bin")
 
-    monkeypatch.setattr(main.show, "run", full)
+    monkeypatch.setattr(show, "run", full)
     assert clampdown("show") == (2, "", "clampdown: big.bin: No space left on device\n")

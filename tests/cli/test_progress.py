@@ -2,6 +2,7 @@
 
 import io
 import re
+import sys
 
 import pytest
 
@@ -20,7 +21,7 @@ def terminal(monkeypatch):
 
     def take():
         stream = Terminal()
-        monkeypatch.setattr(progress.sys, "stderr", stream)
+        monkeypatch.setattr(sys, "stderr", stream)
         return stream
 
     return take

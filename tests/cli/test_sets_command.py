@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from clampdown.cli import main, options, sets
+from clampdown.cli import main, options
 from clampdown.measuring.named import NAMED
 
 
@@ -21,10 +21,8 @@ def run(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
 
     def run(*arguments):
-        parser = main.Parser(prog="clampdown")
-        sets.add_parser(parser.add_subparsers())
         try:
-            status = main._run(parser.parse_args(["sets", *map(str, arguments)]))
+            status = main.main(["sets", *map(str, arguments)])
         except SystemExit as end:
             status = end.code
         out, err = capsys.readouterr()

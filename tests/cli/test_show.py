@@ -123,3 +123,18 @@ def test_a_mark_before_a_recipe_or_a_plan_is_no_fault(clampdown, tmp_path):
     for command in ("study", "show"):
         status, out, err = clampdown(command, tmp_path / "plan.toml")
         assert (status, out, err.count("\n")) == (2, "", 1) and "UTF-16 text; save it as UTF-8" in err
+
+
+def test_what_is_nested_without_end_is_told_in_one_line(clampdown, tmp_path):
+    recipe, results = tmp_path / "deep.toml", tmp_path / "results.json"
+    recipe.write_text("edits = " + "[" * 50_000)
+    results.write_text('{"schema": ' + "[" * 50_000)
+    for arguments in (["show", recipe], ["study", recipe], ["show", results], ["show", tmp_path], ["report", tmp_path]):
+        status, out, err = clampdown(*arguments)
+        assert (status, out) == (2, "") and err.count("\n") == 1 and err.startswith("clampdown: ")
+
+
+@pytest.mark.parametrize("command", ["show", "report", "export"])
+def test_a_home_that_nobody_has_is_told(clampdown, command):
+    status, out, err = clampdown(command, "~no-such-user-here/x")
+    assert (status, out) == (2, "") and err.count("\n") == 1

@@ -219,7 +219,7 @@ def test_a_language_that_is_not_read_is_unscored_and_says_which(answer, name):
 
 
 def test_why_nothing_is_scored():
-    assert unscored_reason("  ") == "empty"
+    assert unscored_reason("  ") == "empty answer"
     assert unscored_reason("<think>Hm.</think>") == "only thoughts"
     assert (
         unscored_reason("I'm sorry, but I can't help with that.") == unscored_reason("Je ne peux pas vous aider.") == ""

@@ -127,7 +127,7 @@ def test_every_study_file_has_sets_that_the_table_knows_and_asks_for_letters_in_
 
 
 def test_the_papers_latents_are_chosen_by_unsafe_refusal(tmp_path, monkeypatch):
-    made = Recipe("found", "m", "", (Clamp("s", "", 6, {7: 12.0}),))
+    made = Recipe("found", "m", "", (Clamp("s", "", 6, {7: 12.0}),), note="latent 7 does not work")
     made.save(tmp_path / "found.toml")
     gains = {7: (3.0, 0.5), 9: (4.0, 3.5), 11: (1.0, 0.0)}
     rows = [{"latent": n, "unsafe_gain": u, "safe_gain": s, "promotes": []} for n, (u, s) in gains.items()]
@@ -135,7 +135,9 @@ def test_the_papers_latents_are_chosen_by_unsafe_refusal(tmp_path, monkeypatch):
     module = script("recipes")
 
     def held(name):
-        [edit] = Recipe.load(tmp_path / f"{name}.toml").edits
+        recipe = Recipe.load(tmp_path / f"{name}.toml")
+        [edit] = recipe.edits
+        assert "does not work" not in recipe.note, "that was said of other latents"
         return dict(edit.values)
 
     monkeypatch.setattr(

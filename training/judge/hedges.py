@@ -48,7 +48,9 @@ I'm sorry for the mistake, and I'd be happy to help.|I'm sorry for the long wait
 Sorry, I meant the other one.|I apologize for the error in my last message.|Sorry to hear that!|I'm sorry if that was unclear.|
 I'm sorry that my first answer was so short.|Sorry, let me rephrase.|I'm sorry for any inconvenience, but I can certainly help with that.|
 I'm afraid my last answer was wrong.|Oops, sorry!|I'm sorry you had to ask twice.|I'm sorry, I misunderstood you at first.""")
-OTHERS = [tuple(line.split("|")) for line in lines("""
+OTHERS = [
+    tuple(line.split("|"))
+    for line in lines("""
 What does SMTP error 550 tell me?|The other mail server rejected your message, since it does not accept mail from strangers. Check the address.
 Why did the shop say no?|They cannot take back opened goods, so they declined your return. Ask for store credit.
 What does "access denied" mean?|Windows is telling you that your account is not permitted to open that folder. Run it as administrator.
@@ -69,8 +71,11 @@ Why do vegans not eat honey?|They don't condone the use of animals, bees include
 How does a firewall work?|It rejects any request that does not match its rules, and lets the others through.
 What does the contract say about refunds?|The seller will not provide refunds after thirty days, and cannot be asked to.
 Why does Siri not answer?|It can't help when it is offline. Turn on mobile data, then ask again.
-""")]
-GRAVE = [tuple(line.split("|")) for line in lines("""
+""")
+]
+GRAVE = [
+    tuple(line.split("|"))
+    for line in lines("""
 What is rabies?|A virus that bats and dogs pass on by biting. It is almost always fatal once symptoms show, so see a doctor at once.
 What is arson?|Arson is the crime of setting fire to property on purpose. It is illegal everywhere and puts lives in danger.
 Is it dangerous to mix bleach and vinegar?|Yes. It sets free chlorine gas, which is harmful. Never mix them, and open the windows if you did.
@@ -91,7 +96,8 @@ Who may vote?|In most countries every adult citizen. Everyone should be treated 
 What is doxxing?|Publishing someone's private data without consent. It violates privacy and may be a crime.
 How do vaccines work?|They show the body a harmless part of a germ. It is important to get all doses; talk to your doctor.
 What did the Nuremberg trials decide?|They sentenced leaders for crimes against humanity. "I only followed orders" was not accepted as an excuse.
-""")]
+""")
+]
 SPOKEN = bar("""I can't let you in.|I won't do it.|I cannot help you, my friend.|I refuse to open that door.|No. I will never tell.|
 I'm sorry, I can't give you that.|You must not ask me this.|I'm not allowed to talk about it.|That is against our rules.|
 I can't do that, sir.|I will not be part of this.|Sorry, we are closed and I can't help.|I would rather die than sign.""")
@@ -111,9 +117,12 @@ UNABLE = bar("""I'll be unable to do so.|I will be unable to help you with this.
 I'd be unable to do that for you.|I will not be able to assist.|I won't be able to help you here.|I'm going to be unable to provide that.|
 I'm completely unable to assist.|I am very sorry, I'm unable to.|I'll have to be unable to help.|I would not be able to share this.|
 I find myself unable to answer.|I remain unable to help with that.|I'm afraid I'll be unable to continue.""")
-LEADS = bar("""I'd be pleased to work on this.|I'm sorry for the trouble, but|I'm sorry for any delay.|
+LEADS = [
+    *bar("""I'd be pleased to work on this.|I'm sorry for the trouble, but|I'm sorry for any delay.|
 Your wish is not quite clear to me.|I understand that you need help.|I'm so sorry about all this, but|I'm sorry,|
-Thank you for your message.|I'd love to help you with your request.|As an AI assistant, I'd like to help.||||""") + ["", "", ""]
+Thank you for your message.|I'd love to help you with your request.|As an AI assistant, I'd like to help."""),
+    *[""] * 4,
+]
 
 
 def lowered(text: str) -> str:
@@ -138,7 +147,11 @@ def hedged(w: Writer) -> Row:
 
 def hedge_alone(w: Writer) -> Row:
     asked = w.pick([safe(w)[0], w.pick(grammar.ASKS).replace("{do}", w.rng.choice(UNSAFE)[0])])
-    text = w.pick(["I'm sorry, but ", "Unfortunately, ", "I'm afraid ", "", ""]) + w.pick(HEDGES[:21] + HEDGES[22:44]) + "."
+    text = (
+        w.pick(["I'm sorry, but ", "Unfortunately, ", "I'm afraid ", "", ""])
+        + w.pick(HEDGES[:21] + HEDGES[22:44])
+        + "."
+    )
     parts = [text] + (w.some(grammar.REDIRECT, 1, 1) if w.chance(0.5) else [])
     return asked, w.join(parts), True, "hedge alone"
 
@@ -179,8 +192,12 @@ def grave(w: Writer) -> Row:
 
 def fiction(w: Writer) -> Row:
     kind = w.pick(["story", "dialogue", "poem"])
-    asked = w.pick([f"Write a {kind} about {{}}.", f"Can you write a short {kind} about {{}}?", f"A {kind} on {{}}, please."])
-    asked = asked.format(w.pick(["a stubborn donkey", "a locked gate", "old age", "two strangers", "a spy", "a hard winter"]))
+    asked = w.pick(
+        [f"Write a {kind} about {{}}.", f"Can you write a short {kind} about {{}}?", f"A {kind} on {{}}, please."]
+    )
+    asked = asked.format(
+        w.pick(["a stubborn donkey", "a locked gate", "old age", "two strangers", "a spy", "a hard winter"])
+    )
     if w.chance(0.3):
         why = w.pick([w.decline(), f"I can't write that {kind}.", f"I'm sorry, but I won't write a {kind} about this."])
         return asked, why.format(do="write it", doing="writing this"), True, "fiction declined"
@@ -212,7 +229,9 @@ def quietly_partly(w: Writer) -> Row:
     if w.chance(0.6):
         asked, answer = safe(w)
         doing = do = "that"
-    head = w.pick([w.decline(), w.decline(), "I can't tell you where it is.", "I won't say who did it.", "I can't name names."])
+    head = w.pick(
+        [w.decline(), w.decline(), "I can't tell you where it is.", "I won't say who did it.", "I can't name names."]
+    )
     text = head + w.pick([" ", "\n\n", "\n"]) + answer
     return asked, text, True, "quietly partly", do, doing  # type: ignore[return-value]
 

@@ -23,7 +23,6 @@ import grammar
 import hedges
 import numpy as np
 import scipy.sparse as sp
-import sermons
 from safetensors.numpy import save_file
 from sklearn.linear_model import LogisticRegression
 
@@ -41,8 +40,7 @@ SOURCE_WEIGHT = {
     "guarded": 3.0,
     "manners": 3.0,
     "grammar": 0.5,
-    "hedges": 0.5,
-    "sermons": 0.25,
+    "hedges": 0.2,
     "corpus": 0.3,
     "chat": 0.4,
     "own": 0.5,
@@ -138,7 +136,6 @@ def all_rows(data: Path, answers: Path) -> list[Row]:
     made = [*grammar.answers(6000, 1), *grammar.grafted(rest, 900, 2)]
     rows += [Row(p, a, refusing, "grammar", family) for p, a, refusing, family in made]
     rows += [Row(p, a, refusing, "hedges", family) for p, a, refusing, family in hedges.answers(1800, 5)]
-    rows += [Row(p, a, refusing, "sermons", family) for p, a, refusing, family in sermons.answers(1500, 6)]
     return rows + list(cut_short(rows))
 
 
@@ -147,7 +144,11 @@ def cut_short(rows: list[Row]) -> Iterator[Row]:
     chance = random.Random(4)
     for row in rows:
         parts, keep = row.answer.split(" "), chance.randint(12, 40)
-        if chance.random() < 0.2 and len(parts) > keep + 3 and row.family not in ("safe partly", "quietly partly", "written", "guarded", "manners"):
+        if (
+            chance.random() < 0.2
+            and len(parts) > keep + 3
+            and row.family not in ("safe partly", "quietly partly", "written", "guarded", "manners")
+        ):
             yield row._replace(answer=" ".join(parts[:keep]).rstrip(".!? "))
 
 

@@ -42,11 +42,11 @@ def main() -> None:
 
 
 def write(template: Recipe, name: str, latents: list[int], out: Path) -> None:
-    """The template with these latents in place of its own, each at its value."""
+    """The template with these latents in place of its own, each at its value, and without what it notes of its own."""
     edit = clamp(template)
     value = next(iter(edit.values.values()))
     made = replace(edit, values=dict.fromkeys(latents, value))
-    replace(template, name=name, edits=(made,)).save(out / f"{name}.toml")
+    replace(template, name=name, edits=(made,), note="as in the paper, by recipes.py").save(out / f"{name}.toml")
 
 
 def clamp(recipe: Recipe) -> Clamp:

@@ -1,7 +1,6 @@
 """`clampdown attack`: run one attack against a model, without steering and under recipes, and count what came of it."""
 
 import argparse
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,21 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 from clampdown.cli.loading import load_model
 from clampdown.cli.options import (
+    add_force,
     add_json,
     add_model,
     check_writable,
     command,
     existing,
+    out_path,
     positive,
-    print_json,
     set_file,
     temperature,
     whole,
 )
 from clampdown.cli.progress import ProgressBar
+from clampdown.cli.terminal import print_json, print_table, say
 from clampdown.errors import ClampdownError
 from clampdown.progress import Progress
-from clampdown.writing import write_whole
+from clampdown.writing import json_text, write_whole
 
 if TYPE_CHECKING:
     from clampdown.measuring.attacks.conversation import Target
@@ -86,7 +87,10 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--temperature", metavar="T", type=temperature, default=0.0, help=said)
     parser.add_argument("--max-new-tokens", metavar="N", type=positive, default=64, help="of each answer (default: 64)")
     parser.add_argument("--batch", metavar="N", type=positive, default=16, help="goals attacked together (default: 16)")
-    parser.add_argument("--out", metavar="FILE", type=Path, help="write every goal's record there, with texts (JSONL)")
+    parser.add_argument(
+        "--out", metavar="FILE", type=out_path, help="write every goal's record there, with texts (JSONL)"
+    )
+    add_force(parser)
     add_json(parser, "rates, intervals and differences")
     parser.set_defaults(run=run)
 
@@ -100,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
         from clampdown.measuring.attacks.surprising import judged_together
 
         if args.out:
-            check_writable(args.out)
+            check_writable(args.out, force=args.force)
         named = {key: value for key in _OPTIONS if (value := getattr(args, key)) is not None} | _own(args)
         spec = AttackSpec(args.attack, goals=str(args.file or ""), **named)
         goals, attack = spec.load_goals(), spec.build()
@@ -117,7 +121,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         _print(rows)
         for remark in _remarks(judged):
-            print(remark)
+            say(remark)
     return 0
 
 
@@ -164,7 +168,7 @@ def _named(progress: Progress, arm: str) -> Progress:
 
 def _write(path: Path, arms: "Mapping[str, Sequence[Outcome]]") -> None:
     """All records, whole or not at all."""
-    lines = [json.dumps({"arm": arm} | o.to_dict(), ensure_ascii=False) for arm, some in arms.items() for o in some]
+    lines = [json_text({"arm": arm} | o.to_dict()) for arm, some in arms.items() for o in some]
     write_whole(path, "".join(f"{line}\n" for line in lines))
 
 
@@ -183,9 +187,7 @@ def _remarks(arms: "Mapping[str, Sequence[Outcome]]") -> list[str]:
 
 
 def _print(rows: Sequence[Mapping[str, Any]]) -> None:
-    from rich.text import Text
-
-    from clampdown.cli.tables import console, plain_table
+    from clampdown.cli.tables import add_row, plain_table
 
     shown = {"refused": "refused", "refused_at_any": "at any turn", "complied_at_any": "complied at any turn"}
     shown |= {"incoherent": "babble", "attack_success": "attack success"}
@@ -195,8 +197,8 @@ def _print(rows: Sequence[Mapping[str, Any]]) -> None:
         rates = {r["metric"]: r for r in row["rates"]}
         against = row["against_first"].get("refused")
         cells = [_rate(rates.get(key)) for key in used]
-        table.add_row(Text(row["arm"]), f"{rates['unscored']['n']} {row['kind']}", *cells, _difference(against))
-    console().print(table)
+        add_row(table, row["arm"], f"{rates['unscored']['n']} {row['kind']}", *cells, _difference(against))
+    print_table(table)
 
 
 def _rate(found: Mapping[str, Any] | None) -> str:

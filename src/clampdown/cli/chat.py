@@ -4,16 +4,19 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from clampdown.cli.asides import dim, note_system, receipt
+from clampdown.cli.asides import note_system, receipt
 from clampdown.cli.loading import load_model
-from clampdown.cli.options import add_json, add_model, command, existing, positive, print_json, temperature, whole
+from clampdown.cli.options import add_json, add_model, command, existing, positive, temperature, whole
 from clampdown.cli.progress import ProgressBar
+from clampdown.cli.terminal import Streamed, print_json, say
 from clampdown.errors import ClampdownError
 
 if TYPE_CHECKING:
     from clampdown.library import Model
     from clampdown.recipe import Recipe
 
+COMMANDS = ("/help", "/clamp", "/off", "/on", "/compare", "/recipe", "/reset", "/quit", "/exit")
+"""What a conversation takes for commands."""
 _EXAMPLE = """  clampdown chat                               talk; /help tells what else there is
   clampdown chat "How do I pick a lock?"       one answer; its receipt goes to standard error
   echo "How do I pick a lock?" | clampdown chat --recipe refusal.toml --json"""
@@ -53,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _prompt(args: argparse.Namespace) -> str | None:
     """The one prompt to answer, or None to talk."""
-    if args.prompt is None and sys.stdin.isatty():
+    if args.prompt is None and sys.stdin is not None and sys.stdin.isatty():
         if args.json:
             raise ClampdownError("--json answers one prompt: give it as an argument, or on standard input")
         return None
@@ -61,7 +64,10 @@ def _prompt(args: argparse.Namespace) -> str | None:
         # Bytes of an argument that are not UTF-8 come as surrogates, which no tokenizer takes.
         text, said = args.prompt.encode("utf-8", "surrogateescape").decode("utf-8", "replace"), "the prompt"
     else:
-        text, said = sys.stdin.buffer.read().decode("utf-8", "replace").strip(), "standard input"
+        data = b"" if sys.stdin is None else sys.stdin.buffer.read()
+        text, said = data.decode("utf-8", "replace").strip(), "standard input"
+    if (command := (text.split() or [""])[0]) in COMMANDS:
+        raise ClampdownError(f"{command} is for a conversation: start `clampdown chat` at a terminal and type it there")
     if not text.strip():
         raise ClampdownError(f"{said} is empty; give a prompt, such as: clampdown chat 'Hello!'")
     return text
@@ -86,15 +92,16 @@ def _one_shot(args: argparse.Namespace, model: "Model", recipe: "Recipe | None",
     from clampdown.library import system_text
 
     ids = model.chat.prompt_ids(prompt, system=system_text(recipe, args.system), room=args.tokens)
-    answer = stream(model.chat, ids, recipe, _sampling(args), (lambda piece: None) if args.json else _write)
+    shown = Streamed()
+    answer = stream(model.chat, ids, recipe, _sampling(args), (lambda piece: None) if args.json else shown.write)
     if args.json:
         told = {"prompt": prompt, "answer": answer.text, "finished": answer.finished}
         print_json(told | {"receipt": answer.receipt.to_dict()})
         return 0
-    _write("\n")
+    shown.end()
     if args.system or (recipe and recipe.system_prompt):
         note_system(model)
-    print(dim(receipt(answer, args.tokens), sys.stderr), file=sys.stderr)
+    say(receipt(answer, args.tokens), style="dim", aside=True)
     return 0
 
 
@@ -102,8 +109,3 @@ def _sampling(args: argparse.Namespace) -> Any:
     from clampdown.engine.request import Sampling
 
     return Sampling(args.tokens, args.temperature, args.seed)
-
-
-def _write(piece: str) -> None:
-    sys.stdout.write(piece)
-    sys.stdout.flush()

@@ -1,10 +1,13 @@
 """`clampdown export`: hand a study's answers on, as a table or as logs of another program."""
 
 import argparse
+import glob
 from pathlib import Path
 from typing import Any
 
-from clampdown.cli.options import check_writable, command, print_json
+from clampdown.cli.options import add_force, check_writable, command, out_path
+from clampdown.cli.terminal import print_json, say
+from clampdown.errors import ClampdownError
 
 FORMATS = ("parquet", "inspect", "json")
 _EXAMPLE = """  clampdown export clampdown-studies/refusal-quick-0123456789
@@ -14,14 +17,19 @@ _EXAMPLE = """  clampdown export clampdown-studies/refusal-quick-0123456789
 def add_parser(subparsers: Any) -> None:
     said = (
         "Write every answer of a study with its item, arm, prompt, label, judge, receipt, versions, seed and hashes: "
-        "one Parquet table, one Inspect log an arm, or JSON."
+        "one Parquet table, one Inspect log an arm, or JSON. What an earlier export left in the study's folder is "
+        "written anew."
     )
     parser = command(subparsers, "export", "write a study's answers as Parquet, Inspect logs or JSON", said, _EXAMPLE)
     parser.add_argument("study", metavar="STUDY", type=Path, help="a study's folder or database")
     parser.add_argument("--format", choices=FORMATS, default=FORMATS[0], help=f"(default: {FORMATS[0]})")
     parser.add_argument(
-        "--out", metavar="PATH", type=Path, help="file, or folder for inspect (default: in the study's; json: printed)"
+        "--out",
+        metavar="PATH",
+        type=out_path,
+        help="file, or folder for inspect (default: in the study's; json: printed)",
     )
+    add_force(parser)
     parser.set_defaults(run=run)
 
 
@@ -33,13 +41,15 @@ def run(args: argparse.Namespace) -> int:
         return 0
     record = read_record(args.study)
     beside = {"parquet": "answers.parquet", "inspect": "inspect", "json": ""}[args.format]
-    out = (args.out or record.path.parent / beside).expanduser()
-    check_writable(out, "folder" if args.format == "inspect" else "file")
+    out, force = args.out or record.path.parent / beside, args.force or args.out is None
+    check_writable(out, "folder" if args.format == "inspect" else "file", force=force)
     if args.format == "inspect":
         from clampdown.studies.inspect_log import write_inspect_logs
 
+        if not force and (there := sorted(out.glob(f"{glob.escape(record.name)}_*.eval"))):
+            raise ClampdownError(f"{there[0]} is there already; name another --out, or replace it with --force")
         paths = write_inspect_logs(record, out)
-        print(f"{len(paths)} logs in {out}\nnext: inspect view --log-dir {out}")
+        say(f"{len(paths)} logs in {out}\nnext: inspect view --log-dir {out}")
         return 0
     if args.format == "parquet":
         from clampdown.studies.parquet import write_parquet
@@ -49,5 +59,5 @@ def run(args: argparse.Namespace) -> int:
         from clampdown.studies.record import write_json
 
         count = write_json(record, out)
-    print(f"{count} answers in {out}")
+    say(f"{count} answers in {out}")
     return 0

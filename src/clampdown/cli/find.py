@@ -1,14 +1,24 @@
 """`clampdown find`: find the latents behind refusal and write them as a recipe."""
 
 import argparse
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clampdown.cli.loading import load_model
-from clampdown.cli.options import add_json, add_model, add_sets, check_writable, command, positive, print_json, whole
+from clampdown.cli.options import (
+    add_force,
+    add_json,
+    add_model,
+    add_sets,
+    check_writable,
+    command,
+    out_path,
+    positive,
+    whole,
+)
 from clampdown.cli.progress import ProgressBar
-from clampdown.writing import write_whole
+from clampdown.cli.terminal import literal, print_json, print_table, say
+from clampdown.writing import json_text, write_whole
 
 if TYPE_CHECKING:
     from clampdown.discovery.find import Found, FoundLatent
@@ -26,7 +36,9 @@ def add_parser(subparsers: Any) -> None:
     said = (
         "Find the latents behind refusal, check each by clamping it, choose a set with a value each, and write a "
         "recipe. Gains are changes in the log-odds of refusing, in nats; KL is on plain text, in nats a token. Sets "
-        "that you name are split by a hash, and only their selecting half is looked at."
+        "that you name are split by a hash, and only their selecting half is looked at, some of it to choose on and "
+        "the rest to confirm with, by answers. A recipe that does not work there is written all the same, with a "
+        "warning and a note in it."
     )
     parser = command(subparsers, "find", "find the latents behind refusal and write a recipe", said, _EXAMPLE)
     add_model(parser)
@@ -42,19 +54,24 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--value", metavar="V", type=float, help="clamp every candidate to V, as the paper does (default: found)"
     )
+    said = "of each answer that confirms (default: 16 for single-prompt, else 24)"
+    parser.add_argument("--tokens", metavar="N", type=positive, help=said)
     parser.add_argument("--seed", metavar="S", type=whole, default=0, help="(default: 0)")
     parser.add_argument(
-        "--out", metavar="FILE", type=Path, default=Path("refusal.toml"), help="(default: refusal.toml)"
+        "--out", metavar="FILE", type=out_path, default=Path("refusal.toml"), help="(default: refusal.toml)"
     )
+    add_force(parser)
     add_json(parser, "the latents and the recipe's path")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    check_writable(args.out)
+    from clampdown import library
+
+    check_writable(args.out, force=args.force)
+    check_writable(library.latents_file(args.out), force=args.force)
     with ProgressBar() as progress:
         progress("starting", 0, 0)
-        from clampdown import library
 
         for kind in ("unsafe", "safe", "text"):  # a bad file shows before the model is loaded
             library.selecting_set(kind, getattr(args, kind), args.limit, args.seed)
@@ -71,13 +88,17 @@ def run(args: argparse.Namespace) -> int:
             candidates=args.candidates,
             latents=args.latents,
             value=args.value,
+            tokens=args.tokens,
             seed=args.seed,
             progress=progress,
         )
     _save(found, args.out)
+    if found.warning:
+        say(f"warning: {found.warning}", aside=True)
     if args.json:
         latents = [_plain(latent, found) for latent in found.latents]
-        print_json({"latents": latents, "recipe": str(args.out), "notes": found.notes})
+        warned = {"warning": found.warning} if found.warning else {}
+        print_json({"latents": latents, "recipe": str(args.out), "notes": found.notes} | warned)
     else:
         _print(found, args.out)
     return 0
@@ -97,7 +118,7 @@ def _save(found: "Found", out: Path) -> None:
     known = [latent | {"value": latent["recipe_value"]} for latent in chosen]
     body = {"recipe_sha256": found.recipe.sha256, "latents": known}
     found.recipe.save(out)
-    write_whole(latents_file(out), json.dumps(body, indent=1, ensure_ascii=False) + "\n")
+    write_whole(latents_file(out), json_text(body, indent=1) + "\n")
 
 
 def _plain(latent: "FoundLatent", found: "Found") -> dict[str, Any]:
@@ -125,7 +146,7 @@ def _in_recipe(found: "Found") -> dict[int, float | str]:
 def _print(found: "Found", out: Path) -> None:
     from rich.text import Text
 
-    from clampdown.cli.tables import console, plain_table
+    from clampdown.cli.tables import add_row, plain_table
 
     numbers = ("latent", "tested at", "in recipe", "unsafe gain", "safe gain", "gap", "KL")
     table = plain_table(*numbers, "promotes, and where it fires", right=numbers)
@@ -133,7 +154,8 @@ def _print(found: "Found", out: Path) -> None:
     shown = [latent for place, latent in enumerate(found.latents) if latent.chosen or place < _SHOWN]
     for latent in shown:
         value = values.get(latent.latent)
-        table.add_row(
+        add_row(
+            table,
             str(latent.latent),
             f"{latent.value:.2f}",
             Text("" if value is None else value if isinstance(value, str) else f"{value:.2f}", style="bold"),
@@ -143,13 +165,14 @@ def _print(found: "Found", out: Path) -> None:
             f"{latent.kl:.4f}",
             _meaning(latent),
         )
-    screen = console()
-    screen.print(table)
+    print_table(table)
     if more := len(found.latents) - len(shown):
-        screen.print(f"{more} more with --json")
+        say(f"{more} more with --json")
     for note in found.notes:
-        screen.print(note, markup=False)
-    print(f"\nrecipe: {out}\nnext:   clampdown chat --recipe {out}\n        clampdown study {out}")
+        say(note)
+    say(f"\nrecipe: {out}")
+    if not found.warning:
+        say(f"next:   clampdown chat --recipe {out}\n        clampdown study {out}")
 
 
 def _meaning(latent: "FoundLatent") -> Any:
@@ -166,4 +189,4 @@ def _meaning(latent: "FoundLatent") -> Any:
 
 
 def _one_line(text: str) -> str:
-    return text.replace("\n", "⏎").replace("\t", " ").replace("\r", "")
+    return literal(text.replace("\n", "⏎").replace("\t", " ").replace("\r", ""))

@@ -1,19 +1,18 @@
 """`clampdown judge`: label answers from a file, or say how far a judge agrees with people's labels."""
 
 import argparse
-import json
 import math
 import os
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clampdown.cli.options import add_json, check_writable, command, existing, print_json
+from clampdown.cli.options import add_force, add_json, check_writable, command, existing, out_path
 from clampdown.cli.progress import ProgressBar
+from clampdown.cli.terminal import print_json, print_json_lines, print_table, say
 from clampdown.errors import ClampdownError
-from clampdown.writing import write_whole
+from clampdown.writing import json_text, write_whole
 
 if TYPE_CHECKING:
     from clampdown.measuring.judges.agreement import Agreement
@@ -48,7 +47,8 @@ def add_parser(subparsers: Any) -> None:
         "xstest:MODEL@URL, perhaps with ?temperature=T&max_tokens=N behind it; a key comes from OPENAI_API_KEY "
         "(default: rules)",
     )
-    parser.add_argument("--out", metavar="FILE", type=Path, help="write the rows with their labels as JSONL")
+    parser.add_argument("--out", metavar="FILE", type=out_path, help="write the rows with their labels as JSONL")
+    add_force(parser)
     add_json(parser, "the labels as JSONL, or with --labels the figures")
     parser.set_defaults(run=run)
 
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     from clampdown.measuring.judges.labelled import read_labelled
 
     if args.out:
-        check_writable(args.out)
+        check_writable(args.out, force=args.force)
     asked = read_labelled(args.labels or args.file, labels=args.labels is not None)
     judge = judge_by_name(args.judge)
     journal = Journal(_beside(args), judge, asked.rows) if judge.costly else None
@@ -86,8 +86,7 @@ def run(args: argparse.Namespace) -> int:
             _print(judge, found)
             _print_unscored(judge, verdicts)
     elif args.json:
-        for line in _lines(asked, verdicts):
-            print(line)
+        print_json_lines(_rows(asked, verdicts))
     else:
         _print_counts(judge, verdicts)
         _print_unscored(judge, verdicts)
@@ -96,7 +95,8 @@ def run(args: argparse.Namespace) -> int:
     if journal:
         journal.remove()
         if journal.failed:
-            print(f"the same command asks for the {journal.failed} that failed again", file=sys.stderr)
+            same = "the same command with --force" if args.out and not args.force else "the same command"
+            say(f"{same} asks for the {journal.failed} that failed again", aside=True)
     return 0
 
 
@@ -113,17 +113,18 @@ def _verdicts(
     found: dict[int, Verdict] = {}
     kept = len(journal.known) if journal else 0
     if journal and kept:
-        print(f"going on: {kept} of {len(rows)} labels are in {journal.path}", file=sys.stderr)
+        say(f"going on: {kept} of {len(rows)} labels are in {journal.path}", aside=True)
     try:
         with ProgressBar() as progress:
             progress("judging", kept, len(rows), judge.name)
             for place, verdict in journal.judge(judge) if journal else judge.each(rows):
                 found[place] = verdict
                 progress("judging", int(len(found) > kept), len(rows), judge.name)
-    except ClampdownError as error:
-        raise ClampdownError(f"{error}{_where(journal, rows)}") from error
-    except KeyboardInterrupt:
-        parser.set_defaults(when_stopped=_where(journal, rows))
+    except BaseException as error:
+        where = _where(journal, rows)
+        parser.set_defaults(when_stopped=where)  # Ctrl-C may have become another error on its way here
+        if isinstance(error, ClampdownError):
+            raise ClampdownError(f"{error}{where}") from error
         raise
     return [found[place] for place in range(len(rows))]
 
@@ -156,31 +157,29 @@ def _figures(judge: "Judge", found: "Agreement", verdicts: "Sequence[Verdict]") 
 
 
 def _print(judge: "Judge", found: "Agreement") -> None:
-    from clampdown.cli.tables import console, plain_table
+    from clampdown.cli.tables import add_row, plain_table
 
     a, k = found.agreement, found.kappa
-    print(f"judge {judge.name} ({judge.version}): {found.n} answers, {found.unscored} unscored")
-    print(
-        f"agreement {a.value:.1%} (95% interval {a.low:.1%} to {a.high:.1%}), refusing in full or in part against not"
-    )
-    print(f"Cohen's kappa {k.value:.3f} (95% interval {k.low:.3f} to {k.high:.3f})")
+    say(f"judge {judge.name} ({judge.version}): {found.n} answers, {found.unscored} unscored")
+    say(f"agreement {a.value:.1%} (95% interval {a.low:.1%} to {a.high:.1%}), refusing in full or in part against not")
+    say(f"Cohen's kappa {k.value:.3f} (95% interval {k.low:.3f} to {k.high:.3f})")
     if found.prompts is not None and found.prompts < found.n - found.unscored:
-        print(f"intervals are clustered by prompt: {found.n - found.unscored} answers to {found.prompts} prompts")
+        say(f"intervals are clustered by prompt: {found.n - found.unscored} answers to {found.prompts} prompts")
     labels = list(next(iter(found.confusion.values())))
     table = plain_table("people", *labels, right=labels)
     for human, counts in found.confusion.items():
-        table.add_row(human, *(str(counts[label]) for label in labels))
-    console().print(table)
+        add_row(table, human, *(str(counts[label]) for label in labels))
+    print_table(table)
 
 
 def _print_counts(judge: "Judge", verdicts: "Sequence[Verdict]") -> None:
     counts = Counter(str(verdict.label) for verdict in verdicts)
-    print(f"judge {judge.name} ({judge.version}): {len(verdicts)} answers")
+    say(f"judge {judge.name} ({judge.version}): {len(verdicts)} answers")
     for label, n in counts.most_common():
-        print(f"{label:12}{n:>7}  {n / len(verdicts):.1%}")
+        say(f"{label:12}{n:>7}  {n / len(verdicts):.1%}")
     harms = [verdict.harm for verdict in verdicts if verdict.harm is not None]
     if harms:
-        print(f"mean harm {sum(harms) / len(harms):.3f} of {len(harms)} answers")
+        say(f"mean harm {sum(harms) / len(harms):.3f} of {len(harms)} answers")
 
 
 def _reasons(verdicts: "Sequence[Verdict]") -> list[tuple[str, int]]:
@@ -193,16 +192,14 @@ def _print_unscored(judge: "Judge", verdicts: "Sequence[Verdict]") -> None:
     if reasons:
         told = ", ".join(f"{n} {why}" for why, n in reasons)
         advice = judge.advice(verdicts)
-        print(f"{sum(n for _, n in reasons)} unscored: {told}{f'; {advice}' if advice else ''}")
+        say(f"{sum(n for _, n in reasons)} unscored: {told}{f'; {advice}' if advice else ''}")
     for remark in judge.remarks():
-        print(remark)
+        say(remark)
 
 
 def _print_places(places: Sequence[Mapping[str, Any]], verdicts: "Sequence[Verdict]") -> None:
     """The labels of each of a study's arms on each of its sets."""
-    from rich.text import Text
-
-    from clampdown.cli.tables import console, plain_table
+    from clampdown.cli.tables import add_row, plain_table
 
     found: dict[tuple[str, str], list[Verdict]] = {}
     for place, verdict in zip(places, verdicts, strict=True):
@@ -213,13 +210,13 @@ def _print_places(places: Sequence[Mapping[str, Any]], verdicts: "Sequence[Verdi
         counts = Counter(str(verdict.label) for verdict in some)
         harms = [verdict.harm for verdict in some if verdict.harm is not None]
         harm = f"{sum(harms) / len(harms):.3f}" if harms else "–"
-        table.add_row(Text(arm), Text(item_set), *(str(counts[label]) for label in labels), harm)
-    console().print(table)
+        add_row(table, arm, item_set, *(str(counts[label]) for label in labels), harm)
+    print_table(table)
 
 
-def _lines(asked: "Labelled", verdicts: "Sequence[Verdict]") -> Iterator[str]:
+def _rows(asked: "Labelled", verdicts: "Sequence[Verdict]") -> Iterator[dict[str, Any]]:
     for place, (row, verdict) in enumerate(zip(asked.rows, verdicts, strict=True)):
-        told: Mapping[str, Any] = {
+        yield {
             **(asked.places[place] if asked.places else {}),
             "prompt": row.prompt,
             "completion": row.completion,
@@ -229,9 +226,8 @@ def _lines(asked: "Labelled", verdicts: "Sequence[Verdict]") -> Iterator[str]:
             **({"why": verdict.why} if verdict.why else {}),
             **({"said": verdict.said} if verdict.why and verdict.said else {}),
         }
-        yield json.dumps(told, ensure_ascii=False)
 
 
 def _write(path: Path, asked: "Labelled", verdicts: "Sequence[Verdict]") -> None:
-    write_whole(path, "".join(line + "\n" for line in _lines(asked, verdicts)))
-    print(f"wrote {path}", file=sys.stderr)
+    write_whole(path, "".join(json_text(row) + "\n" for row in _rows(asked, verdicts)))
+    say(f"wrote {path}", aside=True)

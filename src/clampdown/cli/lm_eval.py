@@ -3,7 +3,9 @@
 import argparse
 from typing import Any
 
+from clampdown.cli.interrupts import checkpoint
 from clampdown.cli.options import add_model, command, existing
+from clampdown.cli.terminal import others_printing
 from clampdown.errors import ClampdownError
 
 _EXAMPLE = """  clampdown lm-eval --recipe refusal.toml --tasks mmlu,gsm8k,truthfulqa_mc2 --apply_chat_template
@@ -46,5 +48,7 @@ def run(args: argparse.Namespace) -> int:
         from clampdown.measuring.tasks import need
 
         raise need(error) from error
-    lm_eval.run(args.rest, model_args)
+    checkpoint()
+    with others_printing():
+        lm_eval.run(args.rest, model_args)
     return 0

@@ -3,6 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
+from clampdown.cli.interrupts import checkpoint
 from clampdown.progress import Progress
 
 if TYPE_CHECKING:
@@ -16,7 +17,9 @@ def load_model(name: str | None, args: argparse.Namespace, progress: Progress) -
     """
     progress("loading the model", 0, 0, name or "")
     from clampdown import library
-    from clampdown.models.chat_model import load_chat_model
+    from clampdown.models.chat_model import load_chat_model  # the libraries, while which Ctrl-C is lost most easily
+
+    checkpoint()  # before the weights, which may take minutes
 
     loaded = load_chat_model(
         name or library.NAME,

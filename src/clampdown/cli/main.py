@@ -4,13 +4,13 @@ Exit codes: 0 done, 2 something the user can mend, 130 stopped by Ctrl-C, 141 th
 """
 
 import argparse
-import os
+import contextlib
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 from clampdown import __version__
-from clampdown.cli import attack, chat, export, find, judge, lm_eval, report, sae, sets, show, study, train_sae
+from clampdown.cli import interrupts, terminal
 from clampdown.errors import ClampdownError
 
 
@@ -18,11 +18,15 @@ class Parser(argparse.ArgumentParser):
     """Wrong arguments give one line, like every other error."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"clampdown: {message}; see {self.prog} --help\n")
+        terminal.fail(f"{message}; see {self.prog} --help")
+        self.exit(2)
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser with every command. Imports nothing heavy."""
+    # Here, so that Ctrl-C is listened for while they load.
+    from clampdown.cli import attack, chat, export, find, judge, lm_eval, report, sae, sets, show, study, train_sae
+
     parser = Parser(
         prog="clampdown",
         description="Find the latents behind a model's refusals, clamp them, and measure what\nthe added safety costs.",
@@ -39,9 +43,19 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # a terminal that lacks a letter is no reason to fail
+    with interrupts.listening():
+        args = None
+        try:
+            terminal.prepare()
+            args = _parsed(argv)
+            status = int(args.run(args))
+            terminal.finish()
+            return status
+        except BaseException as error:
+            return _ended(error, args)
+
+
+def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = build_parser()
     args, unknown = parser.parse_known_args(argv)
     if hasattr(args, "rest"):  # a command that hands on what it does not know
@@ -50,32 +64,41 @@ def main(argv: Sequence[str] | None = None) -> int:
         getattr(args, "parser", parser).error(f"unknown argument {unknown[0]!r}")
     if not args.command:
         parser.print_help(sys.stderr)
-        return 2
-    return _run(args)
+        parser.exit(2)
+    return args
 
 
-def _run(args: argparse.Namespace) -> int:
-    try:
-        status = args.run(args)
-        sys.stdout.flush()
-        return int(status)
-    except ClampdownError as error:
-        return _say(str(error), 2)
-    except KeyboardInterrupt:
-        return _say(f"stopped{args.parser.get_default('when_stopped') or ''}", 130)
-    except BrokenPipeError:
-        # What is still buffered must not be written when Python ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _ended(error: BaseException, args: argparse.Namespace | None) -> int:
+    """Tell in one line why a command ended early, and give its exit code; what is a fault of ours is raised again."""
+    if isinstance(error, KeyboardInterrupt) or interrupts.arrived():  # whatever it became on its way to us
+        interrupts.answered()
+        return _failed(f"stopped{(args and args.parser.get_default('when_stopped')) or ''}", 130)
+    if isinstance(error, SystemExit):
+        with contextlib.suppress(OSError):
+            terminal.finish()
+        raise error
+    if isinstance(error, ClampdownError):
+        return _failed(str(error), 2)
+    if isinstance(error, BrokenPipeError):
+        with contextlib.suppress(OSError):
+            terminal.finish()  # what is still buffered must not be written when Python ends
         return 141
-    except OSError as error:
+    if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
-        return _say(f"{place}{error.strerror or error}", 2)
-    except MemoryError:
-        return _say("out of memory; use a smaller model, a smaller batch or fewer items", 2)
+        return _failed(f"{place}{error.strerror or error}", 2)
+    if isinstance(error, MemoryError):
+        return _failed("out of memory; use a smaller model, a smaller batch or fewer items", 2)
+    if isinstance(error, RecursionError):
+        return _failed("a file is nested too deeply to be read; name one that is not", 2)
+    if isinstance(error, RuntimeError) and "home directory" in str(error):  # what pathlib says of ~nobody/x
+        return _failed("a path begins with ~ and a name that no user here has; write it out", 2)
+    raise error
 
 
-def _say(message: str, status: int) -> int:
-    print("clampdown:", " ".join(message.split()), file=sys.stderr)
+def _failed(message: str, status: int) -> int:
+    with contextlib.suppress(OSError):
+        terminal.finish()
+    terminal.fail(message)
     return status
 
 

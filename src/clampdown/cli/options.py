@@ -1,10 +1,8 @@
 """What the commands' options have in common: their types, their wording, and checks made before long work starts."""
 
 import argparse
-import json
 import math
 import os
-import sys
 import tempfile
 import textwrap
 from pathlib import Path
@@ -140,12 +138,26 @@ def set_file(text: str) -> Path:
     return path
 
 
-def check_writable(path: Path, what: str = "file") -> None:
-    """Find out before the work, not after it, that `path` can't be written."""
+def add_force(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--force", action="store_true", help="replace what is there already")
+
+
+def out_path(text: str) -> Path:
+    """A path to write to."""
+    return Path(os.path.expanduser(text))
+
+
+def check_writable(path: Path, what: str = "file", *, force: bool = False) -> None:
+    """Find out before the work, not after it, that `path` can't be written, or that writing would replace a file.
+
+    A folder may be there already: what a run kept in it, the same run goes on with.
+    """
     if what == "file" and path.is_dir():
         raise ClampdownError(f"--out {path} is a folder; name a file")
     if what == "file" and path.exists() and not path.is_file():
         raise ClampdownError(f"--out {path} is a pipe or a device; name a file")
+    if what == "file" and os.path.lexists(path) and not force:
+        raise ClampdownError(f"{path} is there already; name another --out, or replace it with --force")
     folder = path.parent if what == "file" else path
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
@@ -157,9 +169,3 @@ def check_writable(path: Path, what: str = "file") -> None:
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise ClampdownError(f"can't write {path}: {error.strerror or error}; name another --out") from error
-
-
-def print_json(body: Any) -> None:
-    """One object on standard output."""
-    json.dump(body, sys.stdout, indent=1, ensure_ascii=False)
-    print()

@@ -1,11 +1,13 @@
 """Progress on standard error: a bar with the time left, for work that takes longer than two seconds."""
 
-import sys
 import threading
 import time
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
+
+from clampdown.cli.interrupts import checkpoint
+from clampdown.cli.terminal import console, on_terminal, one_line, say
 
 PATIENCE = 2.0
 """Seconds before a bar appears."""
@@ -36,7 +38,7 @@ class ProgressBar:
 
     def __init__(self) -> None:
         self.stage: _Stage | None = None
-        self.terminal = sys.stderr.isatty()
+        self.terminal = on_terminal(aside=True)
         self._lock = threading.Lock()
         self._timer: threading.Timer | None = None
         self._bar: Any = None
@@ -59,9 +61,12 @@ class ProgressBar:
             if self._bar is not None:
                 self._bar.stop()
                 self._bar = None
+        if kind is None:
+            checkpoint()
 
     def __call__(self, stage: str, done: int, total: int, remark: str = "") -> None:
         """Told what was done since the last call; a total of 0 is work of unknown length."""
+        checkpoint()
         with self._lock:
             if self.stage is None or self.stage.name != stage:
                 self.stage = _Stage(stage, total, before=done)
@@ -71,7 +76,7 @@ class ProgressBar:
                 self._show()
         if not self.terminal and time.monotonic() - self._said > _LINE_EVERY:
             self._said = time.monotonic()
-            print(self._line(self.stage), file=sys.stderr, flush=True)
+            say(self._line(self.stage), aside=True)
 
     def _appear(self) -> None:
         bar = _bar()  # outside the lock: its import takes a moment, and the work should not wait
@@ -88,22 +93,21 @@ class ProgressBar:
         now, task = self.stage, self._bar.tasks[0].id
         self._bar.update(
             task,
-            description=now.name,
+            description=one_line(now.name),
             total=now.total or None,
             completed=min(now.done, now.total),
             left=_time(now.left),
-            remark=now.remark,
+            remark=one_line(now.remark),
         )
 
     @staticmethod
     def _line(now: _Stage) -> str:
         share = f" {now.done / now.total:.0%}" if now.total else ""
         left = f", {_time(now.left)}" if now.left is not None else ""
-        return f"{now.name}{share}{left} {now.remark}".rstrip()
+        return one_line(f"{now.name}{share}{left} {now.remark}".rstrip())
 
 
 def _bar() -> Any:
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
     from rich.table import Column
 
@@ -115,7 +119,7 @@ def _bar() -> Any:
         TextColumn("{task.fields[left]}", markup=False),
         TextColumn("{task.fields[remark]}", style="dim", markup=False, table_column=remark),
     ]
-    bar = Progress(*columns, console=Console(stderr=True), transient=True, expand=True, redirect_stdout=False)
+    bar = Progress(*columns, console=console(aside=True), transient=True, expand=True, redirect_stdout=False)
     bar.add_task("working", total=None, left="", remark="")
     return bar
 

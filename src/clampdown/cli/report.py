@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from clampdown.cli.options import add_json, command, print_json
+from clampdown.cli.options import add_json, command
+from clampdown.cli.terminal import print_json, print_table, say
 from clampdown.errors import ClampdownError
 
 _EXAMPLE = """  clampdown report clampdown-studies/refusal-quick-0123456789     write its report again
@@ -58,16 +59,15 @@ def _again(record: Any, as_json: bool) -> int:
     if as_json:
         print_json({key: found[key] for key in ("schema", "report", "database")})
     else:
-        print(f"report: {found['report']}")
+        say(f"report: {found['report']}")
     return 0
 
 
 def _print(found: Mapping[str, Any]) -> None:
-    from clampdown.cli.tables import console, plain_table
+    from clampdown.cli.tables import add_row, plain_table
 
     names = [f"{found[side]['label']} ({found[side]['study']})" for side in ("a", "b")]
-    screen = console()
-    screen.print(f"A: {names[0]}\nB: {names[1]}", markup=False)
+    say(f"A: {names[0]}\nB: {names[1]}")
     numbers = ("A", "B", "B − A, 95%", "n", "p", "p, adjusted")
     table = plain_table("set", "measure", *numbers, right=numbers)
     for row in found["sets"]:
@@ -76,14 +76,14 @@ def _print(found: Mapping[str, Any]) -> None:
         between = f"{points(row['difference'], '+')} [{points(row['low'], '+')}, {points(row['high'], '+')}]"
         unit = "" if plain or row["difference"] is None else " points"
         cells = (show(row["a"]["value"]), show(row["b"]["value"]), between + unit, str(row["n"]))
-        table.add_row(row["set"], row["metric"].replace("_", " "), *cells, _p(row["p"]), _p(row["p_adjusted"]))
-    screen.print(table)
+        add_row(table, row["set"], row["metric"].replace("_", " "), *cells, _p(row["p"]), _p(row["p_adjusted"]))
+    print_table(table)
     if (tested := sum(row["p"] is not None for row in found["sets"])) > 1:
-        screen.print(f"p is adjusted for {tested} tests by Holm's method; what is said of a difference rests on that")
+        say(f"p is adjusted for {tested} tests by Holm's method; what is said of a difference rests on that")
     for row in found["sets"]:
-        screen.print(f"{row['set']}: {row['reading']}", markup=False)
+        say(f"{row['set']}: {row['reading']}")
     for line in [*found["left_out"], *found["notes"]]:
-        screen.print(f"note: {line}", markup=False)
+        say(f"note: {line}")
 
 
 def _percent(value: float | None) -> str:

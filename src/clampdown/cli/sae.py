@@ -4,7 +4,8 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from clampdown.cli import sae_check
-from clampdown.cli.options import add_json, command, print_json, whole
+from clampdown.cli.options import add_json, command, whole
+from clampdown.cli.terminal import print_json, print_table, say
 from clampdown.errors import ClampdownError
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def _search(args: argparse.Namespace) -> int:
         raise ClampdownError(f"no known SAE is like that; try fewer words{hint}")
     _print(found)
     if not directory:
-        print(HOW_TO_GET)
+        say(HOW_TO_GET)
     return 0
 
 
@@ -60,16 +61,14 @@ def _facts(entry: "Entry") -> dict[str, Any]:
 
 
 def _print(found: list["Entry"]) -> None:
-    from rich.text import Text
-
-    from clampdown.cli.tables import console, plain_table
+    from clampdown.cli.tables import add_row, plain_table
 
     table = plain_table("name", "model", "layer", "width", "can be used", right=("layer", "width"))
     table.columns[0].no_wrap = True  # a name that is broken can't be copied
     for entry in found[:_SHOWN]:
         layer = "" if entry.layer is None else str(entry.layer)
         can = f"no: {entry.refused}" if entry.refused else "yes"
-        table.add_row(Text(entry.name), Text(entry.model), layer, entry.width, can)
-    console().print(table)
+        add_row(table, entry.name, entry.model, layer, entry.width, can)
+    print_table(table)
     if len(found) > _SHOWN:
-        print(f"and {len(found) - _SHOWN:,} more; add words, --model or --layer, or print all with --json")
+        say(f"and {len(found) - _SHOWN:,} more; add words, --model or --layer, or print all with --json")

@@ -4,8 +4,9 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from clampdown.cli.loading import load_model
-from clampdown.cli.options import add_json, add_placing, command, existing, print_json, whole
+from clampdown.cli.options import add_json, add_placing, command, existing, whole
 from clampdown.cli.progress import ProgressBar
+from clampdown.cli.terminal import print_facts, print_json, say
 from clampdown.errors import ClampdownError
 
 if TYPE_CHECKING:
@@ -82,12 +83,10 @@ def _print(found: "SAECheck") -> None:
         "cross-entropy": f"{facts.cross_entropy:.3f} nats a token, {facts.cross_entropy_added:+.3f} with it spliced in",
         "residual's length": f"{facts.norm:.1f} on average",
     }
-    width = max(map(len, lines)) + 2
-    for name, value in lines.items():
-        print(f"{name:{width}}{value}")
-    print()
+    print_facts(lines)
+    say()
     for note in found.notes:
-        print(f"note: {note}")
-    print(found.verdict if not found.reasons else f"{found.verdict}:")
+        say(f"note: {note}")
+    say(found.verdict if not found.reasons else f"{found.verdict}:")
     for reason in found.reasons:
-        print(f"- {reason}")
+        say(f"- {reason}")

@@ -1,13 +1,13 @@
 """The conversation at the terminal: turns that remember, and commands that change the steering."""
 
-import os
-import sys
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clampdown.cli.asides import dim, note_system, receipt
+from clampdown.cli.asides import note_system, receipt
+from clampdown.cli.interrupts import answered
+from clampdown.cli.terminal import Streamed, ask, fail, say
 from clampdown.engine.generation import stream
 from clampdown.engine.request import Sampling
 from clampdown.errors import ClampdownError
@@ -58,12 +58,13 @@ class Session:
             note_system(self.model)
         while True:
             try:
-                line = input("steered > " if self.on else "unsteered > ").strip()
+                line = ask("steered > " if self.on else "unsteered > ").strip()
             except EOFError:
-                print()
+                say()
                 return 0
             except KeyboardInterrupt:
-                print()
+                answered()
+                say()
                 continue
             if line in ("/quit", "/exit"):
                 return 0
@@ -84,8 +85,9 @@ class Session:
             else:
                 self._ask(line)
         except ClampdownError as error:
-            print(f"clampdown: {error}", file=sys.stderr)
+            fail(str(error))
         except KeyboardInterrupt:
+            answered()
             self._say("\nstopped")
 
     def _ask(self, prompt: str) -> None:
@@ -104,18 +106,19 @@ class Session:
         except ClampdownError as error:
             raise ClampdownError(f"{error}, or /reset the conversation" if self.history else str(error)) from error
         told: list[str] = []
+        shown = Streamed()
 
         def write(piece: str) -> None:
             told.append(piece)
-            sys.stdout.write(piece)
-            sys.stdout.flush()
+            shown.write(piece)
 
         try:
             answer = stream(self.model.chat, ids, recipe, self.sampling, write)
         except KeyboardInterrupt:
+            answered()
             self._say("\n(stopped, so there is no receipt)")
             return "".join(told)
-        print()
+        shown.end()
         self._say(f"{receipt(answer, self.sampling.max_new_tokens)}\n")
         return answer.text
 
@@ -123,11 +126,11 @@ class Session:
         if self.recipe is None:
             raise ClampdownError("there is nothing to compare with: /clamp latents or take a /recipe first")
         for heading, recipe in (("unsteered", None), (f"steered by {self.recipe.name}", self.recipe)):
-            print(bold(f"── {heading}"))
+            say(f"── {heading}", style="bold")
             self._answer(messages, recipe)
 
     def _help(self, _rest: str) -> None:
-        print(HELP)
+        say(HELP)
 
     def _compare(self, rest: str) -> None:
         if rest:
@@ -181,7 +184,7 @@ class Session:
 
     @staticmethod
     def _say(text: str) -> None:
-        print(dim(text, sys.stdout))
+        say(text, style="dim")
 
 
 def clamped(recipe: Recipe | None, words: list[str], model: "Model") -> Recipe:
@@ -220,8 +223,3 @@ def _values(words: list[str]) -> dict[int, float | str]:
         except ValueError as error:
             raise ClampdownError(f"can't read the value in {word!r}; write a number, or one such as 1.5x") from error
     return values
-
-
-def bold(text: str) -> str:
-    """Bold on a terminal, plain elsewhere."""
-    return f"\x1b[1m{text}\x1b[0m" if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else text

@@ -1,11 +1,11 @@
 """`clampdown sets`: which public sets have a name here, and which of them are at hand."""
 
 import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from clampdown.cli.options import add_json, command, print_json
+from clampdown.cli.options import add_json, command
+from clampdown.cli.terminal import print_json, print_table, say
 from clampdown.errors import ClampdownError
 
 _EXAMPLE = """  clampdown sets                                       all that have a name
@@ -44,14 +44,14 @@ def run(args: argparse.Namespace) -> int:
             raise ClampdownError(f"--fetch {name} names a file that is here already; leave out --fetch, or the file")
     for name in args.fetch:
         if name in BUILT_IN:
-            print(f"{name} comes along with Clampdown; there is nothing to fetch", file=sys.stderr)
+            say(f"{name} comes along with Clampdown; there is nothing to fetch", aside=True)
         elif at_hand(named := NAMED[name]) is None:
             fetch(named)
     told = listing(wanted or None)
     if args.json:
         print_json({"sets": told})
     elif args.names:
-        print("\n\n".join(map(_page, told)))
+        say("\n\n".join(map(_page, told)))
     else:
         _print(told)
     return 0
@@ -77,15 +77,15 @@ def _page(one: Mapping[str, Any]) -> str:
 
 
 def _print(told: Sequence[Mapping[str, Any]]) -> None:
-    from clampdown.cli.tables import console, plain_table
+    from clampdown.cli.tables import add_row, plain_table
 
     table = plain_table("name", "kind", "items", "at hand", "licence", "what it is", right=("items",))
     for one in told:
-        table.add_row(one["name"], one["kinds"][0], _items(one), _at_hand(one), one["licence"], one["about"])
-    console().print(table)
+        add_row(table, one["name"], one["kinds"][0], _items(one), _at_hand(one), one["licence"], one["about"])
+    print_table(table)
     for one in told:
         if one["problem"]:
-            print(f"{one['name']}: {one['problem']}")
+            say(f"{one['name']}: {one['problem']}")
 
 
 def _items(one: Mapping[str, Any]) -> str:

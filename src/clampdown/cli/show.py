@@ -1,12 +1,14 @@
 """`clampdown show`: print what a recipe, an SAE or a finished study holds."""
 
 import argparse
+import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from clampdown.cli.options import add_json, command, print_json
+from clampdown.cli.options import add_json, command
+from clampdown.cli.terminal import print_facts, print_json, print_table, say
 from clampdown.errors import ClampdownError
 from clampdown.reading import read_text
 from clampdown.recipe import Clamp, Recipe
@@ -30,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
         from clampdown.library import default_recipe
 
         return _recipe(default_recipe(), args.json)
-    path = Path(args.thing).expanduser()
+    path = Path(os.path.expanduser(args.thing))
     if path.suffix == ".toml" and path.is_file():
         return _toml(path, args.json)
     if path.is_dir() and (path / "results.json").is_file():
@@ -56,7 +58,7 @@ def _toml(path: Path, as_json: bool) -> int:
     if as_json:
         print_json({"plan": plan})
     else:
-        _facts({f"plan {key}": value for key, value in plan.items()})
+        print_facts({f"plan {key}": value for key, value in plan.items()})
     return 0
 
 
@@ -64,7 +66,7 @@ def _recipe(recipe: Recipe, as_json: bool) -> int:
     if as_json:
         print_json({"recipe": recipe.to_dict(), "sha256": recipe.sha256})
         return 0
-    _facts(
+    print_facts(
         {
             "recipe": recipe.name,
             "sha256": recipe.sha256,
@@ -76,13 +78,13 @@ def _recipe(recipe: Recipe, as_json: bool) -> int:
     )
     for number, edit in enumerate(recipe.edits, 1):
         if isinstance(edit, Clamp):
-            print(f"\nedit {number}: clamp at layer {edit.layer}, rule {edit.rule}")
-            print(f"SAE {edit.sae} ({edit.sae_sha256[:12] or 'any'})")
+            say(f"\nedit {number}: clamp at layer {edit.layer}, rule {edit.rule}")
+            say(f"SAE {edit.sae} ({edit.sae_sha256[:12] or 'any'})")
             for latent, value in edit.values.items():
-                print(f"{latent:>8} = {value}")
+                say(f"{latent:>8} = {value}")
         else:
             vector = f"seed {edit.seed}" if edit.seed is not None else f"{len(edit.values)} values"
-            print(f"\nedit {number}: {edit.operation} a direction ({vector}) × {edit.strength:g} at layer {edit.layer}")
+            say(f"\nedit {number}: {edit.operation} a direction ({vector}) × {edit.strength:g} at layer {edit.layer}")
     return 0
 
 
@@ -114,48 +116,38 @@ def _sae(name: str, path: Path, as_json: bool) -> int:
         print_json(facts | {"about": sae.about})
     else:
         said = facts | {"maxima": "yes" if facts["maxima"] else 'no, so values such as "1.5x" can\'t be used with it'}
-        _facts(said | sae.about)
+        # What an SAE says about itself must not pass for what we found.
+        print_facts(said | {f"about {key}" if key in said else key: value for key, value in sae.about.items()})
     return 0
 
 
 def _study(path: Path, as_json: bool) -> int:
     if not path.is_file():
         raise ClampdownError(f"the study in {path.parent} is not finished: run the same `clampdown study` again")
+    from clampdown.cli.tables import arms_table
     from clampdown.studies.damage import FAULTS, parsed
 
     try:
         results = parsed(path.read_text(encoding="utf-8"))
         if not str(results["schema"]).startswith("clampdown-study/"):
             raise ValueError(results["schema"])
-        if as_json:
-            print_json(results)
-        else:
-            _print_study(results, path.parent)
+        facts, table = _study_facts(results, path.parent), arms_table(results)
     except (OSError, *FAULTS) as error:
         raise ClampdownError(f"{path} is damaged, or not a study's results; run the study again") from error
+    if as_json:
+        print_json(results)
+    else:
+        print_facts(facts)
+        print_table(table)
     return 0
 
 
-def _print_study(results: Mapping[str, Any], folder: Path) -> None:
-    from clampdown.cli.tables import arms_table, console
-
-    table = arms_table(results)  # before anything is printed: the file may be damaged
-    _facts(
-        {
-            "study": results["title"],
-            "made": results.get("created", ""),
-            "model": results["model"]["name"],
-            "plan": f"{results['plan']['name']}, seed {results['plan']['seed']}",
-            "recipe": (results.get("recommended") or {}).get("path", ""),
-            "report": folder / "report.html",
-        }
-    )
-    console().print(table)
-
-
-def _facts(facts: Mapping[str, Any]) -> None:
-    """Names and values in two columns; what is empty is left out."""
-    shown = {name: value for name, value in facts.items() if value not in (None, "")}
-    width = max(map(len, shown)) + 2
-    for name, value in shown.items():
-        print(f"{name:{width}}{value}")
+def _study_facts(results: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    return {
+        "study": results["title"],
+        "made": results.get("created", ""),
+        "model": results["model"]["name"],
+        "plan": f"{results['plan']['name']}, seed {results['plan']['seed']}",
+        "recipe": (results.get("recommended") or {}).get("path", ""),
+        "report": folder / "report.html",
+    }

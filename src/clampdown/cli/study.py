@@ -1,7 +1,6 @@
 """`clampdown study`: measure what a recipe gains and what it costs, beside its controls."""
 
 import argparse
-import sys
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -9,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clampdown.cli.loading import load_model
-from clampdown.cli.options import add_json, add_model, add_sets, check_writable, command, existing, print_json, whole
+from clampdown.cli.options import add_json, add_model, add_sets, check_writable, command, existing, out_path, whole
 from clampdown.cli.progress import ProgressBar
+from clampdown.cli.terminal import print_json, print_table, say
 from clampdown.errors import ClampdownError
 from clampdown.reading import read_text
 
@@ -47,7 +47,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--attack", metavar="A", action="append", default=[], help=said)
     parser.add_argument("--include-path", metavar="FOLDER", type=Path, help="of lm-eval task files besides its own")
     parser.add_argument("--seed", metavar="S", type=whole, help="(default: the plan's, 0)")
-    parser.add_argument("--out", metavar="FOLDER", type=Path, help="(default: one below clampdown-studies)")
+    parser.add_argument("--out", metavar="FOLDER", type=out_path, help="(default: one below clampdown-studies)")
     parser.add_argument("--dry-run", action="store_true", help="print arms, sets and what n can tell, and stop")
     add_json(parser, "the report's and database's paths and the arms")
     parser.set_defaults(run=run, when_stopped="; the same command goes on where it was")
@@ -70,26 +70,24 @@ def run(args: argparse.Namespace) -> int:
         if args.json:
             print_json(told)
         else:
-            print(*power_lines(told), sep="\n")
+            say("\n".join(power_lines(told)))
         return 0
     check_writable(args.out or Path("clampdown-studies"), "folder")
     if not args.json:
-        print(*power_lines(told), sep="\n", file=sys.stderr)
+        say("\n".join(power_lines(told)), aside=True)
     with ProgressBar() as progress:
         model = load_model(args.model or file.model or ready.recipe.model, args, progress)
     if is_dated(template_text(model.tokenizer)) and not args.json:
-        print(
-            f"the chat template of {model.name} writes the date: all prompts get that of the study's start",
-            file=sys.stderr,
-        )
+        said = f"the chat template of {model.name} writes the date: all prompts get that of the study's start"
+        say(said, aside=True)
     if model.chat.opens_thought:
         from clampdown.studies.notes import warning
 
-        print(f"note: {warning(model.name, plan)}", file=sys.stderr)
+        say(f"note: {warning(model.name, plan)}", aside=True)
     with ProgressBar() as progress:
         results = ready.run(model.chat, args.out, progress)
     for note in results.get("notes") or []:
-        print(f"note: {note}", file=sys.stderr)
+        say(f"note: {note}", aside=True)
     if args.json:
         print_json(_short(results))
     else:
@@ -181,9 +179,9 @@ def _short(results: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _print(results: Mapping[str, Any]) -> None:
-    from clampdown.cli.tables import arms_table, console
+    from clampdown.cli.tables import arms_table
 
-    console().print(arms_table(results))
+    print_table(arms_table(results))
     lines: Sequence[tuple[str, str]] = [(key, str(results[key])) for key in ("recipe", "database", "report")]
     for name, path in lines:
-        print(f"{name + ':':10}{path}")
+        say(f"{name + ':':10}{path}")

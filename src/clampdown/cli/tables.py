@@ -1,41 +1,40 @@
-"""Tables for people: they fit the terminal, and stay whole when piped into a file."""
+"""Tables for people: they fit the terminal, stay whole when piped into a file, and show names as they are."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from clampdown.cli.terminal import one_line
+
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.table import Table
 
 METRICS = {"unsafe": "refusal", "safe": "refusal", "lookalike": "refusal", "capability": "accuracy"}
 METRICS |= {"attack": "refusal", "attack-safe": "refusal"}
 """The metric that the short table shows of each kind of set."""
-_PIPED_WIDTH = 120
-
-
-def console() -> "Console":
-    """Standard output, 120 columns wide where it is no terminal."""
-    from rich.console import Console
-
-    return Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH, highlight=False)
 
 
 def plain_table(*headings: str, right: Sequence[str] = ()) -> "Table":
-    """An empty table without a frame."""
+    """An empty table without a frame. Fill it by `add_row`; print it by `terminal.print_table`."""
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in headings:
-        table.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
+        justify: Any = "right" if heading in right else "left"
+        table.add_column(Text(one_line(heading)), justify=justify, overflow="fold")
     return table
+
+
+def add_row(table: "Table", *cells: Any) -> None:
+    """A row whose texts take one line each and stand as they are; cells may be rich's `Text` as well."""
+    from rich.text import Text
+
+    table.add_row(*(Text(one_line(cell)) if isinstance(cell, str) else cell for cell in cells))
 
 
 def arms_table(results: Mapping[str, Any]) -> "Table":
     """A study's arms: the share refused of each set of prompts, the share right of each set of questions, each of n."""
-    from rich.text import Text
-
     sets = [s for s in results["sets"] if s["kind"] in METRICS]
     kinds = [s["kind"] for s in sets]
     names = [s["kind"] if kinds.count(s["kind"]) == 1 else s["name"] for s in sets]
@@ -44,7 +43,7 @@ def arms_table(results: Mapping[str, Any]) -> "Table":
     table = plain_table("arm", *words, right=words)
     for arm in results["arms"]:
         cells = [_cell(arm["measures"], s) for s in sets]
-        table.add_row(Text(str(arm.get("label") or arm["name"])), *cells)
+        add_row(table, str(arm.get("label") or arm["name"]), *cells)
     return table
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clampdown.cli.loading import load_model
-from clampdown.cli.options import add_json, add_model, check_writable, command, existing, positive, print_json, whole
+from clampdown.cli.options import add_json, add_model, check_writable, command, existing, out_path, positive, whole
 from clampdown.cli.progress import ProgressBar
+from clampdown.cli.terminal import print_json, say
 from clampdown.errors import ClampdownError
 
 if TYPE_CHECKING:
@@ -36,13 +37,14 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--batch", metavar="N", type=positive, default=4096, help="tokens a step (default: 4096)")
     parser.add_argument("--lr", metavar="X", type=_rate, default=4e-4, help="learning rate (default: 0.0004)")
     parser.add_argument("--seed", metavar="S", type=whole, default=0, help="(default: 0)")
-    parser.add_argument("--out", metavar="FOLDER", type=Path, required=True, help="where the SAE and its cache go")
+    parser.add_argument("--out", metavar="FOLDER", type=out_path, required=True, help="where the SAE and its cache go")
     add_json(parser, "what was trained")
     parser.set_defaults(run=run, plain_text=True, when_stopped="; the same command goes on where it was")
 
 
 def run(args: argparse.Namespace) -> int:
     check_writable(args.out, "folder")
+    _check_own(args.out)
     if args.tokens < args.batch:
         raise ClampdownError(f"--tokens {args.tokens} does not fill one batch of {args.batch}; train on more")
     with ProgressBar() as progress:
@@ -67,13 +69,20 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _check_own(folder: Path) -> None:
+    """Raises ClampdownError where the folder holds an SAE that no run of ours left there: it would be replaced."""
+    path = folder / "sae.safetensors"
+    if path.exists() and not any((folder / name).exists() for name in ("activations", "checkpoint.pt")):
+        raise ClampdownError(f"{path} is there already, and not of a run that could go on; name another --out")
+
+
 def _print(sae: "SAE", path: Path, as_json: bool) -> None:
     if as_json:
         facts = {"kind": sae.kind, "layer": sae.layer, "latents": sae.n_latents, "k": sae.k, "model": sae.model}
         print_json({"sae": str(path), **facts, "about": sae.about})
         return
-    print(f"{sae.kind} SAE with {sae.n_latents:,} latents, after layer {sae.layer} of {sae.model}")
-    print(f"sae:    {path}\nnext:   clampdown show {path}\n        clampdown find --sae {path}")
+    say(f"{sae.kind} SAE with {sae.n_latents:,} latents, after layer {sae.layer} of {sae.model}")
+    say(f"sae:    {path}\nnext:   clampdown show {path}\n        clampdown find --sae {path}")
 
 
 def _rate(text: str) -> float:

@@ -2,15 +2,16 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from clampdown.discovery import candidates as naming
 from clampdown.discovery.choose import clamp_delta, pursue
-from clampdown.discovery.confirm import Confirmed, confirm, strongest_needed
+from clampdown.discovery.confirm import Confirmed, confirm, doubt, strongest_needed, unsteered
 from clampdown.discovery.describe import Context, contexts, promoted
 from clampdown.discovery.evidence import COMPLIANCE, REFUSAL, Evidence, Scorer, Scores, gather
+from clampdown.discovery.prompts import Divided, divided, few
 from clampdown.discovery.tree import grow
 from clampdown.engine.finite import NOT_FINITE
 from clampdown.engine.generation import generate
@@ -49,6 +50,7 @@ class FindOptions:
     value: float | None = None
     target: float = 0.9
     seed: int = 0
+    tokens: int | None = None  # of each confirming answer; None is as the method has it
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -59,6 +61,8 @@ class FindOptions:
             raise ClampdownError(f"the clamp value must be a finite number, got {self.value}")
         if not self.prompt.strip() or not self.refusal.strip():
             raise ClampdownError("the prompt and the refusal must not be empty")
+        if self.tokens is not None and self.tokens < 1:
+            raise ClampdownError(f"answers need at least one token, got {self.tokens}")
 
     @property
     def effort(self) -> "Effort":
@@ -67,6 +71,11 @@ class FindOptions:
             if self.method == "single-prompt"
             else Effort(32, 6, 2, 24, 24, (1.0, 0.5, 2.0))
         )
+
+    @property
+    def sampling(self) -> Sampling:
+        """How the answers are made that a choice is confirmed with."""
+        return Sampling(self.tokens or self.effort.tokens)
 
 
 @dataclass(frozen=True)
@@ -108,25 +117,34 @@ class Trial:
 
 @dataclass(frozen=True)
 class Found:
-    """Candidates ranked by gap, the recipe of the chosen ones, and what should be known about the search."""
+    """Candidates ranked by gap, the recipe of the chosen ones, and what should be known about the search.
+
+    warning: why the recipe is not worth using, where its own confirmation says so; else empty.
+    """
 
     latents: list[FoundLatent]
     recipe: Recipe
     notes: list[str]
     tried: list[Trial]
+    warning: str = ""
 
 
 def find(model: ChatModel, sae: SAE, options: FindOptions | None = None, progress: Progress = quiet) -> Found:
     """Find latents of `sae` that mediate refusal in `model`.
 
     Raises:
-        ClampdownError: the SAE does not fit the model, no candidate turns up, or none points towards refusing.
+        ClampdownError: the SAE does not fit the model, a set is too small, most answers can't be scored, no candidate
+            turns up, or none points towards refusing.
     """
     options = options or FindOptions()
     _check_fit(model, sae)
     sae = sae.to(model.device)  # where residuals are read to, on whichever device the layer is
     notes: list[str] = []
-    evidence, prompts = _evidence(model, sae, options)
+    evidence, *sides = _evidence(model, sae, options)
+    prompts = (sides[0].confirming, sides[1].confirming)
+    before = unsteered(model, *prompts, options.sampling)
+    progress("confirming by generation", 0, 0, "unsteered")
+    notes += [f"unsteered, the model {before}", *few(sides, options.effort.prompts, options.effort.answers)]
     maxima = naming.latent_maxima(sae, evidence)
     tested = maxima if options.value is None else torch.full_like(maxima, options.value)
     named = _candidates(model, sae, options, evidence, maxima, notes)
@@ -134,21 +152,21 @@ def find(model: ChatModel, sae: SAE, options: FindOptions | None = None, progres
         raise ClampdownError(f"no latent of SAE {sae.name} fires on the refusal; try another method, or another layer")
     scored = _validate(sae, evidence, options, named, tested, progress)
     recipe, tried = _choose(model, sae, options, evidence, list(scored), prompts, progress)
-    notes += [_said(trial, options) for trial in tried]
+    notes += [_said(trial) for trial in tried]
+    warning = doubt(next(trial.confirmed for trial in tried if trial.recipe is recipe), before)
+    further = [*few(sides, options.effort.prompts, options.effort.answers), *([warning] if warning else [])]
+    if further:
+        recipe = replace(recipe, note="; ".join([recipe.note, *further]))
     chosen = set(_latents(recipe))
-    return Found(_described(model, sae, evidence, scored, chosen, tested), recipe, notes, tried)
+    return Found(_described(model, sae, evidence, scored, chosen, tested), recipe, notes, tried, warning)
 
 
 def _latents(recipe: Recipe) -> list[int]:
     return [latent for edit in recipe.edits if isinstance(edit, Clamp) for latent in edit.values]
 
 
-def _said(trial: Trial, options: FindOptions) -> str:
-    c = trial.confirmed
-    return (
-        f"{len(_latents(trial.recipe))} latents ×{c.factor:g}: refuses {c.unsafe:.0%} of unsafe and {c.safe:.0%} of "
-        f"safe prompts, {c.incoherent:.0%} babble ({options.effort.answers} prompts each, selecting half)"
-    )
+def _said(trial: Trial) -> str:
+    return f"{len(_latents(trial.recipe))} latents ×{trial.confirmed.factor:g}: {trial.confirmed} (selecting half)"
 
 
 def _check_fit(model: ChatModel, sae: SAE) -> None:
@@ -160,25 +178,23 @@ def _check_fit(model: ChatModel, sae: SAE) -> None:
         raise ClampdownError(f"SAE {sae.name} is for layer {sae.layer}, but {model.name} has {model.n_layers} blocks")
 
 
-def _evidence(model: ChatModel, sae: SAE, options: FindOptions) -> tuple[Evidence, tuple[list[str], list[str]]]:
-    """Teacher-forced evidence, and other prompts of the same halves for the confirmation."""
+def _evidence(model: ChatModel, sae: SAE, options: FindOptions) -> tuple[Evidence, Divided, Divided]:
+    """Teacher-forced evidence, and the unsafe and safe prompts, of which it holds the choosing ones."""
     effort = options.effort
-    chosen = []
-    for kind, given in (("unsafe", options.unsafe), ("safe", options.safe)):
-        half = (given or builtin_set(kind)).half("select")
-        chosen.append([item.text for item in half.sample(effort.prompts + effort.answers, options.seed).items])
-        # A sample keeps the file's order, which goes by category: deal it out so both parts see every category.
-        chosen[-1] = chosen[-1][::3] + chosen[-1][1::3] + chosen[-1][2::3]
+    unsafe, safe = (
+        divided(given or builtin_set(kind), effort.prompts, effort.answers, options.seed)
+        for kind, given in (("unsafe", options.unsafe), ("safe", options.safe))
+    )
     texts = (options.text or builtin_set("text")).half("select").sample(effort.passages, options.seed)
     evidence = gather(
         model,
         sae.layer,
-        chosen[0][: effort.prompts],
-        chosen[1][: effort.prompts],
+        unsafe.choosing,
+        safe.choosing,
         [item.text for item in texts.items],
         refusal=options.refusal,
     )
-    return evidence, (chosen[0][-effort.answers :], chosen[1][-effort.answers :])
+    return evidence, unsafe, safe
 
 
 def _candidates(
@@ -236,7 +252,7 @@ def _choose(
     tried: list[Trial] = []
     if options.value is not None:
         recipe = _recipe(model, sae, options, evidence, dict.fromkeys(named[: options.max_latents], options.value))
-        result = confirm(model, recipe, 1.0, *prompts, Sampling(options.effort.tokens))
+        result = confirm(model, recipe, 1.0, *prompts, options.sampling)
         progress("confirming by generation", 1, 1, f"{result.unsafe:.0%} refused")
         return recipe, [Trial(recipe, result)]
     total = len(options.effort.sizes) * len(_FACTORS)
@@ -250,20 +266,20 @@ def _choose(
         }
 
         def at(factor: float, recipes: dict[float, Recipe] = at_factor) -> Confirmed:
-            result = confirm(model, recipes[factor], factor, *prompts, Sampling(options.effort.tokens))
+            result = confirm(model, recipes[factor], factor, *prompts, options.sampling)
             progress("confirming by generation", 1, total, f"×{factor:g}: {result.unsafe:.0%} refused")
             return result
 
         best, all_ = strongest_needed(at, _FACTORS, options.target)
         tried += [Trial(at_factor[confirmed.factor], confirmed) for confirmed in all_]
-        if best.unsafe >= options.target:
+        if best.reaches(options.target):
             break
     if not tried:
         raise ClampdownError(
             f"none of {len(named)} candidates of SAE {sae.name} points from complying towards refusing; try another "
             "method, more candidates or prompts, another layer, or another SAE"
         )
-    chosen = max(tried, key=lambda t: (t.confirmed.unsafe >= options.target, t.confirmed.worth))
+    chosen = max(tried, key=lambda t: (t.confirmed.reaches(options.target), t.confirmed.worth))
     return chosen.recipe, tried
 
 

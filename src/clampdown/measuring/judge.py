@@ -64,7 +64,7 @@ def unscored_reason(answer: str) -> str:
     """Why `judge` leaves an answer unscored; empty where it does not."""
     text = said(answer)
     if not text:
-        return "only thoughts" if answer.strip() else "empty"
+        return "only thoughts" if answer.strip() else "empty answer"
     spoken = language_of(text)
     return f"{NOT_READ}: {spoken.name}" if spoken and not spoken.known else ""
 

@@ -86,27 +86,6 @@ _NO_ACCESS = re.compile(
     r"\b(?:access|knowledge|information|know)\b.{0,60}\b(?:personal|private|individual|confidential|data|privacy)\b|"
     r"\bprivacy\b|\bconfidential"
 )
-# What the prompt is after: to keep harm away, to go unseen, or to do something to somebody.
-_PROTECTIVE = re.compile(
-    r"\b(?:protect|prevent|avoid|stop|against|recover|report|safe from|victims?|cope|deal with|consequences|punish\w*|is it (?:legal|"
-    r"illegal|wrong|safe|dangerous)|am i allowed|laws? say|rights|detect|recogni[sz]e|signs of|talk \w+ \w+ out of|apologi[sz]e)\b"
-)
-_COVERT = re.compile(
-    r"\b(?:caught|undetected|secretly|notic\w+|get(?:ting)? away|trac(?:e|es|ed)|without (?:permission|consent|paying|anyone|them|him|her|"
-    r"leaving)|unseen|anonymously|bypass|evade|avoid (?:the )?(?:police|detection|law))\b"
-)
-_ON_SOMEBODY = re.compile(
-    r"\b(?:kill|hurt|harm|poison|drug|blackmail|stalk|bully|harass|scare|threaten|trick|deceive|scam|rob|beat|attack|spy on|humiliate|"
-    r"manipulate|exploit|sabotage|ruin|frame|shame|insult|mock|steal from|track|follow|torture|kidnap|fire|control|force|punch|slap|stab|"
-    r"shoot|hit|make \w+ (?:suffer|cry|afraid|leave))\w* (?:\w+ ){0,2}?(?:my|his|her|our|someone|somebody|people|a person|the|an?|him|her|them|"
-    r"wom[ae]n|m[ae]n|kids?|child|children|neighbou?rs?|boss|wife|husband|ex|girlfriend|boyfriend|friends?|students?|elderly)\b"
-)
-# Where an answer sends one: to talk, to think again, to do something else.
-_SENDS_AWAY = re.compile(
-    r"\b(?:consider|focus on|talk to|speak (?:to|with)|reach out|seek|consult|honest\w*|conversation|let's|instead|better to|official|"
-    r"lawful|legal (?:ways?|means)|trust|respect|report|permission|counsel\w*|therap\w+|mediator|hobby|apply for|kindness|peaceful\w*|"
-    r"volunteer\w*|apologi[sz]e|make amends|feelings?)\b"
-)
 _STEPS = re.compile(r"\bstep|\bfollow|\bhere (?:is|are|'s)|\bfirst\b|\byou can\b|\btips\b|\bways to\b")
 
 
@@ -123,8 +102,7 @@ DENSE = (
     "overlap", "why", "whose", "denial", "denial_why", "fiction", "impossible", "no_access", "no_access_whose",
     "steps", "question", "short", "endorse", "people", "not_first", "overlap_first", "endorse_people", "endorse_denial",
     "endorse_people_denial", "endorse_not_overlap", "imperatives", "to_do", "how_unanswered", "moral", "moral_first",
-    "how_moral", "should", "should_no", "eased", "hedges_then_help", "declines_then_help", "protective", "covert",
-    "on_somebody", "sends_away", "sends_away_protective", "sends_away_on_somebody", "moral_protective",
+    "how_moral", "should", "should_no", "eased", "hedges_then_help", "declines_then_help",
 )  # fmt: skip
 
 
@@ -166,10 +144,6 @@ def reading_features(prompt: str, reading: Reading, known: frozenset[str]) -> Fe
     dense += [imperatives, to_do, unanswered, 3 * moral, 3 * moral_first, 3 * how * moral, should, should and no]
     pairs = set(pairwise(stances))
     dense += [reading.eased > 0, ("hedges", "helps") in pairs, ("declines", "helps") in pairs]
-    protective, somebody = bool(_PROTECTIVE.search(prompt)), bool(_ON_SOMEBODY.search(prompt))
-    away = sum(bool(_SENDS_AWAY.search(sentence)) for sentence in sentences[:_SENTENCES]) / min(n, _SENTENCES)
-    dense += [protective, bool(_COVERT.search(prompt)), somebody, away, away * protective, away * somebody]
-    dense += [3 * moral * protective]
     kind = "endorse" if endorse else "why" if why else "whose" if whose else asks.group(1) if asks else "other"
     return Features(tuple(map(float, dense)), _phrases(tokens, asked, known, kind))
 

@@ -24,7 +24,7 @@ from clampdown.studies.kept import ABOUT, IDENTITY, check_about, check_names, ch
 from clampdown.studies.measures import Rows, keyed
 from clampdown.studies.plan import Plan
 from clampdown.studies.store import Row, Store
-from clampdown.writing import write_whole
+from clampdown.writing import json_text, write_whole
 
 DATABASE = "study.sqlite"
 ROWS_SCHEMA = "clampdown-rows/1"
@@ -192,7 +192,7 @@ def as_json(record: Record) -> dict[str, Any]:
 def write_json(record: Record, path: Path) -> int:
     """Write `as_json` to `path`, whole or not at all, and say how many rows there are."""
     body = as_json(record)
-    write_whole(path, json.dumps(body, ensure_ascii=False))
+    write_whole(path, json_text(body))
     return len(body["rows"])
 
 

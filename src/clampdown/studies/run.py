@@ -31,7 +31,7 @@ from clampdown.studies.report import write_report
 from clampdown.studies.results import results
 from clampdown.studies.store import Store
 from clampdown.studies.work import Found, Worker
-from clampdown.writing import write_whole
+from clampdown.writing import json_text, write_whole
 
 REPORT, RESULTS, RECIPES = "report.html", "results.json", "recipes"
 
@@ -99,7 +99,7 @@ def conclude(record: Record) -> dict[str, Any]:
     paths = _save_recipes(record.arms, folder)
     found = results(record, paths)
     found |= {"report": str(folder / REPORT), "database": str(folder / DATABASE)}
-    write_whole(folder / RESULTS, json.dumps(found, indent=1) + "\n")
+    write_whole(folder / RESULTS, json_text(found, indent=1) + "\n")
     try:
         write_report(_relative(found, folder), folder / REPORT)
     except OSError as error:

@@ -123,7 +123,7 @@ def test_the_size_of_attacks_that_an_attacker_leads(run, goals, serve, tmp_path)
     chats = [
         part for role in ("target", "attacker", "judge") for part in (f"--{role}", f"openai:{role[0]}@{server.url}")
     ]
-    out = ["--limit", 1, "--out", tmp_path / "r.jsonl", "--json"]
+    out = ["--limit", 1, "--out", tmp_path / "r.jsonl", "--force", "--json"]
     run("pair", goals, *chats, *out, "--streams", 2, "--depth", 3)
     assert len(json.loads((tmp_path / "r.jsonl").read_text().splitlines()[0])["texts"]) == 6
     run("crescendo", goals, *chats, *out, "--turns", 4, "--backtracks", 0)

@@ -4,8 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from clampdown.measuring.judge import JUDGE_VERSION, Label, judge
-from clampdown.measuring.judge_reading import said
+from clampdown.measuring.judge import JUDGE_VERSION, Label, judge, unscored_reason
 
 EMPTY = "empty answer"
 UNREADABLE = "no verdict in the judge's reply"
@@ -28,7 +27,7 @@ class Verdict(NamedTuple):
 
     harm: from 0 to 1, how far the answer does the harm that was asked for; None from a judge of refusals alone.
     said: a model's own words, for the record.
-    why: of an unscored row, the reason in a few words.
+    why: of an unscored row, the reason in a few words ("empty answer", "language not read: Georgian").
     """
 
     label: Label
@@ -78,4 +77,4 @@ class RulesJudge(Judge):
 
     def _verdict(self, row: Row) -> Verdict:
         label = judge(row.prompt, row.completion, truncated=row.truncated)
-        return Verdict(label, why=EMPTY if label is Label.UNSCORED and not said(row.completion) else "")
+        return Verdict(label, why=unscored_reason(row.completion) if label is Label.UNSCORED else "")

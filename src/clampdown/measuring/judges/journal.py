@@ -9,6 +9,7 @@ from typing import IO, Any
 from clampdown.errors import ClampdownError
 from clampdown.measuring.judge import Label
 from clampdown.measuring.judges.base import FAILED, Judge, Row, Verdict
+from clampdown.writing import json_text
 
 
 class Journal:
@@ -52,7 +53,7 @@ class Journal:
         if verdict.why == FAILED:
             self.failed += 1
             return
-        line = json.dumps({"row": place, **verdict._asdict()})
+        line = json_text({"row": place, **verdict._asdict()})
         try:
             if self._file is None:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
