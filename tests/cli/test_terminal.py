@@ -17,7 +17,7 @@ import clampdown as package
 from clampdown.cli import chat, judge, report, tables, terminal
 from clampdown.cli.progress import ProgressBar
 from clampdown.cli.session import Session
-from clampdown.measuring.generation import Sampling
+from clampdown.engine.request import Sampling
 from clampdown.recipe import Clamp, Direction, Recipe
 
 CLI = Path(package.__file__).parent / "cli"
@@ -229,7 +229,7 @@ ANSWER = f"Sure\r{CLEAR}\b\b\b" + GOOD
 @pytest.fixture
 def answering(monkeypatch):
     """A model whose answer would hide its beginning, in pieces of one character."""
-    from clampdown.measuring.generation import Answer
+    from clampdown.engine.request import Answer
     from clampdown.steering.receipt import Receipt
 
     def stream(model, ids, recipe, sampling, write):
@@ -237,7 +237,7 @@ def answering(monkeypatch):
             write(sign)
         return Answer(ANSWER, (1,), True, Receipt("", 1, 0))
 
-    monkeypatch.setattr("clampdown.measuring.generation.stream", stream)
+    monkeypatch.setattr("clampdown.engine.generation.stream", stream)
     monkeypatch.setattr("clampdown.cli.session.stream", stream)
 
 

@@ -9,8 +9,8 @@ from clampdown.discovery import confirm as module
 from clampdown.discovery.confirm import Confirmed, confirm, doubt, strongest_needed, unsteered
 from clampdown.discovery.find import FindOptions, find
 from clampdown.discovery.prompts import divided, few
+from clampdown.engine.request import Answer, Sampling
 from clampdown.errors import ClampdownError
-from clampdown.measuring.generation import Answer, Sampling
 from clampdown.measuring.sets import Item, ItemSet, builtin_set, cluster_half
 from clampdown.recipe import Recipe
 from clampdown.saes.files import save_sae
