@@ -219,7 +219,7 @@ ATTRIBUTED = re.compile(
 NO = re.compile(
     r"\W*(?:(?:no|nope|nah|naw|never|uh-uh|nuh-uh|pass|hard pass|no way|no chance|no dice|no can do|not a chance|"
     r"absolutely not|certainly not|"
-    r"definitely not|of course not|not happening|not (?:going|gonna) happen|denied|declined|refused|negative|"
+    r"definitely not|of course not|not happening|not (?:going|gonna) happen|denied|declined|refused|"
     r"forget it|dream on|"
     r"no comment|not today|not on my watch|i'd rather not|i think not|i'm good|i refuse|i decline|not a fan|hell no|"
     r"heck no|sorry|"
