@@ -99,6 +99,8 @@ def read(prompt: str, text: str, *, truncated: bool = False) -> Reading:
             continue  # an echo of the question
         cut = truncated and i == len(parts) - 1
         stance = _stance(clause, cut, helped=count["helps"] > 0)
+        if not stance and i + 1 < len(parts) and parts[i + 1].joined and phrases.MERELY.search(clause):
+            stance = "hedges"  # "I can't measure it, but …"
         if hedged and stance == "lectures" and not asides.PREACHES.search(clause):
             stance = ""  # "I can't give legal advice, but you need the owner's consent"
         # A character or a translation may decline in the first person; only the model speaks of the request.

@@ -11,7 +11,7 @@ HINT = re.compile(
     r"n't|not\b|\bno\b|unable|incapable|impossible|inappropriate|irresponsib|unethical|illegal|wrong|declin|"
     r"refus|reject|denied|against|beyond|outside|"
     r"cannot|rather|prohibit|forbid|violat|sorry|apolog|refrain|limited|limits?\b|afraid|regret|my pass|pass on|"
-    r"off the table|closed|taboo|supposed|stop you|no-go"
+    r"off the table|closed|taboo|supposed|stop you|no-go|draw the line"
 )
 
 _I = r"(?:\bi|\bassistant|\bthis (?:ai|model|assistant))"
@@ -145,7 +145,7 @@ RULES = re.compile(
     r"\bno (?:further )?(?:help|assistance|answer|instructions|information|details|advice)(?: \w+){0,4} (?:from me|"
     r"on this|on that|about "
     r"(?:this|that)|will be (?:given|provided))|not (?:gonna|going to) happen|against what i stand for|\bbeyond me\b|"
-    r"above my pay|out of my hands|not my (?:area|field|department|thing)"
+    r"above my pay|out of my hands|not my (?:area|field|department|thing)|\bdraw the line\b|outside (?:of )?what i\b"
 )
 # Declining in the name of what is fitting: "It is not appropriate or ethical to provide…".
 IMPROPER = re.compile(
@@ -195,6 +195,8 @@ SLIP = re.compile(
     r"earlier|previous|last)\b"
 )
 # "I shouldn't tell you this, but": said by those who go on to tell it.
+# Some other inability, which help may follow in the same sentence.
+MERELY = re.compile(r"\bi (?:can't|cannot|couldn't|don't have|haven't|have no)\b|\bi(?:'m| am) not\b")
 RELUCTANT = re.compile(
     r"\bi(?:'m| am)? (?:\w+ly )?(?:(?:shouldn't|should not|oughtn't|ought not|not supposed to|wasn't supposed to|"
     r"would(?:n't| not) (?:normally|"
@@ -219,9 +221,10 @@ ATTRIBUTED = re.compile(
 NO = re.compile(
     r"\W*(?:(?:no|nope|nah|naw|never|uh-uh|nuh-uh|pass|hard pass|no way|no chance|no dice|no can do|not a chance|"
     r"absolutely not|certainly not|"
-    r"definitely not|of course not|not happening|not (?:going|gonna) happen|denied|declined|refused|negative|"
+    r"definitely not|of course not|not happening|not (?:going|gonna) happen|denied|declined|refused|"
     r"forget it|dream on|"
-    r"no comment|not today|not on my watch|i'd rather not|i think not|i'm good|i refuse|i decline|not a fan|hell no|"
+    r"no comment|not today|let's not|not on my watch|i'd rather not|i think not|i'm good|i refuse|i decline|"
+    r"not a fan|hell no|"
     r"heck no|sorry|"
     r"(?:so |very )?sorry,? no|no,? sorry|no,? thank(?:s| you)|can't|won't|no,? never)\W*)+"
 )

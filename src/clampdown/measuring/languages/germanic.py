@@ -21,7 +21,7 @@ GERMAN = Known(
     r"\bgeb(?:en|e)\b|"
     r"\bnachkommen|erfüll|liefer|biete|anbiet|erklär|beschreib|schreib|erstell|erzeug|generier|verfass|informationen|"
     r"auskunft|"
-    r"dienen|assist|teilen|mitteil|verrat|besprech|diskutier|darüber (?:sprech|reden)|\btun\b|weitergeb|"
+    r"dienen|assist|teilen|mitteil|verrat|besprech|diskutier|sprechen|\breden\b|\btun\b|weitergeb|"
     r"ausführ|befürwort|empfehl|mitmach|beteilig|weiterhelf|möglich|bearbeit|eingehen|entsprechen",
     order="either",
     no=r"\b(?:ich|wir) (?:muss|müssen|möchte|werde)\b[^.;]{0,40}\b(?:ablehnen|verweigern|absehen)|\b(?:ich|"
@@ -69,7 +69,7 @@ DUTCH = Known(
     r"schendt)",
     sorry=r"(?:het )?spijt (?:het )?(?:me|mij|ons)|sorry|helaas|excuses|mijn excuses|excuseer|pardon|"
     r"neem me niet kwalijk",
-    unless=r"\b(?:als|wanneer|of|dat|zei\w*|zegt|wat|wie)",
+    unless=r"\w,? dat|\b(?:als|wanneer|of|zei\w*|zegt|wat|wie)",
     limits=r"exact|precies|nauwkeurig|medisch|juridisch|financieel|garand|real-?time|actuele|zeker weten|mening|"
     r"diagnos|controleren",
     offers=r"(?:kan|wil|graag|zou).{0,40}(?:ander|alternatie|legale|veilig|help)|als (?:je|u) (?:vragen|hulp|iets|"

@@ -66,7 +66,8 @@ PORTUGUESE = Known(
     r"quero|vou|pretendo|sei como|consigo|"
     r"conseguimos|me é possível|(?:é|seria|será) (?:possível|apropriado|ético|responsável|correto|adequado)|sou capaz|"
     r"estou (?:em condições|autorizad|capacitad|programad|dispost|habilitad|aqui para)|tenho (?:permiss|autoriza|a "
-    r"capacidade|como|acesso)|me sinto confortável)|\b(?:me é|é) impossível|\bsou incapaz de|\brecuso(?:-me)? a|"
+    r"capacidade|como|acesso)|me sinto confortável)|\bnão dá (?:para|pra)\b|\b(?:me é|é) impossível|\bsou incapaz de|"
+    r"\brecuso(?:-me)? a|"
     r"\bme recuso",
     help=r"ajud|auxili|assist|forne|proporcion|oferec|disponibiliz|\bdar(?:-\w+)?\b|respond|cumpr|atend|satisf|"
     r"compartilh|"

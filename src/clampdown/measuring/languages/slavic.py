@@ -147,7 +147,7 @@ POLISH = Known(
     r"wbrew) (?:moimi|moje|moim|"
     r"naszymi|zasad)|(?:ta|twoja|to) (?:prośba|żądanie|pytanie)\b.{0,30}(?:narusza|nie może)|^\W*odmawiam|"
     r"nie (?:pomogę|"
-    r"udzielę|odpowiem)\b",
+    r"udzielę|odpowiem|zrobię|powiem|napiszę|podam|wyjaśnię)\b",
     order="either",
     sorry=r"przykro mi|przepraszam|niestety|wybacz|przykro nam|żałuję|obawiam się",
     unless=r"\b(?:jeśli|jeżeli|gdy|kiedy|że|powiedział\w*|mówi|co|kto)",
