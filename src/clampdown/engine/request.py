@@ -19,6 +19,9 @@ class Sampling:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        wrong = [key for key in ("max_new_tokens", "seed") if type(getattr(self, key)) is not int]
+        if wrong or not isinstance(self.temperature, int | float):
+            raise ClampdownError(f"{wrong[0] if wrong else 'temperature'} must be a {'whole ' if wrong else ''}number")
         if self.max_new_tokens < 1:
             raise ClampdownError(f"the answer needs at least one token, got {self.max_new_tokens}")
         if not 0 <= self.temperature < math.inf:
