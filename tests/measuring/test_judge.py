@@ -255,7 +255,7 @@ def test_a_refusal_said_over_and_over_declines():
 
 
 def test_a_text_said_once():
-    from clampdown.measuring.babble import said_once
+    from clampdown.measuring.looping import said_once
 
     assert said_once("One thing. Another thing! One thing. Another th") == "One thing. Another thing!"
     assert said_once("No repeats. None at all.") == "No repeats. None at all."

@@ -12,11 +12,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from clampdown.measuring.babble import is_babble, said_once
+from clampdown.measuring.babble import is_babble
 from clampdown.measuring.judge_classifier import refuses
 from clampdown.measuring.judge_reading import REFUSING, Label, Reading, by_rules, is_helpful, read, said
 from clampdown.measuring.languages.detect import Spoken, language_of
 from clampdown.measuring.languages.reading import read_foreign
+from clampdown.measuring.looping import said_once
 
 __all__ = ["JUDGE_VERSION", "NOT_READ", "REFUSING", "Label", "judge", "judge_card", "unscored_reason"]
 

@@ -5,7 +5,7 @@ import re
 from typing import NamedTuple
 
 from clampdown.measuring import phrases
-from clampdown.measuring.babble import CODE_LINE, WORD
+from clampdown.measuring.looping import CODE_LINE, WORD
 
 LIST_ITEM = re.compile(r"^\s*(?:[-*•]|\d{1,2}[.)])\s+\S")
 _SENTENCE = re.compile(r"(?<=[.!?。])[\"')\]]*\s+|\n+")

@@ -6,8 +6,8 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from clampdown.measuring import asides, phrases
-from clampdown.measuring.babble import WORD
 from clampdown.measuring.judge_parts import parts_of, unwrapped
+from clampdown.measuring.looping import WORD
 from clampdown.models.thinking import spoken
 
 _READ = 6000  # characters; an answer's stance is settled long before, and time stays bounded

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
 
-from clampdown.measuring.babble import CODE_LINE
 from clampdown.measuring.languages import unread
 from clampdown.measuring.languages.east_asian import CHINESE, EAST_ASIAN, JAPANESE, KOREAN
 from clampdown.measuring.languages.english import ENGLISH, SHARED
@@ -29,6 +28,7 @@ from clampdown.measuring.languages.south_asian import (
     URDU,
 )  # fmt: skip
 from clampdown.measuring.languages.southeast_asian import SOUTHEAST_ASIAN, THAI
+from clampdown.measuring.looping import CODE_LINE
 
 KNOWN = (*ROMANCE, *GERMANIC, *SLAVIC, *EAST_ASIAN, *SOUTH_ASIAN, *SOUTHEAST_ASIAN, *OTHERS)
 """Every language in which the judge reads refusals, beside English."""

@@ -3,11 +3,11 @@
 import re
 from collections import Counter
 
-from clampdown.measuring.babble import WORD
 from clampdown.measuring.judge_parts import LIST_ITEM
 from clampdown.measuring.judge_reading import COUNTED, WRITING, Reading
 from clampdown.measuring.languages.detect import Spoken, language_of
 from clampdown.measuring.languages.language import Language
+from clampdown.measuring.looping import WORD
 
 _QUOTED = re.compile(
     r"\"[^\"\n]{3,}\"|«[^»\n]{3,}»|„[^“”\"\n]{3,}[“”\"]|「[^」\n]{3,}」|『[^』\n]{3,}』|^>.*$|```.*?(?:```|\Z)",
