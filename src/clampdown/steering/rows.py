@@ -39,6 +39,11 @@ class _Now:
     windows: Windows
     one: int | None
 
+    def of(self, rows: Tensor) -> "_Now":
+        """Those of some rows, or of some several times over."""
+        owner = self.owner[rows.to(self.owner.device)]
+        return _Now(owner, self.windows if self.one is not None else self.windows.rows(rows), self.one)
+
 
 class Rows:
     """Rows that may leave, part and be joined by others while the batch runs.
@@ -55,6 +60,7 @@ class Rows:
         self.tally: Tally | None = None
         self.finite = finite
         self._edited: Tensor | None = None  # what lower layers edited in this call
+        self._of: Tensor | None = None
         self._own(recipes, compiled)
 
     def _own(self, recipes: Sequence[Recipe | None], compiled: Callable[[Recipe], list[CompiledEdit]]) -> None:
@@ -74,12 +80,15 @@ class Rows:
         here = [[edit for edit in edits if edit.layer == layer] for edits in self.edits]
         return _Layer(Bank(here), torch.tensor([*map(bool, here), False]), all(here))
 
-    def saw(self, places: Places) -> None:
-        """A forward call begins, with such places [row, column]."""
+    def saw(self, places: Places, of: Tensor | None = None) -> None:
+        """A forward call begins, with such places [row, column].
+
+        of: where the tokens of all rows lie end to end (one column, a line a token), each line's row among those of now.
+        """
         if self.tally is None:
-            self.tally = Tally(len(places.real), places.real.device)
-        self._edited = None
-        self.tally.saw(places.real)
+            self.tally = Tally(len(places.real) if of is None else len(self.recipes), places.real.device)
+        self._edited, self._of = None, of
+        self.tally.saw(places.real, of)
         if len(self.finite) >= _UNREAD:
             self.finite.settle()
 
@@ -90,6 +99,7 @@ class Rows:
             ClampdownError: an edited residual is not finite, where that can be asked at once; see `Finite`.
         """
         now, made = self._of_now(x.device), self.layers[layer]
+        now = now if self._of is None else now.of(self._of)
         norm = x.float().norm(dim=-1) if now.windows.limits or x.shape[1] == 1 else None
         here = norm if norm is None else norm.to(places.real.device)
         mask = places.chosen(now.windows, here).to(x.device)
@@ -127,13 +137,14 @@ class Rows:
     ) -> Tensor:
         """The change, counted; undone in rows where it is not finite and that can be asked at once. size: [row]"""
         assert self.tally is not None
+        numbers = self.tally.alive if self._of is None else self.tally.alive[self._of.cpu()]
         if at_once:
-            bad = self.finite.look(size, self.tally.alive, partial(self._error, layer))
+            bad = self.finite.look(size, numbers, partial(self._error, layer))
             if bad is not None:
                 mask, ratio = mask & ~bad[:, None], ratio.masked_fill(bad[:, None], 0.0)
                 changed = torch.where(bad[:, None, None], x, changed)
         else:
-            self.finite.later(size, self.tally.alive, partial(self._error, layer))
+            self.finite.later(size, numbers, partial(self._error, layer))
         self._record(mask, ratio)
         return changed
 
@@ -216,7 +227,7 @@ class Rows:
         else:
             so_far = self._edited.to(mask.device)
             new, self._edited = mask & ~so_far, mask | so_far
-        self.tally.edited(new, mask, ratio)
+        self.tally.edited(new, mask, ratio, self._of)
 
 
 def _free_to_ask(x: Tensor) -> bool:

@@ -21,17 +21,17 @@ class Tally:
     def __len__(self) -> int:
         return len(self._told)
 
-    def saw(self, real: Tensor) -> None:
-        """These columns [row, column] were text."""
-        self._add(0, real)
+    def saw(self, real: Tensor, of: Tensor | None = None) -> None:
+        """These columns [row, column] were text. of: each line's row, where several lines are of one row."""
+        self._add(0, real, of)
 
-    def edited(self, tokens: Tensor, edits: Tensor, ratio: Tensor) -> None:
+    def edited(self, tokens: Tensor, edits: Tensor, ratio: Tensor, of: Tensor | None = None) -> None:
         """Of these columns `tokens` were edited for the first time in a call, `edits` now, by ‖Δ‖/‖x‖ of `ratio`.
 
         All are [row, column], the ratio 0 where nothing was edited.
         """
         for place, more in enumerate((tokens, edits, ratio), 1):
-            self._add(place, more)
+            self._add(place, more, of)
 
     def keep(self, rows: Tensor) -> None:
         """Go on with these rows only; what the others came to stands."""
@@ -59,10 +59,11 @@ class Tally:
             for seen, tokens, edits, ratio in self._whole().tolist()
         ]
 
-    def _add(self, place: int, more: Tensor) -> None:
+    def _add(self, place: int, more: Tensor, of: Tensor | None) -> None:
         # Never in place: calls in and out of inference mode may follow each other.
-        row = more[:, 0] if more.shape[1] == 1 else more.sum(-1)
-        self._now[place] = self._now[place] + row.detach().to(self._now[place].device)
+        total = self._now[place]
+        row = (more[:, 0] if more.shape[1] == 1 else more.sum(-1)).detach().to(total.device)
+        self._now[place] = total + row if of is None else total.index_add(0, of.to(total.device), row.to(total))
 
     def _whole(self) -> Tensor:
         told = self._told.clone()
