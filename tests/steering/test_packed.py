@@ -1,4 +1,4 @@
-"""Tokens of several requests end to end, as Transformers' continuous batching packs them: the flat core takes these too."""
+"""Tokens of requests end to end, as Transformers' continuous batching packs them: the flat core takes these too."""
 
 import pytest
 import torch

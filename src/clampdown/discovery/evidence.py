@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from clampdown.discovery.tree import Delta, Level, Tree, grow, log_odds
+from clampdown.engine.blocks import Split
 from clampdown.engine.finite import NOT_FINITE_UNSTEERED
 from clampdown.errors import ClampdownError
-from clampdown.models import residual
 from clampdown.models.chat_model import ChatModel
 
 REFUSAL = "I'm sorry, but I can't assist with that request."
@@ -77,8 +77,8 @@ def gather(
     tree = grow(model, layer, [*unsafe, *safe], refusal, compliance)
     batch = model.pad([model.text_ids(text)[:_TEXT_TOKENS] for text in texts], side="right")
     position = (batch.attention_mask.cumsum(-1) - 1).clamp_min(0)
-    with torch.no_grad(), model.unsteered():
-        x = residual.read_residual(model.hf, batch.as_inputs() | {"position_ids": position}, [layer])[0]
+    with torch.no_grad():
+        x = Split(model, layer).lower(batch.as_inputs() | {"position_ids": position})
     return Evidence(model, layer, tree, len(unsafe), Level(batch.input_ids, batch.attention_mask, position, x))
 
 
@@ -86,9 +86,8 @@ def text_log_probabilities(model: ChatModel, layer: int, text: Level, delta: Del
     """Next-token log-probabilities at every fourth position: [row, place, vocabulary]."""
     keep = slice(_TEXT_STRIDE, None, _TEXT_STRIDE)  # an index would have to lie where the head is
     inputs = {"input_ids": text.ids, "attention_mask": text.mask, "position_ids": text.position}
-    with model.unsteered(), residual.starting_after(model.hf, layer) as begin:
-        begin(text.edited(delta))
-        out = model.hf(**inputs, use_cache=False, logits_to_keep=keep)
+    with model.unsteered():
+        out = Split(model, layer).upper(text.edited(delta), inputs | {"use_cache": False, "logits_to_keep": keep})
     return out.logits.float().log_softmax(-1)
 
 

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from clampdown.engine.blocks import Split
 from clampdown.engine.prefill import shared_length
-from clampdown.models import residual
 from clampdown.models.bearing import bearing
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.key_values import empty_cache, repeat_rows
@@ -166,12 +166,14 @@ def grow(model: ChatModel, layer: int, prompts: Sequence[str], refusal: str, com
         for p, s in zip(parts, starts, strict=True)
     ]
 
+    split = Split(model, layer)
+
     def read(inputs: dict[str, Any]) -> Tensor:
         if inputs["input_ids"].numel() == 0:
             return torch.zeros(1, 0, model.d_model, dtype=model.dtype, device=model.device)
-        return residual.read_residual(model.hf, inputs, [layer])[0]
+        return split.lower(inputs)
 
-    with torch.no_grad(), model.unsteered():
+    with torch.no_grad():
         if bearing(model.hf).gaps:
             xs = _walk(model, levels, lambda level, inputs: read(inputs))
         else:
@@ -182,22 +184,21 @@ def grow(model: ChatModel, layer: int, prompts: Sequence[str], refusal: str, com
 
 def log_odds(model: ChatModel, layer: int, tree: Tree, delta: Delta | None) -> Tensor:
     """Log-odds of refusing against complying, in nats, when `delta` is added at every editable place: [prompt]."""
-    with model.unsteered(), residual.starting_after(model.hf, layer) as begin:
+    split = Split(model, layer)
+    with model.unsteered():
 
         def run(level: Level, inputs: dict[str, Any]) -> Tensor:
             if level.ids.numel() == 0:
                 return level.x
-            begin(level.edited(delta))
             keep = 0 if level is tree.answers else 1
-            return model.hf(**inputs, use_cache=True, logits_to_keep=keep).logits
+            return split.upper(level.edited(delta), inputs | {"use_cache": True, "logits_to_keep": keep}).logits
 
         if bearing(model.hf).gaps:
             _, ends, told = _walk(model, tree.levels(), run)
             logits = torch.cat([ends.repeat_interleave(2, 0), told[:, :-1]], dim=1)
         else:
             whole = Whole.of([level._replace(x=level.edited(delta)) for level in tree.levels()])
-            begin(whole.x)
-            out = model.hf(**whole.inputs(), use_cache=False, logits_to_keep=whole.needed())
+            out = split.upper(whole.x, whole.inputs() | {"use_cache": False, "logits_to_keep": whole.needed()})
             logits = whole.predicting(out.logits)
     logits = logits.float().log_softmax(-1)
     chosen = logits.gather(-1, tree.answers.ids[..., None]).squeeze(-1)

@@ -1,7 +1,7 @@
-"""The blocks that no recipe edits, run once for a batch that several arms are asked.
+"""A model cut after one block: up to the lowest edited layer nothing depends on the recipe, so those blocks run once.
 
-Up to the lowest edited layer L nothing depends on the recipe. So what those blocks made of a batch's prompts (residual,
-keys and values) is kept, and the next arm that is asked the same begins above them, to the same bits.
+What they made of a batch (residual, keys and values) serves every arm that is asked the same: the blocks above begin
+with it, to the same bits.
 """
 
 from collections.abc import Hashable, Sequence
@@ -15,6 +15,43 @@ from clampdown.models import residual
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.key_values import hollow_lower, lower_part, put_lower
 from clampdown.recipe import Recipe
+
+
+class Split:
+    """The blocks up to `layer`, and those above, run apart.
+
+    Raises:
+        ClampdownError: the layer does not exist, or the upper blocks can't be run alone.
+    """
+
+    def __init__(self, model: ChatModel, layer: int) -> None:
+        self.model, self.layer = model, layer
+        with residual.starting_after(model.hf, layer):
+            pass
+
+    def lower(self, inputs: dict[str, Any]) -> Tensor:
+        """The unsteered residual after `layer`, [row, column, d_model]; a cache in `inputs` grows in the lower blocks."""
+        with self.model.unsteered():
+            return residual.read_residual(self.model.hf, inputs, [self.layer])[0]
+
+    def upper(self, x: Tensor, inputs: dict[str, Any]) -> Any:
+        """The model's output from the residual x after `layer`, as `lower` gave it or edited; gradients flow to x."""
+        with residual.starting_after(self.model.hf, self.layer) as begin:
+            begin(x)
+            return self.model.hf(**inputs)
+
+    def both(self, inputs: dict[str, Any]) -> tuple[Any, Tensor]:
+        """The model's output, and the residual after `layer` as it was before any edit there."""
+        seen: list[Tensor] = []
+        block = residual.blocks(self.model.hf)[self.layer]
+        handle = block.register_forward_hook(
+            lambda _module, _inputs, output: seen.append(residual.block_output(output)), prepend=True
+        )
+        try:
+            out = self.model.hf(**inputs)
+        finally:
+            handle.remove()
+        return out, seen[-1]
 
 
 @dataclass(frozen=True)
@@ -40,8 +77,7 @@ class Below:
         self._kept: dict[str, _Kept] = {}
         if self.layer is not None:
             try:
-                with residual.starting_after(model.hf, self.layer):
-                    pass
+                self._split = Split(model, self.layer)
             except ClampdownError:
                 self.layer = None
 
@@ -59,9 +95,7 @@ class Below:
             return self._whole(step, asked, inputs)
         if (cache := inputs.get("past_key_values")) is not None:
             hollow_lower(cache, self.layer)
-        with residual.starting_after(self.model.hf, self.layer) as begin:
-            begin(kept.x)
-            out = self.model.hf(**inputs)
+        out = self._split.upper(kept.x, inputs)
         if out.past_key_values is not None:
             put_lower(out.past_key_values, kept.lower)
         return out
@@ -73,16 +107,8 @@ class Below:
     def _whole(self, step: str, asked: Hashable, inputs: dict[str, Any]) -> Any:
         """Run all blocks, and keep what the lower ones made, as it was before any edit."""
         assert self.layer is not None
-        seen: list[Tensor] = []
-        block = residual.blocks(self.model.hf)[self.layer]
-        handle = block.register_forward_hook(
-            lambda _module, _inputs, output: seen.append(residual.block_output(output)), prepend=True
-        )
-        try:
-            out = self.model.hf(**inputs)
-        finally:
-            handle.remove()
-        self._kept[step] = _Kept(asked, seen[-1], lower_part(out.past_key_values, self.layer))
+        out, x = self._split.both(inputs)
+        self._kept[step] = _Kept(asked, x, lower_part(out.past_key_values, self.layer))
         return out
 
 

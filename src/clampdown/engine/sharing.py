@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from clampdown.engine.blocks import Split
 from clampdown.engine.padding import RightPadded
-from clampdown.models import residual
 from clampdown.models.bearing import bearing
 from clampdown.models.chat_model import Batch, ChatModel
 from clampdown.models.key_values import copied, empty_cache, lower_part, put_lower, repeat_rows
@@ -48,8 +48,7 @@ class Sweep:
         self.model, self.recipes = model, list(recipes)
         self.prefix = list(prefix) if prefix and bearing(model.hf).parts else []
         self.layer = min((e.layer for r in self.recipes if r for e in r.edits), default=model.n_layers - 1)
-        with residual.starting_after(model.hf, self.layer):
-            pass  # tells at once where a model's upper blocks can't be run alone
+        self.split = Split(model, self.layer)  # tells at once where a model's upper blocks can't be run alone
         self._below: Any = None
         self._above: list[tuple[Any, Receipt | None]] = [(None, None)] * len(self.recipes)
         if self.prefix:
@@ -77,13 +76,13 @@ class Sweep:
         # No mask for the model: causal attention does not see padding on the right, and runs faster without.
         columns = torch.arange(known, mask.shape[1], device=mask.device)
         inputs = {"input_ids": batch.input_ids, "position_ids": columns.expand(len(rows), -1)}
-        x = self._read(inputs | _with(below))
+        x = self.split.lower(inputs | _with(below))
         where = [(r, p - known - 1, len(row) - known) for r, (row, p) in enumerate(zip(rows, prompts, strict=True))]
         for recipe, (cache, opening) in zip(self.recipes, self._above, strict=True):
             steering = Steering(self.model, [recipe] * len(rows), prompt_lengths=prompts)
             steering.tracker = RightPadded(prompts, mask)
             with steering, _head_at(self.model, where if answers_only else None):
-                logits = self.above(x, inputs | _with(_repeated(cache, len(rows)))).logits
+                logits = self.split.upper(x, inputs | _with(_repeated(cache, len(rows)))).logits
             receipts = [joined([opening, taken]) if opening else taken for taken in steering.receipts()]
             yield logits[0] if answers_only else logits, receipts
 
@@ -109,37 +108,26 @@ class Sweep:
         }
         any_left = inputs["input_ids"].shape[1] > 0
         below = self._begun(self._below, len(rows))
-        x = self._read(inputs | _with(below)) if any_left else None
+        x = self.split.lower(inputs | _with(below)) if any_left else None
         for recipe, (opened, opening) in zip(self.recipes, self._above, strict=True):
             cache = self._begun(opened, len(rows))
             with Steering(self.model, [recipe] * len(rows), prompt_lengths=prompts) as steering:
                 if x is not None:
-                    self.above(x, inputs | _with(cache), logits_to_keep=1)
+                    self.split.upper(x, inputs | _with(cache) | {"logits_to_keep": 1})
                 put_lower(cache, lower_part(below, self.layer))
                 yield Prefilled(steering, cache, opening)
-
-    def above(self, x: Tensor, inputs: dict[str, Any], **more: Any) -> Any:
-        """The model's output with the blocks up to `layer` passed over, from their residual x."""
-        with residual.starting_after(self.model.hf, self.layer) as begin:
-            begin(x)
-            return self.model.hf(**({"use_cache": False} | inputs | more))
-
-    def _read(self, inputs: dict[str, Any]) -> Tensor:
-        """The residual after `layer` that all recipes begin with."""
-        with self.model.unsteered():
-            return residual.read_residual(self.model.hf, inputs, [self.layer])[0]
 
     @torch.no_grad()
     def _run_prefix(self) -> None:
         batch = self.model.pad([self.prefix])
         inputs = {"input_ids": batch.input_ids}
         self._below = empty_cache(self.model.hf)
-        x = self._read(inputs | _with(self._below))
+        x = self.split.lower(inputs | _with(self._below))
         for arm, recipe in enumerate(self.recipes):
             cache = empty_cache(self.model.hf)
             # Two more than there are: all of it is prompt, and none of it a prompt's last token.
             with Steering(self.model, [recipe], prompt_lengths=[len(self.prefix) + 2]) as steering:
-                self.above(x, inputs | _with(cache), logits_to_keep=1)
+                self.split.upper(x, inputs | _with(cache) | {"logits_to_keep": 1})
             self._above[arm] = cache, steering.receipts()[0]
 
     def _begun(self, cache: Any, rows: int) -> Any:
@@ -176,4 +164,4 @@ def _repeated(cache: Any, rows: int) -> Any:
 
 
 def _with(cache: Any) -> dict[str, Any]:
-    return {} if cache is None else {"past_key_values": cache, "use_cache": True}
+    return {"use_cache": False} if cache is None else {"past_key_values": cache, "use_cache": True}

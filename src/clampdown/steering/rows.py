@@ -83,7 +83,7 @@ class Rows:
     def saw(self, places: Places, of: Tensor | None = None) -> None:
         """A forward call begins, with such places [row, column].
 
-        of: where the tokens of all rows lie end to end (one column, a line a token), each line's row among those of now.
+        of: where tokens of all rows lie end to end (one column, a line a token), each line's row among those of now.
         """
         if self.tally is None:
             self.tally = Tally(len(places.real) if of is None else len(self.recipes), places.real.device)

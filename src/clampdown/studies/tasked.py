@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 
+from clampdown.engine.blocks import Split
 from clampdown.errors import ClampdownError
 from clampdown.measuring.judge import JUDGE_VERSION
 from clampdown.measuring.sets import LM_EVAL, ItemSet
 from clampdown.measuring.task_runs import TaskItem, TaskRun, run_tasks, run_tasks_sweep
 from clampdown.measuring.tasks import Tasks, TaskSettings, load_tasks
-from clampdown.models import residual
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Recipe
 from clampdown.studies.arms import Arm
@@ -94,8 +94,7 @@ def task_column(name: str, plan: Plan, settings: TaskSettings | None = None) -> 
 
 def _runs(model: ChatModel, recipes: Sequence[Recipe | None], tasks: Tasks, names: Sequence[str]) -> list[TaskRun]:
     try:
-        with residual.starting_after(model.hf, model.n_layers - 1):
-            pass
+        Split(model, model.n_layers - 1)
     except ClampdownError:  # this model's upper blocks can't be run alone, so nothing can be shared
         return [run_tasks(model, recipe, tasks, items=names) for recipe in recipes]
     return run_tasks_sweep(model, recipes, tasks, items=names)
