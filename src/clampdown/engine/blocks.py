@@ -30,7 +30,7 @@ class Split:
             pass
 
     def lower(self, inputs: dict[str, Any]) -> Tensor:
-        """The unsteered residual after `layer`, [row, column, d_model]; a cache in `inputs` grows in the lower blocks."""
+        """The unsteered residual after `layer`, [row, column, d_model]; a cache in `inputs` grows below."""
         with self.model.unsteered():
             return residual.read_residual(self.model.hf, inputs, [self.layer])[0]
 
