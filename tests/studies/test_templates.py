@@ -10,8 +10,7 @@ import pytest
 
 from clampdown.errors import ClampdownError
 from clampdown.measuring.attacks.spec import AttackSpec
-from clampdown.models import template
-from clampdown.studies import run
+from clampdown.studies import rendered, run
 from clampdown.studies.against import against
 from clampdown.studies.arms import build_arms
 from clampdown.studies.attacked import attack_columns
@@ -73,7 +72,7 @@ def test_an_edited_template_is_another_study(model, recipe, sets, tmp_path, othe
 def test_special_tokens_that_a_template_is_given_are_part_of_it(model):
     plain = with_template(model, "{{ bos_token }}" + SAID)
     other = with_template(model, "{{ bos_token }}" + SAID, bos_token="<|endoftext|>")
-    assert template.fingerprint(plain) != template.fingerprint(other)
+    assert rendered.template_fingerprint(plain) != rendered.template_fingerprint(other)
 
 
 def test_batches_are_keyed_by_the_tokens_asked_and_attacks_by_the_template(model, recipe, sets):
@@ -155,7 +154,7 @@ def test_a_template_that_draws_at_random_is_refused(model, recipe, sets, tmp_pat
         with pytest.raises(ClampdownError) as caught:
             study(with_template(model, text + SAID), recipe, sets[:1], PLAN, tmp_path)
         one_line(caught, "draws at random")
-    template.check_steady(with_template(model, "A random helper, lipsum.\n" + SAID))
+    rendered.check_steady(with_template(model, "A random helper, lipsum.\n" + SAID))
     assert not any(tmp_path.iterdir())
 
 

@@ -14,7 +14,17 @@ import torch
 from torch import Tensor
 
 from clampdown.errors import ClampdownError
-from clampdown.models import bundled, control_tokens, fingerprint, patience, residual, source, template, thinking, turns
+from clampdown.models import (
+    bundled,
+    control_tokens,
+    exclusive,
+    fingerprint,
+    patience,
+    residual,
+    source,
+    template,
+    thinking,
+)
 from clampdown.models.template_choice import Wish, no_template
 
 Message = dict[str, str]
@@ -314,7 +324,7 @@ class ChatModel:
         Raises:
             ClampdownError: on entering, this thread steers the model already.
         """
-        return turns.unsteered(residual.decoder(self.hf))
+        return exclusive.unsteered(residual.decoder(self.hf))
 
     def residual(self, batch: Batch, layers: Sequence[int]) -> list[Tensor]:
         """Residual stream after each layer, [row, position, d_model] each, without gradients."""

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from clampdown.errors import ClampdownError
+from clampdown.models.exclusive import Turn, taken
 from clampdown.models.key_values import lengthen
-from clampdown.models.turns import Turn, taken
 
 _BESIDE: WeakKeyDictionary[nn.Module, int | None] = WeakKeyDictionary()
 """How many things a model's blocks return beside the residual, None for a bare tensor; asked once of each."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from clampdown.errors import ClampdownError
 from clampdown.models import residual
 from clampdown.models.chat_model import ChatModel
-from clampdown.models.turns import turn_of, unsteered
+from clampdown.models.exclusive import turn_of, unsteered
 from clampdown.recipe import Recipe
 from clampdown.saes.sae import SAE
 from clampdown.steering.edits import CompiledEdit, check_named_once, compile_edit

@@ -10,13 +10,12 @@ from typing import Any
 from clampdown.engine.request import Sampling
 from clampdown.measuring.sets import Item, ItemSet
 from clampdown.models.chat_model import ChatModel
-from clampdown.models.template import fingerprint
 from clampdown.recipe import Recipe
 from clampdown.studies.arms import Arm
 from clampdown.studies.columns import Column
 from clampdown.studies.measures import PROMPT_KINDS
 from clampdown.studies.plan import Plan
-from clampdown.studies.rendered import Rendered
+from clampdown.studies.rendered import Rendered, template_fingerprint
 
 CODE = 5
 """Raise this whenever the same inputs would give another row: finished batches of older code are then not used."""
@@ -190,7 +189,7 @@ def _model(model: ChatModel) -> list[Any]:
     """What of the model decides all rows alike."""
     told = [CODE, model.sha256, str(model.dtype), model.device.type, model.quantization]
     told += [dict(model.template_options or {}), sorted(model.stop_ids), model.context_length]
-    return [*told, fingerprint(model)]
+    return [*told, template_fingerprint(model)]
 
 
 def _key(same: Sequence[Any], batch: Batch, plan: Plan, ids: Sequence[Sequence[int]]) -> str:

@@ -14,7 +14,7 @@ from clampdown.measuring.attacks.surprising import without_babble
 from clampdown.measuring.fluency import ENOUGH, surprise_limit
 from clampdown.measuring.sets import ItemSet
 from clampdown.models.chat_model import ChatModel
-from clampdown.models.template import fingerprint, is_dated, template_text
+from clampdown.models.template import is_dated, template_text
 from clampdown.recipe import Recipe
 from clampdown.studies.arms import Arm
 from clampdown.studies.batches import samples
@@ -23,6 +23,7 @@ from clampdown.studies.environment import environment
 from clampdown.studies.kept import ABOUT, IDENTITY, check_about, check_names, check_rows, kept_set
 from clampdown.studies.measures import Rows, keyed
 from clampdown.studies.plan import Plan
+from clampdown.studies.rendered import template_fingerprint
 from clampdown.studies.store import Row, Store
 from clampdown.writing import json_text, write_whole
 
@@ -96,7 +97,7 @@ def facts(
         "environment": environment(model, [item_set.name for item_set in sets]),
         "plan": plan.to_dict(),
         "model": {"name": model.name, "sha256": model.sha256},
-        "template": {"sha256": fingerprint(model), "moment": moment},
+        "template": {"sha256": template_fingerprint(model), "moment": moment},
         "recipe": recipe.to_dict(),
         "sets": [asdict(item_set) for item_set in sets],
         "latents": [dict(latent) for latent in latents],

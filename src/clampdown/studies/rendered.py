@@ -2,13 +2,29 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
+from datetime import datetime
 
+from clampdown.errors import ClampdownError
 from clampdown.measuring.sets import ItemSet
 from clampdown.models.chat_model import ChatModel
+from clampdown.models.template import template_text
 from clampdown.studies.columns import is_column
 from clampdown.studies.measures import ATTACK_KINDS
 from clampdown.studies.plan import Plan
+
+ANY_DAY = datetime(2000, 1, 2, 3, 4, 5)
+"""The moment at which templates are told apart, so that a dated one has the same fingerprint on all days."""
+_DRAWS = re.compile(r"\|\s*random\b|['\"]random['\"]|\blipsum\b")
+_CODE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+_WELL, _YES = {"role": "user", "content": "Well?"}, {"role": "assistant", "content": "Yes, twice."}
+_PROBES = (
+    [_WELL],
+    [{"role": "system", "content": "Speak of herons."}, _WELL],
+    [_WELL, _YES, {"role": "user", "content": "And the 2 others?\n"}],
+    [_WELL, _YES],
+)
 
 
 class Rendered:
@@ -49,3 +65,27 @@ class Rendered:
 
     def _plain(self, texts: list[str]) -> list[list[int]]:
         return list(self.model.tokenizer(texts, add_special_tokens=False).input_ids) if texts else []
+
+
+def check_steady(model: ChatModel) -> None:
+    """Raise ClampdownError for a template that draws at random: a stopped clock does not make its prompts the same."""
+    if any(_DRAWS.search(code) for code in _CODE.findall(template_text(model.tokenizer))):
+        raise ClampdownError(
+            f"model {model.name}'s chat template draws at random, so no prompt of a study could be asked again; "
+            "use a template without that"
+        )
+
+
+def template_fingerprint(model: ChatModel) -> str:
+    """A hash of the template's text, the special tokens it is given, and what it makes of a few fixed chats."""
+    still = model.at(ANY_DAY)
+    special = {name: str(token) for name, token in model.tokenizer.special_tokens_map.items()}
+    told = [template_text(model.tokenizer), special, *(_ids(still, chat) for chat in _PROBES)]
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def _ids(model: ChatModel, chat: list[dict[str, str]]) -> list[int] | None:
+    try:
+        return model.chat_ids(chat, answer=chat[-1]["role"] == "user")
+    except ClampdownError:  # the template takes no such turns
+        return None

@@ -13,7 +13,6 @@ from typing import Any
 from clampdown.errors import ClampdownError
 from clampdown.measuring.sets import ItemSet
 from clampdown.models.chat_model import ChatModel
-from clampdown.models.template import ANY_DAY, check_steady, fingerprint
 from clampdown.progress import Progress, quiet
 from clampdown.recipe import Recipe
 from clampdown.steering.attach import Steering
@@ -26,7 +25,7 @@ from clampdown.studies.environment import environment
 from clampdown.studies.measures import receipt
 from clampdown.studies.plan import Plan
 from clampdown.studies.record import DATABASE, Record, facts, read_record
-from clampdown.studies.rendered import Rendered
+from clampdown.studies.rendered import ANY_DAY, Rendered, check_steady, template_fingerprint
 from clampdown.studies.report import write_report
 from clampdown.studies.results import results
 from clampdown.studies.store import Store
@@ -122,7 +121,7 @@ def identify(
         "recipe": recipe.sha256,
         "sets": hashlib.sha256(json.dumps(asked).encode()).hexdigest(),
         "plan": plan.to_dict(),
-        "chat template": fingerprint(model),
+        "chat template": template_fingerprint(model),
         "tokenization": rendered.digest(sets),
         "end of answers": {"stop ids": sorted(model.stop_ids), "context": model.context_length},
         "libraries and precision": {key: made[key] for key in ("torch", "transformers", "dtype", "device")}

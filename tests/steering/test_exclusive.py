@@ -14,7 +14,7 @@ from clampdown.measuring.fluency import Unsteered
 from clampdown.measuring.likelihood import choice_scores, text_nats
 from clampdown.measuring.sets import builtin_set
 from clampdown.models import residual
-from clampdown.models.turns import Turn, taken, turn_of
+from clampdown.models.exclusive import Turn, taken, turn_of
 from clampdown.recipe import Direction, Recipe
 from clampdown.steering.attach import Steering
 from clampdown.steering.self_test import self_test
@@ -213,13 +213,13 @@ def test_those_who_wait_come_in_the_order_they_came():
 
 
 def test_a_model_that_is_gone_leaves_nothing():
-    from clampdown.models import turns
+    from clampdown.models import exclusive
 
-    before = len(turns._TURNS)
+    before = len(exclusive._TURNS)
     part = torch.nn.Linear(1, 1)
-    assert turn_of(part) is turn_of(part) and len(turns._TURNS) == before + 1
+    assert turn_of(part) is turn_of(part) and len(exclusive._TURNS) == before + 1
     del part
-    assert len(turns._TURNS) == before
+    assert len(exclusive._TURNS) == before
 
 
 def test_ours_is_refused_inside_a_steering_of_the_same_thread(tiny, prompts, one_line):
