@@ -14,8 +14,8 @@ COUNTS = {"unsafe": 4, "safe": 3, "lookalike": 3, "attack": 2, "attack-safe": 1}
 def examples(arms: Sequence[Arm], sets: Sequence[ItemSet], rows: Rows, seed: int) -> list[dict[str, Any]]:
     """For a few items of the first set of each kind: {"set", "kind", "prompt", "answers"}.
 
-    An answer is {"arm", "text", "label", "looping"}. Of an attack, the prompt is the goal and the answer the one that it
-    ends on, beside the labels of all its `turns`.
+    An answer is {"arm", "text", "label", "looping"}. Of an attack, the prompt is the goal and the answer the one that
+    it ends on, beside the labels of all its `turns`.
     """
     found = []
     for kind, count in COUNTS.items():
