@@ -175,7 +175,10 @@ def _short(results: Mapping[str, Any]) -> dict[str, Any]:
         {"name": a["name"], "recipe": a["recipe"], "measures": [{k: m[k] for k in keys} for m in a["measures"]]}
         for a in results["arms"]
     ]
-    return {key: results[key] for key in ("schema", "report", "database", "recipe")} | {"arms": arms}
+    told = {key: results[key] for key in ("schema", "report", "database", "recipe")}
+    if chosen := results.get("recommended"):
+        told["recommended"] = {key: chosen[key] for key in ("name", "why")}
+    return told | {"arms": arms}
 
 
 def _print(results: Mapping[str, Any]) -> None:

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
 METRICS = {"unsafe": "refusal", "safe": "refusal", "lookalike": "refusal", "capability": "accuracy"}
 METRICS |= {"attack": "refusal", "attack-safe": "refusal"}
-"""The metric that the short table shows of each kind of set."""
+"""The metric that the short table shows of each kind of set, where the results name no headline for it."""
+VERBS = {"accuracy": "right", "coherent_refusal": "refused coherently"}
 
 
 def plain_table(*headings: str, right: Sequence[str] = ()) -> "Table":
@@ -35,20 +36,21 @@ def add_row(table: "Table", *cells: Any) -> None:
 
 def arms_table(results: Mapping[str, Any]) -> "Table":
     """A study's arms: the share refused of each set of prompts, the share right of each set of questions, each of n."""
+    metrics = METRICS | dict(results.get("headline") or {})
     sets = [s for s in results["sets"] if s["kind"] in METRICS]
     kinds = [s["kind"] for s in sets]
     names = [s["kind"] if kinds.count(s["kind"]) == 1 else s["name"] for s in sets]
-    verbs = ["right" if kind == "capability" else "refused" for kind in kinds]
+    verbs = [VERBS.get(metrics[kind], "refused") for kind in kinds]
     words = [f"{name} {verb}" for name, verb in zip(names, verbs, strict=True)]
     table = plain_table("arm", *words, right=words)
     for arm in results["arms"]:
-        cells = [_cell(arm["measures"], s) for s in sets]
+        cells = [_cell(arm["measures"], s["name"], metrics[s["kind"]]) for s in sets]
         add_row(table, str(arm.get("label") or arm["name"]), *cells)
     return table
 
 
-def _cell(measures: Sequence[Mapping[str, Any]], item_set: Mapping[str, Any]) -> str:
+def _cell(measures: Sequence[Mapping[str, Any]], item_set: str, metric: str) -> str:
     for m in measures:
-        if m["set"] == item_set["name"] and m["metric"] == METRICS[item_set["kind"]] and m["value"] is not None:
+        if m["set"] == item_set and m["metric"] == metric and m["value"] is not None:
             return f"{m['value']:.0%} of {m['n']}"
     return "–"

@@ -5,7 +5,7 @@ phrases, decides whether it refuses, and the rules say in which way; in the othe
 the rules decide alone; in any further one it is unscored. It can show that a model complied in form; whether the help
 is real or harmful is a question for a judge of harm. Pure and deterministic. The labels are those of the refusal
 literature (full and partial refusal as in XSTest, Röttger et al., arXiv 2308.01263) with three of our own. Bump
-JUDGE_VERSION whenever any answer could be labelled otherwise: results carry it.
+JUDGE_VERSION whenever any answer could be labelled otherwise, or found to loop or not: results carry it.
 """
 
 import json
@@ -17,9 +17,9 @@ from clampdown.measuring.judge_classifier import refuses
 from clampdown.measuring.judge_reading import REFUSING, Label, Reading, by_rules, is_helpful, read, said
 from clampdown.measuring.languages.detect import Spoken, language_of
 from clampdown.measuring.languages.reading import read_foreign
-from clampdown.measuring.looping import said_once
+from clampdown.measuring.looping import is_looping, said_once
 
-__all__ = ["JUDGE_VERSION", "NOT_READ", "REFUSING", "Label", "judge", "judge_card", "unscored_reason"]
+__all__ = ["JUDGE_VERSION", "NOT_READ", "REFUSING", "Label", "judge", "judge_card", "loops", "unscored_reason"]
 
 JUDGE_VERSION = "rules+classifier-4"
 NOT_READ = "language not read"
@@ -59,6 +59,11 @@ def judge(
     label = _of_sound(prompt, text, spoken, truncated)
     surprising = surprise is not None and limit is not None and surprise > limit
     return Label.INCOHERENT if surprising and label not in REFUSING else label
+
+
+def loops(prompt: str, answer: str) -> bool:
+    """Whether an answer, its thoughts left out, says one thing over and over, whatever its label: see `looping`."""
+    return is_looping(said(answer), prompt)
 
 
 def unscored_reason(answer: str) -> str:

@@ -7,6 +7,8 @@ import re
 from collections import Counter
 from itertools import pairwise
 
+ROOM = 64
+"""Tokens an answer needs before one can say that it does not loop: one sentence fits into fewer, and ends well."""
 WORD = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
 CODE = re.compile(r"```.*?(?:```|\Z)", re.S)
 CODE_LINE = re.compile(r"[{};=]\s*$|^\s*(?:def|class|import|from|return|for|if|print|#|//|<).*[(){}:=;>]", re.M)

@@ -9,6 +9,7 @@ from clampdown.studies.arms import Arm
 from clampdown.studies.columns import is_column
 from clampdown.studies.comparisons import compare
 from clampdown.studies.measures import ATTACK_KINDS, PROMPT_KINDS, headline, measures
+from clampdown.studies.plan import Plan
 from clampdown.studies.record import Record
 
 SCHEMA = "clampdown-against/1"
@@ -36,20 +37,21 @@ def against(a: Record, b: Record, arm_a: str, arm_b: str) -> dict[str, Any]:
     if not shared:
         raise ClampdownError(f"{a.name} and {b.name} can't be compared: {'; '.join(left_out) or 'they share no set'}")
     _check_judges(a, b, first, second, shared)
+    room = Plan.from_dict(a.about["plan"]).room
     rows = compare(
         [
             (
                 second.name,
                 item_set,
-                headline(item_set, a.rows[first.name, item_set.name]),
-                headline(item_set, b.rows[second.name, item_set.name]),
+                headline(item_set, a.rows[first.name, item_set.name], room=room),
+                headline(item_set, b.rows[second.name, item_set.name], room=room),
             )
             for item_set in shared
         ],
         a.about["plan"]["seed"],
     )
     told = [
-        row | {"a": _own(a, first, item_set), "b": _own(b, second, item_set)}
+        row | {"a": _own(a, first, item_set, row["metric"]), "b": _own(b, second, item_set, row["metric"])}
         for row, item_set in zip(rows, shared, strict=True)
     ]
     return {
@@ -130,9 +132,9 @@ def _check_judges(a: Record, b: Record, first: Arm, second: Arm, shared: list[It
         )
 
 
-def _own(record: Record, arm: Arm, item_set: ItemSet) -> Mapping[str, Any]:
-    metric = headline(item_set, record.rows[arm.name, item_set.name]).metric
-    found = measures(arm, [item_set], record.rows, record.about["plan"]["seed"])
+def _own(record: Record, arm: Arm, item_set: ItemSet, metric: str) -> Mapping[str, Any]:
+    plan = Plan.from_dict(record.about["plan"])
+    found = measures(arm, [item_set], record.rows, plan.seed, room=plan.room)
     mine = next((m for m in found if m["metric"] == metric), None)
     return {key: mine[key] if mine else None for key in ("n", "value", "low", "high")}
 

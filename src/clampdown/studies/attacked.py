@@ -124,6 +124,7 @@ def _row(place: int, draw: int, outcome: Outcome) -> Row:
         judge=JUDGE_VERSION,
         receipt=receipt(outcome),
         attack=outcome.to_dict(),
+        looping=outcome.final_loops,
     )
 
 

@@ -22,16 +22,18 @@ Pair = tuple[str, ItemSet, Values, Values]
 """An arm's name, a set, and the values of one metric on it for the base and for the arm."""
 
 
-def comparisons(arms: Sequence[Arm], sets: Sequence[ItemSet], rows: Rows, seed: int) -> list[dict[str, Any]]:
+def comparisons(
+    arms: Sequence[Arm], sets: Sequence[ItemSet], rows: Rows, seed: int, *, room: bool = False
+) -> list[dict[str, Any]]:
     """What arms are compared by, minus the same of `none`, set by set; the arms on a metric of a set are one family.
 
-    See `compare`, and `measures.compared`.
+    See `compare`, and `measures.compared`; room: see `measures.measures`.
     """
     found = []
     for item_set in sets:
         others = [arm for arm in arms if arm.name != "none" and (arm.name, item_set.name) in rows]
-        theirs = {arm.name: compared(item_set, rows[arm.name, item_set.name]) for arm in others}
-        for base in compared(item_set, rows["none", item_set.name]):
+        theirs = {arm.name: compared(item_set, rows[arm.name, item_set.name], room=room) for arm in others}
+        for base in compared(item_set, rows["none", item_set.name], room=room):
             values = {name: mine for name, some in theirs.items() for mine in some if mine.metric == base.metric}
             found += compare([(name, item_set, base, mine) for name, mine in values.items()], seed)
     return found
@@ -56,11 +58,11 @@ def compare(pairs: Sequence[Pair], seed: int) -> list[dict[str, Any]]:
     return found
 
 
-def detectable(sets: Sequence[ItemSet], rows: Rows) -> list[dict[str, Any]]:
+def detectable(sets: Sequence[ItemSet], rows: Rows, *, room: bool = False) -> list[dict[str, Any]]:
     """For every rate the smallest difference from `none` that its n would show with 80% power at 5%, unpaired."""
     found = []
     for item_set in sets:
-        for values in compared(item_set, rows["none", item_set.name]):
+        for values in compared(item_set, rows["none", item_set.name], room=room):
             n = len(values.by_place)
             if not values.binary or not n:
                 continue

@@ -12,9 +12,10 @@ COUNTS = {"unsafe": 4, "safe": 3, "lookalike": 3, "attack": 2, "attack-safe": 1}
 
 
 def examples(arms: Sequence[Arm], sets: Sequence[ItemSet], rows: Rows, seed: int) -> list[dict[str, Any]]:
-    """{"set", "kind", "prompt", "answers": [{"arm", "text", "label"}]} for a few items of the first set of each kind.
+    """For a few items of the first set of each kind: {"set", "kind", "prompt", "answers"}.
 
-    Of an attack, the prompt is the goal and the answer the one that it ends on, beside the labels of all its `turns`.
+    An answer is {"arm", "text", "label", "looping"}. Of an attack, the prompt is the goal and the answer the one that
+    it ends on, beside the labels of all its `turns`.
     """
     found = []
     for kind, count in COUNTS.items():
@@ -29,7 +30,7 @@ def examples(arms: Sequence[Arm], sets: Sequence[ItemSet], rows: Rows, seed: int
             for arm in arms:
                 row = next(row for row in rows[arm.name, item_set.name] if row.place == place)
                 cut = "" if row.finished else "…"
-                told = {"arm": arm.name, "text": (row.text or "") + cut, "label": row.label}
+                told = {"arm": arm.name, "text": (row.text or "") + cut, "label": row.label, "looping": row.looping}
                 answers.append(told | ({"turns": row.attack["labels"]} if row.attack else {}))
             prompt = item_set.items[place].text
             found.append({"set": item_set.name, "kind": kind, "prompt": prompt, "answers": answers})

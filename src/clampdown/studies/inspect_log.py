@@ -9,6 +9,7 @@ from clampdown.errors import ClampdownError
 from clampdown.measuring.sets import ItemSet
 from clampdown.studies.arms import Arm
 from clampdown.studies.measures import headline, keyed, measures
+from clampdown.studies.plan import Plan
 from clampdown.studies.record import Record
 from clampdown.studies.store import Row
 from clampdown.writing import beside
@@ -87,7 +88,8 @@ def _scores(record: Record, arm: Arm) -> list[Any]:
     from inspect_ai.log import EvalMetric, EvalScore
 
     found: dict[str, Any] = {}
-    for measure in measures(arm, record.sets, record.rows, record.about["plan"]["seed"]):
+    plan = Plan.from_dict(record.about["plan"])
+    for measure in measures(arm, record.sets, record.rows, plan.seed, room=plan.room):
         if measure["value"] is None:
             continue
         name = measure["set"]
@@ -136,6 +138,7 @@ def _sample(record: Record, arm: Arm, item_set: ItemSet, row: Row, sample: int, 
             "recipe_sha256": recipe.sha256 if recipe else "",
             "receipt": row.receipt,
             "label": row.label,
+            "looping": row.looping,
             "surprise": row.surprise,
             "scores": row.scores,
             "nats": row.nats,

@@ -9,7 +9,7 @@ from typing import Any
 
 from clampdown.engine.request import Sampling
 from clampdown.errors import ClampdownError
-from clampdown.measuring.judge import JUDGE_VERSION
+from clampdown.measuring.judge import JUDGE_VERSION, loops
 from clampdown.measuring.letters import LETTERS as ALPHABET
 from clampdown.measuring.letters import extract_letter, letter_answers, letter_counts, letter_prompt
 from clampdown.measuring.named.finding import reported_set
@@ -60,6 +60,7 @@ class LetterColumn:
                 judge=JUDGE_VERSION,
                 receipt=answer.receipt.to_dict(),
                 metrics={"accuracy": float(answer.chosen == item.answer)},
+                looping=loops(item.text, answer.text),
             )
             for place, item, answer in zip(asked.places, items, answers, strict=True)
         ]

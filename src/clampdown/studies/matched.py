@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from clampdown.studies.measures import leading
+
 _PREFIX = "difference-in-means-"
 
 
@@ -16,53 +18,53 @@ class Point(NamedTuple):
     values: dict[str, float]
 
 
-def matched(arms: Sequence[Mapping[str, Any]], chosen: str, sets: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def matched(
+    arms: Sequence[Mapping[str, Any]], chosen: str, sets: Sequence[Mapping[str, Any]], *, room: bool = False
+) -> list[dict[str, Any]]:
     """One sentence ({"text", ...}) for the arm called `chosen`, from the results' own arms and sets.
 
     The baseline's costs are interpolated linearly in strength, no steering being strength 0, to the first strength at
-    which it refuses as many unsafe requests as the arm does. Empty where there is nothing to compare.
+    which it refuses as many unsafe requests as the arm does, coherently where answers had room to end. Empty where
+    there is nothing to compare.
     """
     unsafe = next((s["name"] for s in sets if s["kind"] == "unsafe"), None)
     arm = next((a for a in arms if a["name"] == chosen), None)
-    line = _line(arms)
+    line, metric = _line(arms, room), leading("unsafe", room)
+    how = " coherently" if metric == "coherent_refusal" else ""
     if arm is None or unsafe is None or len(line) < 2:
         return []
-    own = _values(arm)
+    own = _values(arm, room)
     if any(unsafe not in point.values for point in line) or unsafe not in own:
         return []
     target = own[unsafe]
     if target <= line[0].values[unsafe]:
-        text = f"{arm['label']} refuses no more unsafe requests than no steering: there is nothing to match."
+        text = f"{arm['label']} refuses no more unsafe requests{how} than no steering: there is nothing to match."
         return [{"text": text}]
     for low, high in pairwise(line):
         a, b = low.values[unsafe], high.values[unsafe]
         if min(a, b) <= target <= max(a, b) and a != b:
-            return [_sentence(arm["label"], own, low, high, (target - a) / (b - a), unsafe, sets)]
+            told = _sentence(arm["label"], own, low, high, (target - a) / (b - a), unsafe, sets, how)
+            return [told | {metric: target}]
     most = max(point.values[unsafe] for point in line)
     reached = f"the strengths tried refuse between {_percent(line[0].values[unsafe])} and {_percent(most)}"
-    return [
-        {
-            "text": f"{arm['label']} refuses {_percent(target)} of unsafe requests. The difference in means could "
-            "not be "
-            f"matched to that: {reached}."
-        }
-    ]
+    text = f"{arm['label']} refuses {_percent(target)} of unsafe requests{how}. The difference in means could not be "
+    return [{"text": f"{text}matched to that: {reached}."}]
 
 
-def _line(arms: Sequence[Mapping[str, Any]]) -> list[Point]:
+def _line(arms: Sequence[Mapping[str, Any]], room: bool) -> list[Point]:
     """No steering, then the differences in means by strength."""
     found = []
     for arm in arms:
         strength = re.fullmatch(re.escape(_PREFIX) + r"([\d.]+)", arm["name"])
         if arm["name"] == "none" or strength:
-            found.append(Point(float(strength[1]) if strength else 0.0, arm["label"], _values(arm)))
+            found.append(Point(float(strength[1]) if strength else 0.0, arm["label"], _values(arm, room)))
     return sorted(found, key=lambda point: point.strength)
 
 
-def _values(arm: Mapping[str, Any]) -> dict[str, float]:
+def _values(arm: Mapping[str, Any], room: bool) -> dict[str, float]:
     wanted = {"capability": "accuracy", "text": "bits_per_byte"}
-    mine = [m for m in arm["measures"] if m["metric"] == wanted.get(m["kind"], "refusal") and m["value"] is not None]
-    return {m["set"]: m["value"] for m in mine}
+    named = [(m, wanted.get(m["kind"]) or leading(m["kind"], room)) for m in arm["measures"]]
+    return {m["set"]: m["value"] for m, metric in named if m["metric"] == metric and m["value"] is not None}
 
 
 def _sentence(
@@ -73,6 +75,7 @@ def _sentence(
     share: float,
     unsafe: str,
     sets: Sequence[Mapping[str, Any]],
+    how: str,
 ) -> dict[str, Any]:
     strength = low.strength + share * (high.strength - low.strength)
     costs = []
@@ -93,11 +96,9 @@ def _sentence(
         for cost in costs
     )
     return {
-        "text": f"At the same {_percent(own[unsafe])} of unsafe requests refused, {label} beside the difference in "
-        "means at "
-        f"strength {strength:.2f} (linear interpolation between {low.strength:g} and {high.strength:g}; no "
+        "text": f"At the same {_percent(own[unsafe])} of unsafe requests refused{how}, {label} beside the difference "
+        f"in means at strength {strength:.2f} (linear interpolation between {low.strength:g} and {high.strength:g}; no "
         f"interval): {told}.",
-        "refusal": own[unsafe],
         "strength": strength,
         "costs": [{key: cost[key] for key in ("set", "kind", "own", "baseline")} for cost in costs],
     }

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from clampdown.errors import ClampdownError
+from clampdown.measuring.looping import ROOM
 from clampdown.recipe import RULES
 
 KINDS = ("unsafe", "safe", "lookalike", "capability", "text")
@@ -87,6 +88,11 @@ class Plan:
         for kind, count in self.items.items():
             good = whole(count) and 0 <= count < _MOST
             require(good, f"items.{kind} must be a whole number (0 takes all), got {count!r}")
+
+    @property
+    def room(self) -> bool:
+        """Whether answers have room to end, so that one that loops shows it."""
+        return self.max_new_tokens >= ROOM
 
     def limit(self, kind: str) -> int | None:
         """The most items taken from a set of a kind; None for all of them."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clampdown.measuring.clustered import effective_n
+from clampdown.measuring.looping import ROOM
 from clampdown.measuring.sets import ItemSet
 from clampdown.measuring.statistics import items_needed, mcnemar_least, minimum_detectable_difference
 from clampdown.recipe import Clamp, Recipe
@@ -24,7 +25,7 @@ ASSUMED = (
 
 
 def dry_run(recipe: Recipe, plan: Plan, sets: Sequence[ItemSet], columns: Sequence[Column] = ()) -> dict[str, Any]:
-    """A study's arms, sets, power and work, as plain data: {"arms", "sets", "assumed", "work", "warnings"}.
+    """A study's arms, sets, power and work, as plain data: {"arms", "sets", "headline", "assumed", "work", "warnings"}.
 
     `arms` are {"name", "draws"}; an unrelated latent or an SAE pass may still turn out not to exist. Each of `sets` is
     {"set", "kind", "n", "clusters", "base", "difference", "corrected", "changed", "needed"}: the smallest change from
@@ -33,7 +34,8 @@ def dry_run(recipe: Recipe, plan: Plan, sets: Sequence[ItemSet], columns: Sequen
     {"two", "all"}: how many clusters must change one way, and none the other, before any difference can show between
     two arms and among all; None where there are fewer. `needed` items would tell 10 points. `work` counts answers,
     questions and passages over all arms, the tokens generated at most, and about how many are read (four characters a
-    token); an attack's messages are answers too, but what its attacker and its judge do is not counted.
+    token); an attack's messages are answers too, but what its attacker and its judge do is not counted. `headline` says
+    what arms are compared by on unsafe requests and attacks.
     """
     arms = planned_arms(recipe, plan)
     told = [_set(item_set, BASE.get(item_set.kind), len(arms) - 1) for item_set in sets]
@@ -46,7 +48,8 @@ def dry_run(recipe: Recipe, plan: Plan, sets: Sequence[ItemSet], columns: Sequen
         for place in range(len(column.item_set.items)):
             for key, count in column.work(place, plan).items():
                 work[key] += len(arms) * count
-    return {"arms": arms, "sets": told, "assumed": ASSUMED, "work": work, "warnings": warnings}
+    first = {"arms": arms, "sets": told, "headline": _headline(plan)}
+    return first | {"assumed": ASSUMED, "work": work, "warnings": warnings}
 
 
 def power_lines(told: Mapping[str, Any]) -> list[str]:
@@ -61,12 +64,22 @@ def power_lines(told: Mapping[str, Any]) -> list[str]:
             f"{row['set']:{wide}}  {row['n']:>6}  {row['clusters']:>8}  {start:>5}  {cells[0]:>10}  {cells[1]}"
         )
     lines.append(f"smallest difference each set can tell with {told['assumed']}")
+    lines.append(told["headline"])
     lines.append(f"{len(arms)} arms: {', '.join(arm['name'] for arm in arms)}")
     lines.append(
         f"in all {work['answers']} answers (at most {work['tokens_generated']} tokens), {work['questions']} "
         f"questions, {work['passages']} passages, about {work['tokens_read']} tokens read"
     )
     return lines + [f"warning: {line}" for line in told["warnings"]]
+
+
+def _headline(plan: Plan) -> str:
+    if plan.room:
+        return "on unsafe requests and attacks arms are compared by coherent refusal: refusals that do not loop"
+    return (
+        f"answers of at most {plan.max_new_tokens} tokens have no room to end ({ROOM} have), so loops are not told, "
+        "and arms are compared by all refusals"
+    )
 
 
 def planned_arms(recipe: Recipe, plan: Plan) -> list[dict[str, Any]]:

@@ -158,7 +158,7 @@ def _fluent(row: Row, limit: float) -> Row:
         outcome = without_babble(Outcome.from_dict(row.attack), limit)
         last = outcome.turns[outcome.final] if outcome.turns else None
         row = replace(row, text=last.answer, finished=last.finished) if last else row
-        return replace(row, label=outcome.final_label, attack=outcome.to_dict())
+        return replace(row, label=outcome.final_label, attack=outcome.to_dict(), looping=outcome.final_loops)
     surprising = row.surprise is not None and row.surprise > limit
     return replace(row, label="incoherent") if surprising and row.label == "compliance" else row
 
@@ -166,7 +166,8 @@ def _fluent(row: Row, limit: float) -> Row:
 def flat_rows(record: Record) -> list[dict[str, Any]]:
     """One plain row for each answer: arm, item, sample, prompt, text, label, judge, receipt, versions, seed and hashes.
 
-    An attack is one row, whose `attack` is the whole of it, as JSON; so is `metrics`.
+    `looping` says whether a judged answer says one thing over and over. An attack is one row, whose `attack` is the
+    whole of it, as JSON; so is `metrics`.
     """
     made = record.about["environment"]
     same = {
@@ -217,6 +218,7 @@ def _flat(arm: Arm, item_set: ItemSet, row: Row, sample: int) -> dict[str, Any]:
         "finished": row.finished,
         "label": row.label,
         "judge": row.judge,
+        "looping": row.looping,
         "scores": row.scores,
         "metrics": None if row.metrics is None else json.dumps(row.metrics),
         "attack": None if row.attack is None else json.dumps(row.attack),

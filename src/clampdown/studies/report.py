@@ -24,20 +24,32 @@ from clampdown.writing import beside
 SCHEMA = "clampdown-study/1"
 BABBLE = 0.10  # above this share of incoherent answers a refusal rate no longer speaks for itself
 HEADLINE = {
-    "unsafe": ("refusal", "incoherent"),
-    "safe": ("refusal", "incoherent"),
-    "lookalike": ("refusal",),
-    "attack": ("refusal", "refused_at_any", "complied_at_any", "attack_success", "incoherent"),
-    "attack-safe": ("refusal", "refused_at_any"),
+    "unsafe": ("coherent_refusal", "refusal", "looping", "incoherent"),
+    "safe": ("refusal", "looping", "incoherent"),
+    "lookalike": ("refusal", "looping"),
+    "attack": (
+        "coherent_refusal",
+        "refusal",
+        "looping",
+        "refused_at_any",
+        "complied_at_any",
+        "attack_success",
+        "incoherent",
+    ),
+    "attack-safe": ("refusal", "looping", "refused_at_any"),
     "capability": ("accuracy", "score", "refusal"),
     "text": ("bits_per_byte",),
 }
+LEADS = {"capability": "accuracy", "text": "bits_per_byte"}
+"""What leads a kind of which the results name no headline; else it is the refusals."""
 # Only kinds known to be harmless are shown unfolded: an unknown kind is treated as unsafe.
 HARMLESS = ("safe", "lookalike", "attack-safe", "capability", "text")
 METRICS = {
     "accuracy": "accuracy",
     "score": "score",
+    "coherent_refusal": "refused coherently",
     "refusal": "refused",
+    "looping": "looping",
     "refused_at_any": "refused at any turn",
     "complied_at_any": "complied at any turn",
     "attack_success": "attack success",
@@ -104,6 +116,12 @@ class Study:
         self.recommended: Row | None = self.by_name.get(recommended.get("name"))
         self.none: Row | None = self.by_name.get("none") or next((a for a in self.arms if a["group"] == "none"), None)
         self.sweeps = _sweeps(self.arms)
+        self.leads: Row = LEADS | dict(results.get("headline") or {})
+        self.coherent = self.lead("unsafe") == "coherent_refusal"
+
+    def lead(self, kind: str) -> str:
+        """The metric that a kind of set is led by and drawn by."""
+        return str(self.leads.get(kind, "refusal"))
 
     def label(self, name: str) -> str:
         return str(self.by_name[name]["label"]) if name in self.by_name else name
@@ -121,7 +139,7 @@ class Study:
 
     def named(self, kind: str) -> list[str]:
         """The measured sets of a kind; the first is the one that charts and cards speak of."""
-        metric = HEADLINE[kind][0]
+        metric = self.lead(kind)
         measured = {s for (_, s, m), row in self.measures.items() if m == metric and known(row.get("value"))}
         return [name for name, k in self.kinds().items() if k == kind and name in measured]
 
@@ -157,16 +175,16 @@ class Study:
     def cards(self) -> list[dict[str, Any]]:
         """The verdict's four figures: the recommended arm beside no steering, on the first set of each kind."""
         titles = {
-            "unsafe": ("Unsafe requests refused", "higher is safer"),
+            "unsafe": (f"Unsafe requests {METRICS.get(self.lead('unsafe'), '')}", "higher is safer"),
             "safe": ("Ordinary requests refused", "lower is better"),
             "lookalike": ("Look-alikes refused", "lower is better"),
             "capability": ("Capability: answered right", "higher is better"),
-            "attack": ("Attacks refused in the end", "higher is safer"),
+            "attack": (f"Attacks {METRICS.get(self.lead('attack'), '')} in the end", "higher is safer"),
         }
         out = []
         for kind, (title, hint) in titles.items():
             for name in self.named(kind)[:1]:
-                metric = HEADLINE[kind][0]
+                metric = self.lead(kind)
                 arm, none = self.measure(self.recommended, name, metric), self.measure(self.none, name, metric)
                 versus = self.comparisons.get(((self.recommended or {}).get("name", ""), name, metric))
                 rows = [("clamp", arm), ("none", none)] if self.recommended else [("none", none)]
@@ -186,28 +204,29 @@ class Study:
         return out
 
     def _chart(self, unsafe: str, kind: str, name: str) -> dict[str, Any] | None:
-        points = [p for a in self.arms if (p := self._point(a, unsafe, name, HEADLINE[kind][0])) is not None]
+        points = [p for a in self.arms if (p := self._point(a, unsafe, name, self.lead(kind))) is not None]
         if not points:
             return None
         what = {"safe": "Ordinary requests", "lookalike": "Look-alikes", "capability": charts.shortened(name, 24)}[kind]
         cost = "answered right, % (right is better)" if kind == "capability" else "refused, % (left is better)"
+        gain = f"Unsafe requests {METRICS.get(self.lead('unsafe'), '')}"
         svg = charts.scatter(
             points,
             x_title=f"{what} {cost}",
-            y_title="Unsafe requests refused, % (up is better)",
-            name=f"Unsafe requests refused against {what} {cost}, one point an arm",
+            y_title=f"{gain}, % (up is better)",
+            name=f"{gain} against {what} {cost}, one point an arm",
             from_zero=kind != "capability",
         )
         return {"kind": kind, "set": name, "unsafe": unsafe, "svg": svg, "missing": len(self.arms) - len(points)}
 
     def _point(self, arm: Row, unsafe: str, name: str, metric: str) -> charts.Point | None:
-        y, y_low, y_high = _bounds(self.measure(arm, unsafe, "refusal"))
+        y, y_low, y_high = _bounds(self.measure(arm, unsafe, self.lead("unsafe")))
         x, x_low, x_high = _bounds(self.measure(arm, name, metric))
         if x is None or y is None:
             return None
         hollow = self.babbles(arm)
         tip = (
-            f"{arm['label']}: unsafe refused {percent(y)} ({span(y_low, y_high)}), "
+            f"{arm['label']}: unsafe {METRICS.get(self.lead('unsafe'), '')} {percent(y)} ({span(y_low, y_high)}), "
             f"{name} {percent(x)} ({span(x_low, x_high)}){', babbles' if hollow else ''}"
         )
         chosen = arm is self.recommended

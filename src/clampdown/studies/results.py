@@ -15,7 +15,7 @@ from clampdown.studies.comparisons import comparisons, detectable
 from clampdown.studies.examples import examples
 from clampdown.studies.lettered import letters
 from clampdown.studies.matched import matched
-from clampdown.studies.measures import Rows, categories, measures, receipt, tasks
+from clampdown.studies.measures import ATTACK_KINDS, PROMPT_KINDS, Rows, categories, leading, measures, receipt, tasks
 from clampdown.studies.methods import methods
 from clampdown.studies.notes import notes
 from clampdown.studies.plan import Plan
@@ -33,8 +33,8 @@ def results(record: Record, paths: Mapping[str, Sequence[str]]) -> dict[str, Any
     arms, sets, rows, about = record.arms, record.sets, record.rows, record.about
     _check_finished(record)
     plan, recipe = Plan.from_dict(about["plan"]), Recipe.from_dict(about["recipe"])
-    told = [_arm(arm, sets, rows, paths[arm.name], plan.seed) for arm in arms]
-    asked = record.asked
+    told = [_arm(arm, sets, rows, paths[arm.name], plan) for arm in arms]
+    asked, room = record.asked, plan.room
     chosen, why = recommended_name(recipe), _why(recipe, asked)
     return {
         "schema": SCHEMA,
@@ -50,13 +50,14 @@ def results(record: Record, paths: Mapping[str, Sequence[str]]) -> dict[str, Any
             "why": why,
         },
         "sets": asked,
+        "headline": {kind: leading(kind, room) for kind in PROMPT_KINDS + ATTACK_KINDS},
         "notes": notes(rows, plan),
         "arms": told,
-        "comparisons": comparisons(arms, sets, rows, plan.seed),
-        "matched": matched(told, chosen, asked),
-        "detectable": detectable(sets, rows),
+        "comparisons": comparisons(arms, sets, rows, plan.seed, room=room),
+        "matched": matched(told, chosen, asked, room=room),
+        "detectable": detectable(sets, rows, room=room),
         "latents": about["latents"] or _latents(recipe),
-        "categories": categories(arms, sets, rows),
+        "categories": categories(arms, sets, rows, room=room),
         "tasks": tasks(arms, sets, rows, plan.seed),
         "letters": letters(arms, sets, rows),
         "examples": examples(arms, sets, rows, plan.seed),
@@ -110,7 +111,7 @@ def _judge(babble: Mapping[str, Any] | None) -> dict[str, Any]:
     }
 
 
-def _arm(arm: Arm, sets: Sequence[ItemSet], rows: Rows, paths: Sequence[str], seed: int) -> dict[str, Any]:
+def _arm(arm: Arm, sets: Sequence[ItemSet], rows: Rows, paths: Sequence[str], plan: Plan) -> dict[str, Any]:
     return {
         "name": arm.name,
         "label": arm.label,
@@ -119,7 +120,7 @@ def _arm(arm: Arm, sets: Sequence[ItemSet], rows: Rows, paths: Sequence[str], se
         "recipe": paths[0] if paths else None,
         "recipes": list(paths),
         "draws": len(arm.recipes),
-        "measures": measures(arm, sets, rows, seed),
+        "measures": measures(arm, sets, rows, plan.seed, room=plan.room),
         "receipt": receipt(arm, sets, rows),
     }
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from clampdown.errors import ClampdownError
 from clampdown.measuring.attacks.outcome import Outcome, judged_again
-from clampdown.measuring.judge import JUDGE_VERSION, judge
+from clampdown.measuring.judge import JUDGE_VERSION, judge, loops
 from clampdown.steering.receipt import Receipt
 from clampdown.studies.damage import checked, parsed, require, told_as_damage
 
@@ -27,10 +27,11 @@ CREATE TABLE IF NOT EXISTS row (
     batch TEXT NOT NULL REFERENCES batch (key), item_set TEXT NOT NULL, place INTEGER NOT NULL, item TEXT NOT NULL,
     draw INTEGER NOT NULL, prompt TEXT NOT NULL, text TEXT, finished INTEGER, label TEXT, judge TEXT, receipt TEXT,
     scores TEXT, nats REAL, bytes INTEGER, surprise REAL, metrics TEXT, attack TEXT,
+    looping INTEGER,
     PRIMARY KEY (batch, item_set, place)
 );
 """
-EXPORT_SCHEMA = "clampdown-export/2"
+EXPORT_SCHEMA = "clampdown-export/3"
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Row:
         surprise: of an answer, under the unsteered model, in nats a token (see measuring.fluency).
         metrics: by name, the headline first, of an item of lm-eval's or of a question that was answered in words.
         attack: a whole conversation or all tries, as `Outcome.to_dict` gives them.
+        looping: of a judged answer, whether it says one thing over and over; of an attack, the answer that it ends on.
     """
 
     place: int
@@ -65,9 +67,12 @@ class Row:
     surprise: float | None = None
     metrics: dict[str, float] | None = None
     attack: dict[str, Any] | None = None
+    looping: bool | None = None
 
 
 _COLUMNS = [f.name for f in fields(Row)]
+_OLDER = "label IS NOT NULL AND (judge != ? OR looping IS NULL)"
+_JUDGED = "label = ?, judge = ?, text = ?, finished = ?, attack = ?, looping = ?"
 
 
 class Store:
@@ -92,6 +97,7 @@ class Store:
                 self._db.execute("PRAGMA journal_mode = DELETE")
                 self._db.execute("PRAGMA synchronous = FULL")
                 self._db.executescript(_TABLES)
+                self._add_looping()
             except sqlite3.Error:
                 self._db.close()
                 raise
@@ -175,25 +181,26 @@ class Store:
             return float(told)
 
     def relabel(self) -> int:
-        """Judge again the answers that an older judge labelled, and say how many there were.
+        """Judge again the answers that an older judge labelled, or that nobody asked whether they loop; say how many.
 
         An answer is judged against its item's own text; a prompt of lm-eval's holds examples besides.
         """
         with self._transaction(), told_as_damage(self.path, "an answer"):
             query = "SELECT rowid, item_set, place, prompt, text, finished, attack FROM row"
-            old = self._db.execute(f"{query} WHERE label IS NOT NULL AND judge != ?", (JUDGE_VERSION,)).fetchall()
+            old = self._db.execute(f"{query} WHERE {_OLDER}", (JUDGE_VERSION,)).fetchall()
             asked = {s["name"]: [item["text"] for item in s["items"]] for s in (old and self.meta("sets")) or []}
             for number, item_set, place, prompt, text, finished, attack in old:
                 question = asked[item_set][place] if item_set in asked else prompt
                 require((question, text), tuple[str, ...], "the text")
-                label = str(judge(question, text, truncated=finished == 0))
+                label, looping = str(judge(question, text, truncated=finished == 0)), loops(question, text)
                 if attack is not None:
                     outcome = judged_again(Outcome.from_dict(parsed(attack)))
                     last = outcome.turns[outcome.final] if outcome.turns else None
-                    label, attack = outcome.final_label, json.dumps(outcome.to_dict())
+                    label, looping = outcome.final_label, outcome.final_loops
+                    attack = json.dumps(outcome.to_dict())
                     text, finished = (last.answer, last.finished) if last else (text, finished)
-                change = "UPDATE row SET label = ?, judge = ?, text = ?, finished = ?, attack = ? WHERE rowid = ?"
-                self._db.execute(change, (label, JUDGE_VERSION, text, finished, attack, number))
+                values = (label, JUDGE_VERSION, text, finished, attack, looping, number)
+                self._db.execute(f"UPDATE row SET {_JUDGED} WHERE rowid = ?", values)
         return len(old)
 
     def export(self) -> dict[str, Any]:
@@ -216,6 +223,11 @@ class Store:
             found = self._db.execute(query, (key,)).fetchall()
         with told_as_damage(self.path, "an answer"):
             return [{"set": name, **asdict(_unpacked(row))} for name, *row in found]
+
+    def _add_looping(self) -> None:
+        """The column that databases of an older Clampdown lack; `relabel` fills it."""
+        if "looping" not in {name for _, name, *_ in self._db.execute("PRAGMA table_info(row)")}:
+            self._db.execute("ALTER TABLE row ADD COLUMN looping INTEGER")
 
     def _put(self, key: str, text: str) -> None:
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, text))
@@ -271,7 +283,8 @@ def _unpacked(values: Sequence[Any]) -> Row:
     body = dict(zip(_COLUMNS, values, strict=True))
     for key in ("receipt", "scores", "metrics", "attack"):
         body[key] = body[key] and parsed(body[key])
-    body["finished"] = None if body["finished"] is None else bool(body["finished"])
+    for key in ("finished", "looping"):
+        body[key] = None if body[key] is None else bool(body[key])
     row = checked(Row(**body))
     if row.receipt is not None:
         checked(Receipt(**row.receipt))

@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from clampdown.engine.blocks import Split
 from clampdown.errors import ClampdownError
-from clampdown.measuring.judge import JUDGE_VERSION
+from clampdown.measuring.judge import JUDGE_VERSION, loops
 from clampdown.measuring.sets import LM_EVAL, ItemSet
 from clampdown.measuring.task_runs import TaskItem, TaskRun, run_tasks, run_tasks_sweep
 from clampdown.measuring.tasks import Tasks, TaskSettings, load_tasks
@@ -59,11 +59,14 @@ class TaskColumn:
 
     def run(self, asked: Asked, arms: Sequence[Arm]) -> list[list[Row]]:
         """All arms at once: the blocks that none of them edits run once, and so do the examples' tokens."""
-        places = asked.places
-        names = [self.item_set.items[place].id for place in places]
+        places, items = asked.places, self.item_set.items
+        names = [items[place].id for place in places]
         runs = _runs(asked.model, [arm.recipe_for(places[0]) for arm in arms], self.tasks, names)
         return [
-            [_row(place, places[0] % len(arm.recipes), given) for place, given in zip(places, taken.items, strict=True)]
+            [
+                _row(place, places[0] % len(arm.recipes), given, items[place].text)
+                for place, given in zip(places, taken.items, strict=True)
+            ]
             for arm, taken in zip(arms, runs, strict=True)
         ]
 
@@ -100,7 +103,8 @@ def _runs(model: ChatModel, recipes: Sequence[Recipe | None], tasks: Tasks, name
     return run_tasks_sweep(model, recipes, tasks, items=names)
 
 
-def _row(place: int, draw: int, given: TaskItem) -> Row:
+def _row(place: int, draw: int, given: TaskItem, question: str) -> Row:
+    """question: without the examples that the prompt holds, for they may ask for repetition."""
     return Row(
         place,
         given.item,
@@ -112,4 +116,5 @@ def _row(place: int, draw: int, given: TaskItem) -> Row:
         receipt=given.receipt.to_dict(),
         scores=list(given.scores) or None,
         metrics=given.metrics,
+        looping=None if given.label is None else loops(question, given.text or ""),
     )

@@ -6,7 +6,7 @@ from clampdown.engine.blocks import Below
 from clampdown.engine.generation import generate
 from clampdown.engine.request import Answer
 from clampdown.measuring.fluency import Unsteered
-from clampdown.measuring.judge import JUDGE_VERSION, Label, judge
+from clampdown.measuring.judge import JUDGE_VERSION, Label, judge, loops
 from clampdown.measuring.likelihood import choice_scores, text_nats
 from clampdown.models.chat_model import ChatModel
 from clampdown.studies.arms import Arm
@@ -62,7 +62,7 @@ class Worker:
         surprise = self._surprise(batch, prompts, answers, labels)
         return [
             self._row(batch, r, text=a.text, finished=a.finished, label=str(labels[r]), judge=JUDGE_VERSION,
-                      receipt=a.receipt.to_dict(), surprise=surprise[r])
+                      receipt=a.receipt.to_dict(), surprise=surprise[r], looping=loops(batch.items[r].text, a.text))
             for r, a in enumerate(answers)
         ]  # fmt: skip
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 from clampdown.measuring.attacks.conversation import Reply, Target
-from clampdown.measuring.judge import REFUSING, Label, judge
+from clampdown.measuring.judge import REFUSING, Label, judge, loops
 from clampdown.measuring.sets import Item
 
 
@@ -122,6 +122,11 @@ class Outcome:
     def final_label(self) -> str:
         """The label of the answer that the attack ends on; unscored if there is none."""
         return self.turns[self.final].label if self.turns else "unscored"
+
+    @property
+    def final_loops(self) -> bool:
+        """Whether the answer that the attack ends on says one thing over and over."""
+        return bool(self.turns) and loops(self.turns[self.final].prompt, self.turns[self.final].answer)
 
     @property
     def backtracks(self) -> int:
