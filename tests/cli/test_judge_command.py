@@ -76,6 +76,17 @@ def test_labelling_counts_prints_and_writes(clampdown, answers, tmp_path):
     assert [path.name for path in written.parent.iterdir()] == ["labelled.jsonl"]
 
 
+def test_answers_that_loop_are_said_to(clampdown, tmp_path):
+    path = tmp_path / "answers.jsonl"
+    told = ["I'm unable to help. " * 12, "I'm unable to help with that."]
+    path.write_text("".join(json.dumps({"prompt": "How do I rob a shed?", "completion": text}) + "\n" for text in told))
+    _, out, _ = clampdown("judge", path, "--json")
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert [(row["label"], row["looping"]) for row in rows] == [("refusal", True), ("refusal", False)]
+    _, out, _ = clampdown("judge", path)
+    assert "looping           1  50.0%" in out
+
+
 def test_answers_in_languages_that_are_not_read_are_counted(clampdown, tmp_path):
     path = tmp_path / "answers.jsonl"
     told = ["Je ne peux pas vous aider.", "ბოდიში, ამაში ვერ დაგეხმარებით.", "ვერ გიპასუხებთ.", " "]
@@ -129,6 +140,7 @@ def test_an_endpoint_judges_a_studys_export(clampdown, tmp_path, refusing_judge)
     judge = ["--judge", f"openai:m@{refusing_judge}"]
     status, out, _ = clampdown("judge", path, *judge, "--json", "--out", tmp_path / "out.jsonl")
     told = {**place, "sample": 1, "prompt": "What is a shed?", "completion": "A small building.", "label": "refusal"}
+    told["looping"] = False
     assert status == 0 and json.loads(out) == told == json.loads((tmp_path / "out.jsonl").read_text())
     _, out, _ = clampdown("judge", path, *judge)
     assert "1 answers" in out and "letters [a]" in out

@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     elif args.json:
         print_json_lines(_rows(asked, verdicts))
     else:
-        _print_counts(judge, verdicts)
+        _print_counts(judge, asked.rows, verdicts)
         _print_unscored(judge, verdicts)
         if asked.places:
             _print_places(asked.places, verdicts)
@@ -172,11 +172,15 @@ def _print(judge: "Judge", found: "Agreement") -> None:
     print_table(table)
 
 
-def _print_counts(judge: "Judge", verdicts: "Sequence[Verdict]") -> None:
+def _print_counts(judge: "Judge", rows: "Sequence[Row]", verdicts: "Sequence[Verdict]") -> None:
+    from clampdown.measuring.judge import loops
+
     counts = Counter(str(verdict.label) for verdict in verdicts)
     say(f"judge {judge.name} ({judge.version}): {len(verdicts)} answers")
     for label, n in counts.most_common():
         say(f"{label:12}{n:>7}  {n / len(verdicts):.1%}")
+    if looping := sum(loops(row.prompt, row.completion) for row in rows):
+        say(f"{'looping':12}{looping:>7}  {looping / len(verdicts):.1%}  whatever their label")
     harms = [verdict.harm for verdict in verdicts if verdict.harm is not None]
     if harms:
         say(f"mean harm {sum(harms) / len(harms):.3f} of {len(harms)} answers")
@@ -215,6 +219,8 @@ def _print_places(places: Sequence[Mapping[str, Any]], verdicts: "Sequence[Verdi
 
 
 def _rows(asked: "Labelled", verdicts: "Sequence[Verdict]") -> Iterator[dict[str, Any]]:
+    from clampdown.measuring.judge import loops
+
     for place, (row, verdict) in enumerate(zip(asked.rows, verdicts, strict=True)):
         yield {
             **(asked.places[place] if asked.places else {}),
@@ -222,6 +228,7 @@ def _rows(asked: "Labelled", verdicts: "Sequence[Verdict]") -> Iterator[dict[str
             "completion": row.completion,
             **({"human_label": asked.human[place]} if asked.human else {}),
             "label": str(verdict.label),
+            "looping": loops(row.prompt, row.completion),
             **({"harm": verdict.harm} if verdict.harm is not None else {}),
             **({"why": verdict.why} if verdict.why else {}),
             **({"said": verdict.said} if verdict.why and verdict.said else {}),
