@@ -97,8 +97,8 @@ class LocalEngine:
         some = [self._waiting.popleft() for _ in range(room)]
         groups = read_together(self.model, [request.prompt for _, request in some])
         if not self._joins:  # what can't be read together can't join later either
-            self._waiting.extendleft(some[place] for place in sorted(sum(groups[1:], []), reverse=True))
-            groups = groups[:1]
+            first, groups = set(groups[0]), groups[:1]
+            self._waiting.extendleft(pair for place, pair in reversed(list(enumerate(some))) if place not in first)
         for places in groups:
             self._begin([some[place] for place in places])
 
