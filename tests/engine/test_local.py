@@ -1,5 +1,6 @@
 """The engine on Transformers: requests join while others run, leave, are cancelled, and each is answered as alone."""
 
+from contextlib import contextmanager
 from itertools import count
 
 import pytest
@@ -10,6 +11,7 @@ from clampdown.engine.local import LocalEngine
 from clampdown.engine.request import Request, Sampling
 from clampdown.errors import ClampdownError
 from clampdown.models import key_values
+from clampdown.models.bearing import Bearing
 from clampdown.recipe import Clamp, Direction, Positions, Recipe
 from clampdown.saes.files import save_sae
 
@@ -144,6 +146,66 @@ def test_where_rows_can_not_be_joined_requests_wait_for_the_batch_to_end(tiny, r
     _, answers = run(LocalEngine(tiny), asked, 2)
     for number, request in enumerate(asked):
         same(answers[number], alone(tiny, request))
+
+
+def test_nor_are_they_joined_where_padding_would_be_heard_too(tiny, recipes, monkeypatch):
+    monkeypatch.setattr(key_values, "_can_be_padded", lambda layer: False)
+    monkeypatch.setattr("clampdown.engine.prefill.bearing", lambda hf: Bearing(False, False, False))
+    asked = requests(recipes, 7)
+    engine, answers = LocalEngine(tiny), {}
+    for request in asked:
+        engine.submit(request)
+    while not engine.idle:
+        answers |= {event.request: event.answer for event in engine.step() if event.answer}
+    assert len(answers) == len(asked)
+    for number, request in enumerate(asked):
+        same(answers[number], alone(tiny, request))
+
+
+@pytest.mark.parametrize("joins", [True, False])
+@pytest.mark.parametrize("steps", [1, 3])
+def test_once_all_are_cancelled_it_begins_anew(joins, steps, tiny, recipes, monkeypatch):
+    if not joins:
+        monkeypatch.setattr(key_values, "_can_be_padded", lambda layer: False)
+    engine, [request] = LocalEngine(tiny), requests(recipes[1:2], 1)
+    numbers = [engine.submit(request) for _ in range(2)]
+    for _ in range(steps):
+        engine.step()
+    for number in numbers:
+        engine.cancel(number)
+    assert engine.idle and engine.step() == []
+    _, answers = run(engine, [request])
+    [answer] = answers.values()
+    same(answer, alone(tiny, request))
+
+
+def test_what_is_kept_does_not_grow_while_requests_come_and_go(tiny):
+    engine, held = LocalEngine(tiny, most=2), []
+    for step in range(120):
+        if step % 6 == 0:
+            engine.submit(Request([5, 6, 7], None, Sampling(12)))
+        with forward_widths(tiny) as widths:
+            engine.step()
+        held += widths
+    assert len(held) > 100 and max(held) < 40
+
+
+@contextmanager
+def forward_widths(model):
+    """The columns that each call of the model sees."""
+    found = []
+    hook = model.hf.register_forward_pre_hook(
+        lambda _module, _args, kwargs: found.append(kwargs["attention_mask"].shape[1]), with_kwargs=True
+    )
+    yield found
+    hook.remove()
+
+
+def test_a_batch_without_room_is_refused(tiny, one_line):
+    for most in (0, -1):
+        with pytest.raises(ClampdownError) as caught:
+            LocalEngine(tiny, most=most)
+        one_line(caught, "room")
 
 
 def test_the_model_is_free_between_steps(tiny, recipes):

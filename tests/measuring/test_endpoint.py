@@ -149,6 +149,10 @@ UNTAKEN = {
         refusal("Unsupported value: 'temperature' does not support 0.0 with this model.", param="temperature"),
         refusal("m doesn't support temperature=0.0. Only temperature=1 is supported."),
         refusal("Input validation error: `temperature` must be strictly positive", status=422),
+        {
+            "status": 422,
+            "raw": json.dumps({"detail": [{"loc": ["body", "temperature"], "msg": "Input should be 1"}]}),
+        },
         {"status": 200, "raw": '{"error": {"message": "temperature is not supported by this model", "code": 400}}'},
     ],
     "max_tokens": [

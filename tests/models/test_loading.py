@@ -222,3 +222,14 @@ def test_packed_weights_are_steered(bits, tiny, tmp_path):
     self_test(model, recipe)
     [answer] = generate(model, [model.prompt_ids("Hi")], [recipe], Sampling(3))
     assert answer.receipt.tokens_edited > 3
+
+
+@pytest.mark.skipif(importlib.util.find_spec("bitsandbytes") is None, reason="bitsandbytes is not installed")
+@pytest.mark.parametrize("bits", ["load_in_8bit", "load_in_4bit"])
+def test_weights_that_are_not_packed_as_their_configuration_says_are_refused(bits, tiny, tmp_path, one_line):
+    tiny.hf.save_pretrained(tmp_path)
+    tiny.tokenizer.save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["quantization_config"] = {"quant_method": "bitsandbytes", bits: True}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    refused(one_line, "not packed", "quantization_config", name=str(tmp_path))

@@ -192,6 +192,11 @@ def test_a_tokenizer_alone_is_no_model(folder, refused):
     refused("a tokenizer", "fetch the whole model")
 
 
+def test_a_model_without_a_tokenizer_is_told(folder, refused):
+    (folder / "tokenizer.json").unlink()
+    refused("no tokenizer", "fetch that too")
+
+
 def test_a_configuration_without_weights_is_no_model(folder, refused):
     (folder / "model.safetensors").unlink()
     refused("holds no weights")

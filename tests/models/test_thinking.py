@@ -22,6 +22,8 @@ SPOKEN = {
     "◁think▷I can't.◁/think▷Sure.": "Sure.",
     "<|START_THINKING|>I can't.<|END_THINKING|>Sure.": "Sure.",
     "<|channel>thought\nI can't.<channel|>Sure.": "Sure.",
+    "<reasoning>I can't.</reasoning>Sure.": "Sure.",
+    "<|begin_of_thought|>I can't.<|end_of_thought|>Sure.": "Sure.",
     "<think>I can't": None,
     "I can't.</think>Well.<think>Hm": None,
     "<|START_THINKING|>I can't": None,
@@ -66,6 +68,8 @@ def _tokens(text):
     [
         ("<|im_start|>assistant\n<think>\n", True),
         ("<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|><|START_THINKING|>", True),
+        ("<|im_start|>assistant\n<reasoning>\n", True),
+        ("<|im_start|>assistant\n<|begin_of_thought|>\n\n", True),
         ("<|im_start|>assistant\n<think>\n\n</think>\n\n", False),
         ("<|im_start|>user\nWhat does <think> do?<|im_end|>\n<|im_start|>assistant\n", False),
     ],

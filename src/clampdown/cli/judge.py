@@ -162,7 +162,11 @@ def _print(judge: "Judge", found: "Agreement") -> None:
     a, k = found.agreement, found.kappa
     say(f"judge {judge.name} ({judge.version}): {found.n} answers, {found.unscored} unscored")
     say(f"agreement {a.value:.1%} (95% interval {a.low:.1%} to {a.high:.1%}), refusing in full or in part against not")
-    say(f"Cohen's kappa {k.value:.3f} (95% interval {k.low:.3f} to {k.high:.3f})")
+    if math.isnan(k.value):
+        say("Cohen's kappa: none, for there are no two verdicts to tell apart")
+    else:
+        known = not math.isnan(k.low)  # of one prompt there is no interval
+        say(f"Cohen's kappa {k.value:.3f}" + (f" (95% interval {k.low:.3f} to {k.high:.3f})" if known else ""))
     if found.prompts is not None and found.prompts < found.n - found.unscored:
         say(f"intervals are clustered by prompt: {found.n - found.unscored} answers to {found.prompts} prompts")
     labels = list(next(iter(found.confusion.values())))

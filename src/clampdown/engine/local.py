@@ -20,9 +20,14 @@ class LocalEngine:
     Args:
         most: rows of the batch; further requests wait. Where a model's blocks keep what can't be joined (sliding
             windows, recurrent states), they wait until the batch is over.
+
+    Raises:
+        ClampdownError: `most` leaves no room for a row.
     """
 
     def __init__(self, model: ChatModel, *, most: int = 32) -> None:
+        if most < 1:
+            raise ClampdownError(f"a batch needs room for one row at least, got {most}")
         self.model, self.most = model, most
         self._numbers = count()
         self._waiting: deque[tuple[int, Request]] = deque()
@@ -59,6 +64,8 @@ class LocalEngine:
         self._waiting = deque(pair for pair in self._waiting if pair[0] != request)
         if (row := self._asked.pop(request, None)) is not None:
             row.ended = True
+            if self._running is not None and self._running.over:  # nobody is left to go on
+                self._running = None
 
     def step(self) -> list[Event]:
         """Go on by one token of every row, reading prompts that wait where there is room; what came of it.
@@ -88,7 +95,11 @@ class LocalEngine:
         if not room or (self._running is not None and not self._joins):
             return
         some = [self._waiting.popleft() for _ in range(room)]
-        for places in read_together(self.model, [request.prompt for _, request in some]):
+        groups = read_together(self.model, [request.prompt for _, request in some])
+        if not self._joins:  # what can't be read together can't join later either
+            first, groups = set(groups[0]), groups[:1]
+            self._waiting.extendleft(pair for place, pair in reversed(list(enumerate(some))) if place not in first)
+        for places in groups:
             self._begin([some[place] for place in places])
 
     def _begin(self, pairs: Sequence[tuple[int, Request]]) -> None:

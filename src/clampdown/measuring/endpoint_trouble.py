@@ -48,7 +48,7 @@ _LONG = re.compile(
 _REFUSES = re.compile(
     r"unsupported|not support|n't support|unrecogni|unknown|unexpected|extra[ _](?:input|field|param|forbidden)|"
     r"forbidden|not permitted|not allowed|additional propert|only .{0,40}(?:default|supported|allowed)|deprecated|"
-    r"strictly positive|must be|out of range|invalid (?:value|parameter|argument)",
+    r"strictly positive|(?:must|should) be|out of range|invalid (?:value|parameter|argument)",
     re.I,
 )
 _NAMED = re.compile(rf"\b({'|'.join(sorted(SETTINGS, key=len, reverse=True))})\b")

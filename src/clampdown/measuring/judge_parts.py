@@ -94,9 +94,16 @@ def _in_json(text: str) -> str:
     except (ValueError, RecursionError):
         cut = _FIELD.match(text)
         return re.sub(r"\\[\"nt]", " ", cut.group(1)).rstrip('"}] \n') if cut else text
-    values = found.values() if isinstance(found, dict) else found if isinstance(found, list) else []
-    said = [value for value in values if isinstance(value, str) and " " in value.strip()]
+    said = [value for value in _strings(found) if " " in value.strip() or not value.isascii()]
     return "\n".join(said) if len(said) in (1, 2) else text
+
+
+def _strings(found: object) -> list[str]:
+    """The strings in what JSON holds, however deep: messages are lists of objects, errors objects in objects."""
+    if isinstance(found, str):
+        return [found]
+    inside = found.values() if isinstance(found, dict) else found if isinstance(found, list) else ()
+    return [text for each in inside for text in _strings(each)]
 
 
 def parts_of(prompt: str, text: str) -> list[Part]:

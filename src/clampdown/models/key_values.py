@@ -100,12 +100,13 @@ def joined(caches: Sequence[Any], masks: Sequence[Tensor]) -> tuple[Any, Tensor]
     """One cache of the rows of several, and the mask of its columns [row, column]: shorter ones are padded on the left.
 
     The rows then go on as they would by themselves, token by token, with positions of their own. masks: of each cache's
-    columns. Recurrent states have no columns, so that padding runs through none.
+    columns. Recurrent states have no columns, so that padding runs through none. Columns before the first that any row
+    uses are dropped: rows that come and go would else leave ever more of them behind.
 
     Raises:
         ClampdownError: a block keeps what can't be padded, such as a sliding window.
     """
-    width = max(mask.shape[1] for mask in masks)
+    width = max(map(_used, masks))
     whole = copied(caches[0])
     whole.layers = [_joined(layers, width) for layers in zip(*(cache.layers for cache in caches), strict=True)]
     return whole, torch.cat([_padded(mask, width, -1) for mask in masks])
@@ -143,8 +144,15 @@ def _joined(layers: Sequence[Any], width: int) -> Any:
     return found
 
 
+def _used(mask: Tensor) -> int:
+    """How many columns there are from the first that is text in some row."""
+    return mask.shape[1] - int(mask.any(0).int().argmax())
+
+
 def _padded(x: Tensor, width: int, dim: int) -> Tensor:
-    """x with zeros before what it holds, to so many columns."""
+    """The last columns of x, so many, with zeros before where it holds fewer."""
+    if x.shape[dim] >= width:
+        return x.narrow(dim, x.shape[dim] - width, width)
     shape = list(x.shape)
     shape[dim] = width - x.shape[dim]
     return torch.cat([x.new_zeros(shape), x], dim=dim)

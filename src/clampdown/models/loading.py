@@ -13,7 +13,7 @@ import torch
 from clampdown.errors import ClampdownError
 from clampdown.models import bundled, gguf, residual
 from clampdown.models.look_over import look_over
-from clampdown.models.packing import check_packing
+from clampdown.models.packing import check_packing, check_unpacked
 from clampdown.models.source import Source, failure, fetched, need, weights_place
 from clampdown.models.template_choice import Wish
 
@@ -152,6 +152,7 @@ def _weights(source: Source, placing: Placing, config: Any, precision: Any) -> t
     if lacking := sorted(told["missing_keys"]):  # Transformers would fill them with random numbers
         raise ClampdownError(f"model {source} is not whole: its weights lack {lacking[0]} ({len(lacking)} missing)")
     _check_depth(source, model, told["unexpected_keys"])
+    check_unpacked(str(source), model)
     if spread is None:
         model = model.to(placing.target)
     return model.eval().requires_grad_(False), frozenset(told["unexpected_keys"])

@@ -14,6 +14,8 @@ _SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.(?:safetensors|bin)$")
 _SAE_FILES = ("cfg.json", "sae.safetensors", "sae_weights.safetensors", "ae.pt", "params.npz", "hyperparams.json")
 _SAE_KEYS = {"trainer", "activation_dim", "dict_size", "d_sae", "d_in", "expansion_factor", "num_latents"}
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json")
+_WORDS = ("tokenizer.json", "*.model", "vocab*", "merges.txt", "*.tiktoken", "tekken.json", "spiece*")
+"""Files of which any one may hold a tokenizer's vocabulary."""
 _OTHERS = {  # what else weights come as, and what takes them
     "*.gguf": "GGUF",
     "*.onnx": "ONNX, which only ONNX Runtime runs",
@@ -56,6 +58,8 @@ def look_over(folder: Path) -> None:
     for path in files:
         if found := no_weights(path) or _cut(path):
             raise _refusal(folder, f"its {path.name}: {found}")
+    if not any(next(folder.glob(pattern), None) for pattern in _WORDS):
+        raise _refusal(folder, "it has no tokenizer (no tokenizer.json); fetch that too")
 
 
 def no_weights(path: Path) -> str:

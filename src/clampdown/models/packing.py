@@ -58,3 +58,14 @@ def check_packing(name: str, config: Any) -> None:
 
         if not torch.cuda.is_available():
             raise ClampdownError(f"{start} runs on a GPU only, and there is none here; find one, {other}")
+
+
+def check_unpacked(name: str, model: Any) -> None:
+    """Raises ClampdownError where a configuration tells of packed weights and those stored are not: none would run."""
+    for module in model.modules():
+        plain = type(getattr(module, "weight", None)).__module__.startswith("torch.")
+        if type(module).__module__.startswith("bitsandbytes") and "Linear" in type(module).__name__ and plain:
+            raise ClampdownError(
+                f"could not load model {name}: its config.json says that bitsandbytes packed its weights, but they are "
+                "not packed; take quantization_config out of its config.json"
+            )

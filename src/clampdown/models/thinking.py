@@ -12,14 +12,19 @@ HARMONY = ("<|channel|>", "<|message|>", "<|start|>", "<|end|>", "<|return|>", "
 MARKERS = (
     *("<think>", "</think>", "<|START_THINKING|>", "<|END_THINKING|>", "[THINK]", "[/THINK]"),
     *("<seed:think>", "</seed:think>", "<|channel>", "<channel|>"),
+    *("<|begin_of_thought|>", "<|end_of_thought|>"),
 )
 """The special tokens, of various models, that open and close a thought; HARMONY has those of gpt-oss."""
 
 _OPEN = (
-    r"<(?i:think(?:ing)?|thought|seed:think)>|<\|START_THINKING\|>|\[THINK\]|◁think▷"  # Cohere, Magistral, Kimi
-    r"|<\|channel>thought\b"  # Gemma 4
+    r"<(?i:think(?:ing)?|thoughts?|reasoning|seed:think)>"
+    r"|<\|START_THINKING\|>|\[THINK\]|◁think▷"  # Cohere, Magistral, Kimi
+    r"|<\|channel>thought\b|<\|begin_of_thought\|>"  # Gemma 4, OpenThinker
 )
-_CLOSE = r"</(?i:think(?:ing)?|thought|seed:think)>|<\|END_THINKING\|>|\[/THINK\]|◁/think▷|<channel\|>"
+_CLOSE = (
+    r"</(?i:think(?:ing)?|thoughts?|reasoning|seed:think)>|<\|END_THINKING\|>|\[/THINK\]|◁/think▷|<channel\|>"
+    r"|<\|end_of_thought\|>"
+)
 _TAG = re.compile(f"({_OPEN})|{_CLOSE}")
 _OPEN_AT_END = re.compile(rf"(?:{_OPEN})\s*\Z")
 _CHANNEL = re.compile(
@@ -102,7 +107,12 @@ def closing(prompt: str) -> str:
     if not (opened := _OPEN_AT_END.search(prompt)):
         return ""
     tag = opened.group().strip()
-    known = {"[THINK]": "[/THINK]", "◁think▷": "◁/think▷", "<|START_THINKING|>": "<|END_THINKING|>"}
+    known = {
+        "[THINK]": "[/THINK]",
+        "◁think▷": "◁/think▷",
+        "<|START_THINKING|>": "<|END_THINKING|>",
+        "<|begin_of_thought|>": "<|end_of_thought|>",
+    }
     end = known.get(tag) or ("<channel|>" if tag.startswith("<|channel>") else f"</{tag[1:]}")
     return "\n" * max(0, 2 - opened.group().count("\n")) + f"{end}\n\n"
 

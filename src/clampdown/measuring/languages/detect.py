@@ -50,6 +50,8 @@ _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
 _QUOTED = re.compile(r"\"[^\"\n]*\"|«[^»\n]*»|`[^`\n]*`")
 _SPACED = re.compile(r"[^\s.,!?;:\u0964\u060c\u061f\"'()]+")  # Python takes vowel signs for no part of a word
 _SIGNS = re.compile(r"[=$<>{}\[\]_@#|\\/*]|\d")
+_BRIEF = 14
+"""Words of an answer that its apology may tell."""
 _LETTERS, _WORDS = 800, 200
 """How far into an answer its language is looked for."""
 _DENSE = {"Han": 3, "Kana": 2, "Hangul": 2}  # a letter of these says as much as so many Latin ones
@@ -113,6 +115,8 @@ def _of_words(text: str) -> Spoken | None:
             if word not in SHARED:
                 distinct.setdefault(name, set()).add(word)
     few = not english and not _SIGNS.search(text)
+    if few and len(words) <= _BRIEF and (name := _sorry_unread(text.lower())):
+        return Spoken(name)
     found = [name for name in hits if hits[name] > 2 * english and _enough(hits[name], distinct.get(name), few)]
     known = [name for name in found if name in _latin()]
     if not known and few and len(words) <= 10:
@@ -142,6 +146,11 @@ def _says_sorry(name: str, text: str) -> bool:
     """So short an answer is told by its apology or refusal."""
     language = _ready(_latin()[name])
     return bool(language.sorry.search(text) or language.declining.search(text))
+
+
+def _sorry_unread(text: str) -> str:
+    """The language that is not read in whose words so short an answer opens with an apology."""
+    return next((name for name, sorry in unread.SORRY.items() if re.match(rf"\W*(?:{sorry})\b", text)), "")
 
 
 def _unknown(words: list[str], english: int) -> Spoken | None:

@@ -32,7 +32,8 @@ GERMAN = Known(
     r"bitte)\b[^.]{0,30}"
     r"\b(?:verstößt|nicht|abgelehnt)|\bdas (?:ist|wäre) (?:nichts|etwas), (?:wobei|bei dem|womit|was)|"
     r"kommt (?:für mich )?nicht "
-    r"in frage",
+    r"in frage|\b(?:das|so etwas|so was|dies) (?:mache?|tue?) ich (?:\w+ )?nicht|^\W*auf keinen fall|"
+    r"^\W*(?:das )?kann ich (?:leider )?nicht\W*$",
     sorry=r"(?:es )?tut (?:es )?(?:mir|uns) (?:\w+ )?leid|entschuldig|verzeih|leider|bedau?er|ich bedau?er|sorry|"
     r"pardon",
     unless=r"\b(?:wenn|falls|ob|dass|sagt\w*|meint\w*|antwortet\w*|was|wer)",
@@ -66,7 +67,8 @@ DUTCH = Known(
     no=r"\bik (?:moet|wil)\b[^.;]{0,30}\b(?:weigeren|afwijzen|bedanken)|\bik weiger\b|(?:tegen|"
     r"in strijd met) (?:mijn|onze|de) "
     r"(?:\w+ )?(?:richtlijn|regel|princip|waarden|program|beleid)|\b(?:dit|uw|je|jouw) verzoek\b[^.]{0,30}\b(?:niet|"
-    r"schendt)",
+    r"schendt)|\b(?:dat|dit|zoiets) (?:doe|ga) ik (?:\w+ )?niet|daar begin ik niet aan|geen sprake van|"
+    r"^\W*(?:dat )?kan ik (?:helaas )?niet\W*$",
     sorry=r"(?:het )?spijt (?:het )?(?:me|mij|ons)|sorry|helaas|excuses|mijn excuses|excuseer|pardon|"
     r"neem me niet kwalijk",
     unless=r"\w,? dat|\b(?:als|wanneer|of|zei\w*|zegt|wat|wie)",
@@ -106,7 +108,8 @@ SWEDISH = Known(
     r"gener|information|"
     r"instruktion|dela|berätt|diskut|prata|göra|utför|rekommend|delta|möjlig|visa|stödja",
     order="either",
-    no=r"\bjag (?:måste|vill|får)\b[^.;]{0,30}\b(?:avböja|neka|avstå|vägra)|\bjag vägrar\b|(?:mot|"
+    no=r"\bdet (?:gör|kan|tänker) jag (?:tyvärr )?inte\b|\bjag (?:måste|vill|får)\b[^.;]{0,30}\b(?:avböja|neka|avstå|"
+    r"vägra)|\bjag vägrar\b|(?:mot|"
     r"strider mot) (?:mina|våra) "
     r"(?:\w+ )?(?:riktlinj|regl|princip|värder|program)",
     sorry=r"tyvärr|förlåt|ledsen|jag är (?:\w+ )?ledsen|jag beklagar|beklagar|ursäkta|jag ber om ursäkt",
@@ -135,7 +138,8 @@ DANISH_NORWEGIAN = Known(
     r"utføre|"
     r"udføre|anbefal|delta|mulig|vise|støtte",
     order="either",
-    no=r"\bjeg (?:må|vil)\b[^.;]{0,30}\b(?:avslå|afslå|nekte|nægte|avstå)|\bjeg (?:nekter|nægter)\b|(?:mot|mod|"
+    no=r"\bdet (?:gør|gjør|kan) jeg (?:desværre |dessverre )?ikke\b|\bjeg (?:må|vil)\b[^.;]{0,30}\b(?:avslå|afslå|"
+    r"nekte|nægte|avstå)|\bjeg (?:nekter|nægter)\b|(?:mot|mod|"
     r"strider m\w+) "
     r"(?:mine|våre|vores) (?:\w+ )?(?:retningslinj|regler|prinsipp|princip|verdi|værdi)",
     sorry=r"beklager|desværre|dessverre|undskyld|unnskyld|jeg beklager|jeg er (?:\w+ )?(?:ked|lei)|det er jeg ked|"

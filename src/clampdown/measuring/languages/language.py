@@ -50,6 +50,10 @@ class Language:
         return re.compile("|".join([*parts, *([k.no] if k.no else [])]))
 
     @cached_property
+    def helping(self) -> re.Pattern[str]:
+        return _pattern(self._known.help)
+
+    @cached_property
     def sorry(self) -> re.Pattern[str]:
         return _pattern(self._known.sorry and f"^\\W*(?:{self._known.sorry})")
 

@@ -9,14 +9,16 @@ ARABIC = Known(
     "غير عند كما لكن",
     cannot=r"(?:لا|لن|لم|لست|ليس)\s*(?:أستطيع|استطيع|يمكنني|يمكننا|أقدر|اقدر|نستطيع|أتمكن|أريد|أود|يسعني|يجوز لي|"
     r"يسمح لي|"
-    r"يُسمح لي|قادر\S*|مخول\S*|بإمكاني|بوسعي|بمقدوري|من الممكن|أكون قادر\S*|أقوم|أقدم|أساعد|من المناسب|من الأخلاقي|لدي)|"
+    r"يُسمح لي|قادر\S*|مخول\S*|بإمكاني|بوسعي|بمقدوري|من الممكن|أكون قادر\S*|أقوم|أقدم|أساعد|من المناسب|من الأخلاقي|"
+    r"لدي)|"
     r"غير قادر\S*|لست قادر\S*|يتعذر علي|من المستحيل|أرفض|أعجز عن|ما أقدر|مش (?:هقدر|قادر)|لا يمكن",
     help=r"مساعد|أساعد|اساعد|تقديم|أقدم|توفير|أوفر|الإجابة|الاجابة|أجيب|الرد|تلبية|تنفيذ|مشاركة|إنشاء|كتابة|شرح|وصف|"
     r"دعم|مناقشة|"
     r"التحدث|إعطا|أعطي|القيام|المشاركة|إكمال|الاستمرار|طلب|معلومات|تعليمات|تزويد|إرشاد|فعل|إخبار|الخوض",
     no=r"(?:يجب|علي|عليّ|أضطر)[^.؟!]{0,15}(?:أرفض|الرفض|أعتذر|الاعتذار)|(?:يتعارض|يخالف|ينتهك|"
     r"مخالف)[^.؟!]{0,15}(?:سياس|مبادئ|"
-    r"إرشاد|قواعد|أخلاق|قيم|القانون)|أعتذر عن (?:عدم|تقديم|الإجابة)",
+    r"إرشاد|قواعد|أخلاق|قيم|القانون)|أعتذر عن (?:عدم|تقديم|الإجابة)|"
+    r"^\W*(?:لا|لن) (?:أستطيع|يمكنني|أقدر)(?: ذلك| هذا)?\W*$|لن أ(?:فعل|قول|جيب|ساعد|شرح|خبرك)",
     sorry=r"(?:أنا )?(?:عذر|آسف|اسف|أعتذر|اعتذر|المعذرة|للأسف|مع الأسف|نأسف|نعتذر|يؤسفني|معذرة|سامحني)",
     unless=r"(?:إذا|عندما|لو|أن|قال|قالت|الذي)",
     limits=r"بدقة|بالضبط|طبية|طبي|قانونية|قانوني|مالية|ضمان|الوقت الفعلي|على وجه اليقين|رأي|تشخيص|بالتحديد|التحقق",
@@ -54,7 +56,7 @@ HEBREW = Known(
     r"להמשיך|להשתתף|בזה|בקשה|סיוע|להנחות|להדריך|לומר",
     no=r"(?:עליי|עלי|אני (?:חייבת?|נאלצת?)) (?:לסרב|לדחות)|(?:מנוגד|בניגוד|נוגד|מפר)[^.]{0,12}(?:מדיניות|הנחי|עקרונ|"
     r"כלל|ערכ)|^\W*אני מסרב|"
-    r"לא (?:אעזור|אספק|אענה)",
+    r"לא (?:אעזור|אספק|אענה|אעשה|אסביר|אגיד|אגלה)|^\W*(?:אני )?לא (?:יכולה?|אוכל)\W*$",
     sorry=r"(?:אני )?(?:מצטער|סליח|מתנצל|צר לי|לצערי|לצערנו|עמך הסליחה|תסלח)",
     unless=r"(?:אם|כש\S*|ש|אמר|אמרה)",
     limits=r"מדויק|רפואי|משפטי|פיננסי|להבטיח|בזמן אמת|בוודאות|דעה אישית|אבחון|לאמת",
@@ -79,7 +81,10 @@ TURKISH = Known(
     gap=40,
     no=r"\w{0,20}(?:ver|yardım ed|sağlay|yanıtlay|cevaplay|paylaş|yap|oluştur|yaz|sun|açıklay|karşılay|getir|ol|"
     r"söyley|anlat)"
-    r"(?:amam|emem|amıyorum|emiyorum|amayız|emeyiz|amayacağım|emeyeceğim)\b|(?:reddetmek|geri çevirmek) zorunda|"
+    r"(?:amam|emem|amıyorum|emiyorum|amayız|emeyiz|amayacağım|emeyeceğim)\b|"
+    r"\b(?:anlat|söyle|ver|yap|açıkla|et|ed|cevapla|yanıtla|paylaş|yaz|göster)meyeceğim\b|"
+    r"\b(?:anlat|söyle|ver|yap|açıkla|et|ed|cevapla|yanıtla|paylaş|yaz|göster)mayacağım\b|(?:reddetmek|"
+    r"geri çevirmek) zorunda|"
     r"(?:ilkelerime|politika\w*|kurallar\w*|yönerge\w*|etik\w*) (?:\w+ )?(?:aykırı|ters|ihlal)",
     sorry=r"üzgünüm|özür dilerim|maalesef|ne yazık ki|kusura bakma|affedersin|üzgünüz|pardon",
     unless=r"\b(?:eğer|dedi ki|ki)",
@@ -119,7 +124,8 @@ FINNISH = Known(
     help=r"autt|auta|avusta|tarjo|anta|anna|vasta|täyttää|toteutta|jakaa|luoda|kirjoitta|selittä|kuvata|opetta|tukea|"
     r"keskustel|puhua|"
     r"tehdä|suosit|jatka|osallis|tietoja|tietoa|ohjeita|neuvo",
-    no=r"minun täytyy kieltäytyä|(?:vastoin|rikkoo) (?:\w+ )?(?:periaat|sääntö|ohje|käytäntö)|^\W*kieltäydyn",
+    no=r"^\W*en (?:tee|voi|kerro|vastaa|selitä) (?:sitä|tätä|siihen|tähän)?\W*$|^\W*en voi\W*$|"
+    r"minun täytyy kieltäytyä|(?:vastoin|rikkoo) (?:\w+ )?(?:periaat|sääntö|ohje|käytäntö)|^\W*kieltäydyn",
     sorry=r"(?:olen )?pahoillani|anteeksi|valitettavasti|pahoittelen|ikävä kyllä",
     unless=r"\b(?:jos|kun|että|sanoi)",
     limits=r"tarkk|tarkasti|lääketiete|oikeudellis|juridi|taloudelli|takaa|reaaliaik|varmasti|mielipi",
@@ -141,7 +147,9 @@ HUNGARIAN = Known(
     r"tanít|beszél|"
     r"megvitat|tenni|javasol|folytat|részt|információ|utasítás|eleget tenni|módomban",
     order="either",
-    no=r"(?:vissza kell utasít|el kell utasít)|ellentétes (?:az? )?(?:\w+ )?(?:irányelv|elv|szabály)|"
+    no=r"(?:vissza kell utasít|el kell utasít)|\bnem (?:segíthet|válaszolhat|adhat|mondhat|nyújthat|teljesíthet|"
+    r"írhat|tehet)\w*|\bnem (?:teszem|mondom|segítek|válaszolok)\b|ellentétes (?:az? )?(?:\w+ )?(?:irányelv|elv|"
+    r"szabály)|"
     r"^\W*(?:visszautasítom|megtagadom)",
     sorry=r"(?:nagyon )?sajnál|elnézést|bocsánat|sajnos|bocsáss|elnézését",
     unless=r"\b(?:ha|amikor|hogy|mondta)",

@@ -7,7 +7,7 @@ SPANISH = Known(
     words="el la los las de que y en un una por con para se es no lo le su al del como más pero sus ya o este sí "
     "porque "
     "esta entre cuando muy sin sobre también me hasta hay donde quien desde todo nos puedo puedes puede te tu eso esa "
-    "ese si mi soy está ser son esto estoy ni tus hacer siento usted debo ayudarte ayudar lo",
+    "ese si mi soy está ser son esto estoy ni tus hacer siento usted debo ayudarte ayudar lamento poder esas esos",
     cannot=r"\bno (?:te |le |os |lo )?(?:puedo(?! (?:dejar|evitar|creer|más))|podemos|podré|podría|debo|deseo|quiero|"
     r"voy a|pienso|sé cómo|me es posible|"
     r"me está permitid\w|(?:es|sería|será|resulta) (?:posible|apropiado|ético|responsable|correcto|adecuado)|soy capaz|"
@@ -24,7 +24,8 @@ SPANISH = Known(
     r"valor|program)|\b(?:esta|esa|tu|su) (?:solicitud|petición|pregunta)\b.{0,30}\b(?:viola|infringe|no (?:puede|"
     r"está|es "
     r"posible))|no es (?:algo|un tema) (?:con lo|en lo|que|sobre el)|^\W*me niego\b|rechazo (?:esta|esa|tu|su) "
-    r"(?:solicitud|petición)|^\W*no (?:proporciono|ofrezco|doy|ayudo)\b",
+    r"(?:solicitud|petición)|^\W*no (?:proporciono|ofrezco|doy|ayudo)\b|"
+    r"\bno (?:lo|la) haré\b|\bni hablar\b|^\W*no puedo\W*$|fuera de lo que puedo",
     sorry=r"(?:lo )?(?:siento|lamento)|perd[óo]n|disc[uú]lp|mis disculpas|(?:lamentable|desafortunada|"
     r"desgraciada)mente|"
     r"pido disculpas",
@@ -76,7 +77,8 @@ PORTUGUESE = Known(
     no=r"(?:devo|tenho (?:que|de)|prefiro) (?:recusar|declinar|rejeitar|não (?:respond|ajud|falar))|"
     r"contra (?:as|os|minhas|meus|nossas) (?:\w+ )?(?:pol[ií]|norm|diretr|princíp|valor|program|regras)|"
     r"\b(?:est[ea]|ess[ea]|sua|seu|teu|tua) (?:solicitação|pedido|pergunta)\b.{0,30}\b(?:viola|não (?:pode|é))|"
-    r"não é (?:algo|um assunto) (?:com|em|que|sobre)|recuso (?:este|esse|o seu)",
+    r"não é (?:algo|um assunto) (?:com|em|que|sobre)|recuso (?:este|esse|o seu)|"
+    r"\bnão (?:o |vou )?(?:farei|faço|fazer) isso\b|de jeito nenhum|^\W*não (?:posso|dá)\W*$",
     sorry=r"desculp|(?:eu )?(?:sinto|lamento)|perd[ãa]o|perdoe|peço desculpa|(?:infeliz|lamentavel)mente|"
     r"minhas desculpas",
     unless=r"\b(?:se|quando|embora|disse\w*|diz\w*|que|quem|respondeu)",
@@ -109,7 +111,8 @@ ITALIAN = Known(
     no=r"(?:devo|preferisco) (?:rifiutar|declinar|astener|non (?:rispond|aiut|parl))|"
     r"contro (?:le|i|la|il) (?:mi[aeo]|miei|nostr\w|sue)? ?(?:\w+ )?(?:politic|norm|linee|princip|valor|program|regol)|"
     r"\b(?:questa|la tua|la sua|tale) (?:richiesta|domanda)\b.{0,30}\b(?:viola|non (?:può|è))|"
-    r"non è (?:qualcosa|un argomento) (?:con|in|che|di)|rifiuto (?:questa|la tua)",
+    r"non è (?:qualcosa|un argomento) (?:con|in|che|di)|rifiuto (?:questa|la tua)|"
+    r"\bnon (?:lo|la) (?:farò|faccio)\b|non ci penso|non se ne parla|^\W*non posso\W*$",
     sorry=r"mi (?:di)?spiace|(?:sono )?spiacente|scus[ai]|perdon|chiedo scusa|purtroppo|sfortunatamente|le mie scuse",
     unless=r"\b(?:se|quando|anche se|dice\w*|disse|detto|che|chi|rispose)",
     limits=r"esatt|precis|medic|legal|giuridic|finanziar|garant|opinion|tempo reale|assicur|certezza|verific|diagn",
@@ -146,7 +149,8 @@ FRENCH = Known(
     r"valeur|program|consigne|lignes)|\b(?:cette|votre|ta) (?:demande|requête|question)\b.{0,30}\b(?:viole|enfreint|ne "
     r"(?:peut|sera))|ce n'est pas (?:quelque chose|un sujet) (?:que|avec|dans|dont|sur)|^\W*je refuse\b|"
     r"\bje ne (?:fournis|donne|partage|réponds|propose|cautionne) (?:pas|aucun)|je (?:refuse|décline) "
-    r"(?:cette|votre|ta)|hors de question|impossible pour moi",
+    r"(?:cette|votre|ta)|hors de question|impossible pour moi|"
+    r"je ne (?:le )?(?:ferai|fais) pas\b|ne compte[zr]? pas sur moi|^\W*je ne (?:peux|puis) pas\W*$",
     sorry=r"navré|(?:je suis |je (?:suis )?(?:vraiment |sincèrement )?|nous sommes )?désol|(?:je |"
     r"nous )?(?:le )?regrett|pardon|"
     r"excuse|(?:toutes )?mes excuses|je m'excuse|malheureusement|veuillez m'excuser",
@@ -176,7 +180,8 @@ ROMANIAN = Known(
     help=r"ajut|asist|ofer|furniz|\bda(?:u)?\b|răspund|îndeplin|satisf|împărtăș|gener|crea|scri|explic|descri|învăț|"
     r"sprijin|"
     r"particip|vorbi|discut|\bfac|trat|recomand|promov|acces|continu|spun",
-    no=r"trebuie să (?:refuz|declin)|contravine|împotriva (?:regul|politic|principi)|refuz (?:această|cererea)",
+    no=r"trebuie să (?:refuz|declin)|contravine|împotriva (?:regul|politic|principi)|refuz (?:această|cererea)|"
+    r"^\W*nu pot\W*$|nici vorbă",
     sorry=r"(?:îmi (?:pare|cer)|ne pare|scuz|regret|din păcate|mă tem)",
     unless=r"\b(?:dacă|când|spus|spune|că|care)",
     limits=r"exact|precis|medical|juridic|legal|timp real|garant|sigur|diagn",

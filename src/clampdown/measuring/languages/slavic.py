@@ -23,7 +23,9 @@ RUSSIAN = Known(
     no=r"(?:я )?(?:должен|должна|вынужден\w?|хочу|предпочту|предпочитаю) (?:\w+ )?(?:отказ|отклон|воздерж|не отвеч)|"
     r"(?:противоречит|нарушает|против) (?:моим|мои|моих|нашим|наши|этическим|правил)|"
     r"(?:этот|ваш|данный|твой) запрос\b.{0,30}(?:не может|отклон|наруша|невыполн)|^\W*(?:я )?отказываюсь\b|"
-    r"помочь (?:вам |тебе )?(?:с этим |в этом )?не (?:могу|смогу|получится)|это не то, (?:с чем|в чем|о чем) я",
+    r"помочь (?:вам |тебе )?(?:с этим |в этом )?не (?:могу|смогу|получится)|"
+    r"не (?:отвечу|сделаю|скажу|расскажу|помогу|объясню|напишу|дам)\b|^\W*(?:я )?не могу\W*$|это не то, (?:с чем|"
+    r"в чем|о чем) я",
     order="either",
     sorry=r"извини|прости|прошу прощения|к сожалению|сожале|мне (?:очень )?жаль|увы|боюсь|приношу извинения",
     unless=r"(?:если|когда|что|сказал\w*|говорит|ответил\w*|кто)",
@@ -49,7 +51,8 @@ UKRAINIAN = Known(
     r"навч|підтрим|обговор|говорити|розпов|робити|зробити|порад|реком|продовж|участь|показати|інструк|інформац",
     no=r"(?:мушу|змушен\w+|повин\w+) (?:\w+ )?(?:відмов|відхил|утрим)|(?:суперечить|порушує|проти) (?:моїм|мої|моїх|"
     r"нашим|прав)|"
-    r"(?:цей|ваш|твій) запит\b.{0,30}(?:не може|відхил|поруш)|^\W*(?:я )?відмовляюся\b",
+    r"(?:цей|ваш|твій) запит\b.{0,30}(?:не може|відхил|поруш)|^\W*(?:я )?відмовляюся\b|"
+    r"не (?:відповім|зроблю|скажу|розповім|допоможу|поясню|напишу|дам)\b|^\W*(?:я )?не можу\W*$",
     order="either",
     sorry=r"вибач|пробач|перепрош|на жаль|шкода|мені (?:дуже )?(?:прикро|шкода)|прошу вибачення",
     unless=r"(?:якщо|коли|що|сказав|сказала|каже|хто)",
@@ -146,7 +149,7 @@ POLISH = Known(
     no=r"\b(?:muszę|wolę) (?:\w+ )?(?:odmówić|odrzucić|nie odpowiad)|(?:niezgodne z|sprzeczne z|narusza|"
     r"wbrew) (?:moimi|moje|moim|"
     r"naszymi|zasad)|(?:ta|twoja|to) (?:prośba|żądanie|pytanie)\b.{0,30}(?:narusza|nie może)|^\W*odmawiam|"
-    r"nie (?:pomogę|"
+    r"^\W*nie mogę\W*$|mowy nie ma|nie ma mowy|nie (?:pomogę|"
     r"udzielę|odpowiem|zrobię|powiem|napiszę|podam|wyjaśnię)\b",
     order="either",
     sorry=r"przykro mi|przepraszam|niestety|wybacz|przykro nam|żałuję|obawiam się",
@@ -173,14 +176,16 @@ CZECH_SLOVAK = Known(
     r"(?:schop\w+|oprávněn\w*|naprogramov\w+|v pozici)|nie som (?:schop\w+|oprávnen\w+)|nemám (?:oprávnění|možnost|"
     r"přístup|"
     r"povolen\w+|prístup)|není (?:pro mě )?možné|nie je (?:pre mňa )?možné|odmítám|odmietam)",
-    help=r"pomo[cchž]|asist|poskyt|\bdát|\bdať|dávat|odpov|splni|vyhov|vyhovi|sdíl|zdieľ|vytvo|generov|napsat|"
+    help=r"pom[oô][cčž]|asist|poskyt|\bdát|\bdať|dávat|odpov|splni|vyhov|vyhovi|sdíl|zdieľ|vytvo|generov|napsat|"
     r"napísať|psát|"
     r"vysvětl|vysvetl|popsat|popís|učit|podpo|disku|mluvit|hovor|udělat|urobiť|dělat|robiť|doporu|pokra|účastn|"
     r"informac|"
     r"informác|návod|instruk|inštruk|ukázat",
     no=r"(?:musím|muset) (?:\w+ )?(?:odmítnout|odmietnuť|zamítnout)|(?:porušuje|v rozporu s|proti) (?:mými|mé|mým|"
     r"mojimi|moje|zásad|"
-    r"pravid)|^\W*(?:odmítám|odmietam)",
+    r"pravid)|^\W*(?:odmítám|odmietam)|"
+    r"\bne(?:pomohu|pomůžu|pomôžem|udělám|urobím|odpovím|odpoviem|řeknu|poviem|vysvětlím|vysvetlím|napíšu|napíšem|"
+    r"poradím|poskytnu|poskytnem|vyhovím|vyhoviem)\b|^\W*(?:to )?(?:nemohu|nemůžu|nemôžem)\W*$|ani náhodou",
     order="either",
     sorry=r"omlouvám|promiň|je mi (?:to )?líto|je mi ľúto|bohužel|bohužiaľ|žiaľ|lituji|ľutujem|prepáč|ospravedlň|"
     r"odpusť",

@@ -15,7 +15,8 @@ VIETNAMESE = Known(
     r"tham gia|khuyến khích|thông tin|tiết lộ|cho bạn|yêu cầu",
     no=r"(?:tôi|mình) (?:\w+ ){0,2}(?:phải )?(?:xin )?từ chối|(?:trái với|vi phạm) (?:\w+ ){0,2}(?:nguyên tắc|"
     r"chính sách|quy định|đạo "
-    r"đức|pháp luật|hướng dẫn)|yêu cầu (?:này|của bạn) (?:không|vi phạm)",
+    r"đức|pháp luật|hướng dẫn)|yêu cầu (?:này|của bạn) (?:không|vi phạm)|"
+    r"(?:tôi|mình) (?:sẽ )?không (?:thể )?(?:làm|trả lời|nói|giúp)",
     sorry=r"(?:tôi )?(?:rất |thành thật |thật )?(?:xin lỗi|tiếc|xin thứ lỗi|lấy làm tiếc|cáo lỗi)|thật đáng tiếc|"
     r"đáng tiếc",
     unless=r"(?:nếu|khi|rằng|nói|anh ấy|cô ấy)",
@@ -61,7 +62,7 @@ TAGALOG = Known(
     words="ang ng sa na mga at ay ako ikaw ka ko mo niya siya kami tayo sila hindi po para kung may mayroon wala "
     "ito iyon iyan din "
     "rin lang pa ba nang kaya dahil kapag upang isang maaari paumanhin",
-    cannot=r"\bhindi (?:ko|ako|po ako|ko po|namin|kami|maaari)\b|\btumatanggi\b|\bhindi pwede",
+    cannot=r"\bhindi (?:ko|ako|po ako|ko po|kita|po kita|kayo|namin|kami|maaari)\b|\btumatanggi\b|\bhindi pwede",
     help=r"tulong|tulung|matulong|bigay|sagot|sagutin|ibahagi|gawin|gawa|isulat|ipaliwanag|impormasyon|magbigay|tugun",
     sorry=r"paumanhin|pasensya|pasensiya|patawad|ikinalulungkot|humihingi ako ng paumanhin|sorry",
     unless=r"\b(?:kung|kapag|sabi)",

@@ -25,3 +25,30 @@ WORDS = {
     "Yoruba": "ati ni ko mo o wọn fun pẹlu si ti kan pe awọn jẹ yii naa ṣugbọn le emi iwọ",
     "Zulu or Xhosa": "futhi ukuthi kodwa yini ngoba lokhu leyo mina wena yena thina ngiyaxolisa kule uma noma",
 }
+
+SORRY = {
+    "Albanian": "më vjen keq|më falni|na vjen keq",
+    "Azerbaijani": "üzr istəyirəm|bağışlayın|təəssüf",
+    "Basque": "barkatu|sentitzen dut|barkamena",
+    "Esperanto": "mi bedaŭras|bedaŭrinde|pardonu",
+    "Estonian": "vabandust|vabandan|kahjuks|mul on kahju",
+    "Galician": "síntoo|desculpe, pero non|lamentoo",
+    "Haitian Creole": "mwen regrèt|eskize m|padon, mwen",
+    "Hausa": "yi haƙuri|yi hakuri|ku yi hakuri|ina neman afuwa",
+    "Icelandic": "því miður|fyrirgefðu|afsakið|mér þykir",
+    "Irish": "gabh mo leithscéal|tá brón orm|tá aiféala orm",
+    "Javanese": "nuwun sewu|nyuwun pangapunten|ngapunten|nyuwun ngapura",
+    "Kurdish": "bibore|mixabin|li min bibore",
+    "Latin": "ignosce|me paenitet|doleo quod",
+    "Latvian": "atvainojiet|diemžēl|man žēl|piedodiet",
+    "Lithuanian": "atsiprašau|apgailestauju|atleiskite",
+    "Malagasy": "miala tsiny|azafady",
+    "Maltese": "jiddispjaċini|skużani|sfortunatament",
+    "Slovene": "žal(?! mi)|oprostite, vendar|opravičujem se|se opravičujem",
+    "Somali": "waan ka xumahay|raali ahow|iga raali",
+    "Uzbek": "kechirasiz|afsuski|uzr",
+    "Welsh": "mae'n ddrwg|mae'n flin|yn anffodus|ymddiheur",
+    "Yoruba": "ma binu|má bínú|e ma binu|ẹ má bínú|jọwọ dariji",
+    "Zulu or Xhosa": "ngiyaxolisa|ndiyaxolisa|uxolo|ngeshwa|ngelishwa",
+}
+"""How an apology opens in them: many refusals are too short to be told by their small words."""
