@@ -134,7 +134,9 @@ def need(error: ModuleNotFoundError) -> ClampdownError:
 def told(error: Exception) -> ClampdownError:
     """An error of lm-eval's, or of what it uses, as one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return ClampdownError(f"lm-eval stopped: {lines[0] if lines else '?'} ({type(error).__name__})")
+    network = isinstance(error, ConnectionError | TimeoutError)
+    remedy = "check the network, or have the task's data in the cache" if network else "check the task and its data"
+    return ClampdownError(f"lm-eval stopped: {lines[0] if lines else '?'} ({type(error).__name__}); {remedy}")
 
 
 def question(task: Any, document: Any) -> str:

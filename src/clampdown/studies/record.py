@@ -23,7 +23,7 @@ from clampdown.studies.environment import environment
 from clampdown.studies.kept import ABOUT, IDENTITY, check_about, check_names, check_rows, kept_set
 from clampdown.studies.measures import Rows, keyed
 from clampdown.studies.plan import Plan
-from clampdown.studies.store import Row, Store
+from clampdown.studies.store import Row, Store, is_database
 from clampdown.writing import json_text, write_whole
 
 DATABASE = "study.sqlite"
@@ -115,6 +115,8 @@ def read_record(path: Path) -> Record:
     path = path / DATABASE if path.is_dir() else path
     if not path.is_file():
         raise ClampdownError(f"no study at {path}; name a study's folder, or the {DATABASE} in it")
+    if path.name != DATABASE and not is_database(path):
+        raise ClampdownError(f"{path} is no study's database; name a study's folder, or the {DATABASE} in it")
     with Store(path) as store:
         identity, kept_arms, kept_sets = (store.meta(key) for key in ("identity", "arms", "sets"))
         if identity is None or kept_arms is None:
