@@ -18,12 +18,12 @@ from clampdown.models.template import fingerprint, is_dated, template_text
 from clampdown.recipe import Recipe
 from clampdown.studies.arms import Arm
 from clampdown.studies.batches import samples
-from clampdown.studies.damage import checked, require, told_as_damage
+from clampdown.studies.damage import checked, is_database, require, told_as_damage
 from clampdown.studies.environment import environment
 from clampdown.studies.kept import ABOUT, IDENTITY, check_about, check_names, check_rows, kept_set
 from clampdown.studies.measures import Rows, keyed
 from clampdown.studies.plan import Plan
-from clampdown.studies.store import Row, Store, is_database
+from clampdown.studies.store import Row, Store
 from clampdown.writing import json_text, write_whole
 
 DATABASE = "study.sqlite"

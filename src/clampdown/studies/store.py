@@ -15,7 +15,6 @@ from typing import Any
 from clampdown.errors import ClampdownError
 from clampdown.measuring.attacks.outcome import Outcome, judged_again
 from clampdown.measuring.judge import JUDGE_VERSION, judge
-from clampdown.reading import unreadable
 from clampdown.steering.receipt import Receipt
 from clampdown.studies.damage import checked, parsed, require, told_as_damage
 
@@ -249,15 +248,6 @@ class Store:
             else:
                 remedy = "delete it to start the study anew, or name another folder"
             raise ClampdownError(f"study database {self.path}: {said}; {remedy}") from error
-
-
-def is_database(path: Path) -> bool:
-    """Whether a file begins as SQLite's do; an empty one does not. Raises ClampdownError if it can't be read."""
-    try:
-        with path.open("rb") as file:
-            return file.read(16) == b"SQLite format 3\0"
-    except OSError as error:
-        raise unreadable(path, "study", error) from error
 
 
 def export(path: Path) -> dict[str, Any]:
