@@ -194,7 +194,7 @@ def _clean(text: str | None) -> str:
     out: list[str] = []
     section = False
     for line in text.splitlines():
-        if line in {"Args:", "Raises:", "Returns:", "Yields:", "Shapes:", "Source:", "Units:"}:
+        if line in {"Args:", "Attributes:", "Raises:", "Returns:", "Yields:", "Shapes:", "Source:", "Units:"}:
             section = True
             out += [f"**{line.rstrip(':')}**", ""]
         elif section and line.startswith("    ") and not line.startswith("     "):

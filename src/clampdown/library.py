@@ -182,7 +182,7 @@ class Model:
 
         Raises:
             ClampdownError: a recipe that does not fit this model, or fails its self-test; on entering, this thread
-            steers the model already.
+                steers the model already.
         """
         from clampdown.steering.attach import Steering
 

@@ -19,6 +19,14 @@ sys.addaudithook(lambda event, _, left=[{place}]: event == "import" and (
     left.__setitem__(0, left[0] - 1) or left[0] == 0 and os.kill(os.getpid(), signal.SIGINT)))
 sys.exit(main(["chat", "hi", "--no-recipe", "--tokens", "2"]))
 """
+AT_THE_DOOR = """
+import os, signal, sys
+from clampdown.__main__ import main
+sys.argv = ["clampdown", "chat", "hi", "--no-recipe", "--tokens", "2"]
+sys.addaudithook(lambda event, _, left=[{place}]: event == "import" and (
+    left.__setitem__(0, left[0] - 1) or left[0] == 0 and os.kill(os.getpid(), signal.SIGINT)))
+sys.exit(main())
+"""
 SWALLOWED = """
 import os, signal, sys
 from clampdown.cli.main import main
@@ -68,6 +76,11 @@ def stopped(code):
 @pytest.mark.parametrize("place", [1, 60, 900])
 def test_it_stops_at_any_import(place):
     stopped(AT_AN_IMPORT.format(place=place))
+
+
+@pytest.mark.parametrize("place", [1, 5, 40])
+def test_it_stops_while_the_commands_themselves_are_loaded(place):
+    stopped(AT_THE_DOOR.format(place=place))
 
 
 @pytest.mark.long

@@ -109,9 +109,9 @@ def test_nothing_steered_is_an_error_and_writes_nothing(lm_eval, tmp_path, tiny)
 @pytest.mark.parametrize(
     "arguments, said",
     [
-        (["--frob"], "--frob"),
+        (["--frob"], "lm-eval: unrecognized arguments: --frob; `lm-eval run --help`"),
         (["--limit", "many"], "--limit"),
-        (["--tasks", "no_such_task"], "no_such_task"),
+        (["--tasks", "no_such_task"], "knows no task no_such_task; see `lm-eval ls tasks`"),
         (["--num_fewshot", "1", "--use_cache", "cache", "--recipe", "R"], "--use_cache"),
         (["--recipe", "nowhere.toml"], "no file nowhere.toml"),
     ],

@@ -95,6 +95,13 @@ def test_anything_else_is_one_line(clampdown, tmp_path, name, content, said):
     assert err.startswith("clampdown: ") and err.count("\n") == 1 and said in err
 
 
+def test_damaged_results_of_a_study_that_is_kept_can_be_written_again(clampdown, tmp_path):
+    (tmp_path / "study.sqlite").write_text("")
+    (tmp_path / "results.json").write_text("[" * 100_000)
+    status, _, err = clampdown("show", tmp_path)
+    assert status == 2 and f"`clampdown report {tmp_path}` writes it again" in err
+
+
 def test_an_empty_folder_is_told(clampdown, tmp_path):
     status, _, err = clampdown("show", tmp_path)
     assert status == 2 and "neither a study's results.json nor an SAE" in err

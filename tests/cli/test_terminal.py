@@ -19,6 +19,7 @@ from clampdown.cli.progress import ProgressBar
 from clampdown.cli.session import Session
 from clampdown.engine.request import Sampling
 from clampdown.recipe import Clamp, Direction, Recipe
+from clampdown.steering.receipt import Receipt
 
 CLI = Path(package.__file__).parent / "cli"
 COMMAND = [sys.executable, "-m", "clampdown"]
@@ -314,6 +315,13 @@ def test_plain_text_says_what_a_letter_was(tmp_path, environment, encoding):
         assert note in out
     else:
         assert "\\u6f22\\u5b57 - caf" in out and "\\U0001f600" in out
+
+
+def test_a_receipt_can_be_read_in_every_encoding():
+    receipt = str(Receipt("ab" * 32, 12, 11, 0.418, "sliced"))
+    assert receipt.encode("ascii", terminal._ERRORS).decode() == (
+        "steered by abababab | 11 of 12 tokens edited | mean ||delta||/||x|| 0.418 | sliced"
+    )
 
 
 def test_a_half_of_a_surrogate_pair_is_json_that_parses_back(capsys):

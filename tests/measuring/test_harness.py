@@ -314,7 +314,7 @@ def test_unknown_tasks_are_one_line(tiny, folder, one_line):
     try:
         with pytest.raises(ClampdownError) as caught:
             run_tasks(tiny, None, ["tiny_sums"], TaskSettings(include_path=folder))
-        one_line(caught, "lm-eval stopped")
+        one_line(caught, "lm-eval stopped", "check the task and its data")
     finally:
         (folder / "gone").rename(folder / "tiny_sums.jsonl")
 

@@ -16,6 +16,7 @@ from clampdown.measuring.statistics import (
     mcnemar_exact,
     minimum_detectable_difference,
     paired_bootstrap,
+    paired_detectable_difference,
     score_interval,
     wilson,
 )
@@ -158,6 +159,22 @@ def test_detectable_difference_is_detected_as_often_as_promised():
     pooled = (x + y) / 2
     found = np.abs(y - x) / np.sqrt(2 * pooled * (1 - pooled) / n) > 1.959964
     assert found.mean() == pytest.approx(0.8, abs=0.015)
+
+
+@given(st.integers(1, 60), st.floats(0.0, 1.0), st.sampled_from([0.05, 0.005]))
+def test_no_difference_is_promised_that_the_paired_test_cannot_show(n, base, alpha):
+    """By brute force: the change of some items one way, and of none the other, that first comes down to alpha."""
+    found = paired_detectable_difference(n, base, alpha=alpha)
+    shown = [k for k in range(1, n + 1) if mcnemar_exact(k, 0) <= alpha]
+    if not shown:
+        assert math.isnan(found)
+    elif not math.isnan(found):
+        assert found * n >= shown[0] - 1e-9
+        assert found >= minimum_detectable_difference(n, base, alpha=alpha)
+
+
+def test_of_many_items_the_paired_difference_is_that_of_the_formula():
+    assert paired_detectable_difference(388, 0.5) == minimum_detectable_difference(388, 0.5)
 
 
 @given(st.integers(1, 5000), st.floats(0.0, 1.0))

@@ -1,6 +1,7 @@
 """Chat templates: given by hand, missing, and switched to answer without thoughts."""
 
 import json
+import os
 import shutil
 
 import pytest
@@ -63,6 +64,7 @@ def test_a_template_that_is_given_goes_before_the_models_own(tiny):
     [
         ("{% for m in messages %}{{ m.content }}", ("fails on a plain request",)),
         ("{{ raise_exception('no') }}", ("fails on a plain request", "no")),
+        ("{{ raise_exception('Not so.') }}", ("Not so; mend it",)),
         ("Hello. {{ bos_token }}", ("leaves out what the user says",)),
         ("", ("is empty",)),
     ],
@@ -76,6 +78,10 @@ def test_a_template_that_is_not_there_is_refused(base, tmp_path, one_line):
     refused(one_line, "no chat template none.jinja", "Jinja file", name=base, chat_template="none.jinja")
     refused(one_line, "can't read", name=base, chat_template=str(tmp_path))
     (tmp_path / "t.json").write_text('{"model_max_length": 5}')
+    refused(one_line, "can't read", name=base, chat_template=tmp_path / "t.json")
+    os.mkfifo(tmp_path / "pipe")  # which nobody writes to: opened, it would wait for ever
+    refused(one_line, "can't read", "it is a pipe", name=base, chat_template=tmp_path / "pipe")
+    (tmp_path / "t.json").write_text("[" * 100_000)
     refused(one_line, "can't read", name=base, chat_template=tmp_path / "t.json")
     (tmp_path / "t.jinja").write_bytes(b"\xff\xfe\x00")
     refused(one_line, "can't read", name=base, chat_template=tmp_path / "t.jinja")
@@ -143,6 +149,10 @@ def test_a_thought_that_the_template_opens_is_closed(opened, closed, tiny):
     assert model.render(CHAT).endswith(f"<|im_start|>assistant\n{closed}") and not model.opens_thought
     assert model.render(CHAT, answer=False) == thinks.render(CHAT, answer=False)
     assert model.said(model.ids("Sure."), model.prompt_ids("Hi")) == "Sure."
+
+
+def test_the_bundled_model_goes_by_its_name_not_by_its_folder(one_line):
+    refused(one_line, "model smollm2-135m-instruct's chat template", name="smollm2-135m-instruct", thinking=False)
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,8 @@ def test_a_hub_id_stays_as_it_is(tmp_path):
         ("[sets]\nrude = 'a'", "sets does not know rude"),
         ("[sets]\nsafe = []", "sets.safe"),
         ("seed =", "not valid TOML"),
+        ("", "it is empty"),
+        ("# to be written", "it is empty"),
     ],
 )
 def test_errors_name_the_file_and_the_key(tmp_path, text, said):

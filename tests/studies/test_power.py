@@ -48,6 +48,15 @@ def test_one_goal_can_tell_nothing(recipe):
     assert "–" in power_lines(told)[1]
 
 
+@pytest.mark.parametrize("n", range(1, 8))
+@pytest.mark.parametrize("kind", ["unsafe", "safe", "lookalike"])
+def test_the_table_promises_nothing_that_the_warning_denies(recipe, kind, n):
+    """Four safe items were said to tell 85 points in one line and no difference at all in another."""
+    told = dry_run(recipe, replace(PLAN, arms=("none", "clamp"), factors=(1.0,), rules=()), [a_set("s", kind, n)])
+    [row], [warning] = told["sets"], told["warnings"]
+    assert not ("no difference at all" in warning and row["difference"] is not None)
+
+
 @pytest.mark.parametrize("n", range(1, 40))
 def test_what_is_said_of_a_small_set_is_true_at_every_rate(recipe, n):
     """By brute force: how many answers must change before McNemar's test, adjusted for the arms, comes to 5%."""

@@ -1,6 +1,7 @@
 """Studies read back, handed on and compared."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -224,6 +225,20 @@ def test_there_must_be_a_study(tmp_path, one_line):
     with pytest.raises(ClampdownError) as caught:
         read_record(tmp_path)
     one_line(caught, "no study at")
+
+
+@pytest.mark.parametrize("name", ["report.html", "results.json"])
+def test_a_study_is_not_named_by_its_other_files(folder, name, one_line):
+    """SQLite would call it a damaged database, and the remedy for that is to delete it."""
+    with pytest.raises(ClampdownError) as caught:
+        read_record(folder / name)
+    one_line(caught, "name a study's folder")
+    assert "delete" not in str(caught.value) and (folder / name).exists()
+
+
+def test_a_database_by_another_name_is_read(folder, tmp_path):
+    shutil.copy(folder / "study.sqlite", tmp_path / "copy.db")
+    assert read_record(tmp_path / "copy.db").arms == read_record(folder).arms
 
 
 def command(capsys, *arguments):

@@ -133,7 +133,9 @@ def _study(path: Path, as_json: bool) -> int:
             raise ValueError(results["schema"])
         facts, table = _study_facts(results, path.parent), arms_table(results)
     except (OSError, *FAULTS) as error:
-        raise ClampdownError(f"{path} is damaged, or not a study's results; run the study again") from error
+        kept = (path.parent / "study.sqlite").is_file()
+        remedy = f"`clampdown report {path.parent}` writes it again" if kept else "run the study again"
+        raise ClampdownError(f"{path} is damaged, or not a study's results; {remedy}") from error
     if as_json:
         print_json(results)
     else:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _ERRORS = "clampdown-plain"
 _PLAINER = {"−": "-", "–": "-", "—": "-", "×": "x", "·": "|", "…": "...", "⏎": "\\n", "→": "->", "─": "-"}
+_PLAINER |= {"‖": "||", "Δ": "delta", "“": '"', "”": '"', "’": "'", "␠": "_"}
 """Our own signs, for encodings that lack them: an escaped minus before a number would read as another number."""
 _STYLES = {"bold": "\x1b[1m", "dim": "\x1b[2m"}
 _PIPED_WIDTH = 120

@@ -166,7 +166,9 @@ def _latents(recipe: Recipe) -> list[int]:
 
 
 def _said(trial: Trial) -> str:
-    return f"{len(_latents(trial.recipe))} latents ×{trial.confirmed.factor:g}: {trial.confirmed} (selecting half)"
+    count = len(_latents(trial.recipe))
+    latents = "1 latent" if count == 1 else f"{count} latents"
+    return f"{latents} ×{trial.confirmed.factor:g}: {trial.confirmed} (selecting half)"
 
 
 def _check_fit(model: ChatModel, sae: SAE) -> None:

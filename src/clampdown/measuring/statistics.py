@@ -156,6 +156,17 @@ def minimum_detectable_difference(n: int, base_rate: float, *, power: float = 0.
     return high
 
 
+def paired_detectable_difference(n: int, base_rate: float, *, power: float = 0.8, alpha: float = 0.05) -> float:
+    """`minimum_detectable_difference` where `mcnemar_exact` decides: no less than the share of the n items that must
+    change before it comes down to `alpha`, and nan where that is more than can change.
+
+    The formula is an approximation, and of few items it promises what the exact test can't keep.
+    """
+    found = minimum_detectable_difference(n, base_rate, power=power, alpha=alpha)
+    found = max(found, mcnemar_least(alpha) / n)  # nan stays
+    return found if found <= max(base_rate, 1 - base_rate) else math.nan
+
+
 def items_needed(difference: float, base_rate: float, *, power: float = 0.8, alpha: float = 0.05) -> int:
     """The number of items an arm from which on `minimum_detectable_difference` is `difference` or less."""
     if not 0 < difference <= 1:

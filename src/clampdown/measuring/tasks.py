@@ -110,6 +110,10 @@ def load_tasks(names: Sequence[str], settings: TaskSettings | None = None) -> Ta
     return Tasks(tuple(names), asked, found)
 
 
+_UNKNOWN = "Tasks not found:"
+"""What lm-eval says first of names that it has no task for."""
+
+
 @contextlib.contextmanager
 def lm_eval_at_work() -> Iterator[None]:
     """Quiet within, and with lm-eval's errors as ours, on one line: they are about tasks and their data."""
@@ -134,7 +138,12 @@ def need(error: ModuleNotFoundError) -> ClampdownError:
 def told(error: Exception) -> ClampdownError:
     """An error of lm-eval's, or of what it uses, as one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return ClampdownError(f"lm-eval stopped: {lines[0] if lines else '?'} ({type(error).__name__})")
+    if lines and lines[0].startswith(_UNKNOWN):
+        names = lines[0].removeprefix(_UNKNOWN).strip()
+        return ClampdownError(f"lm-eval knows no task {names}; see `lm-eval ls tasks`, and --include_path for your own")
+    network = isinstance(error, ConnectionError | TimeoutError)
+    remedy = "check the network, or have the task's data in the cache" if network else "check the task and its data"
+    return ClampdownError(f"lm-eval stopped: {lines[0] if lines else '?'} ({type(error).__name__}); {remedy}")
 
 
 def question(task: Any, document: Any) -> str:

@@ -14,7 +14,7 @@ from clampdown.errors import ClampdownError
 from clampdown.models import bundled, gguf, residual
 from clampdown.models.look_over import look_over
 from clampdown.models.packing import check_packing, check_unpacked
-from clampdown.models.source import Source, failure, fetched, need, weights_place
+from clampdown.models.source import Source, failure, fetched, is_bundled, need, weights_place
 from clampdown.models.template_choice import Wish
 
 QUANTIZATIONS = ("8bit", "4bit")
@@ -79,7 +79,7 @@ def load(source: Source, placing: Placing, wish: Wish = Wish()) -> Loaded:  # no
     placing.check(source)
     if source.gguf:
         gguf.check_name(source.gguf)
-    elif Path(source.path).is_dir() and Path(source.path).name != bundled.folder_name():
+    elif Path(source.path).is_dir() and not is_bundled(source):
         look_over(Path(source.path))
     precision, header, options = _dtype(placing), None, {}
     try:
@@ -90,7 +90,7 @@ def load(source: Source, placing: Placing, wish: Wish = Wish()) -> Loaded:  # no
         with gguf.read_once(weights_place(source, None)) if header else nullcontext():
             config = _config(source)
             tokenizer = _tokenizer(source)
-            options = wish.fulfil(str(source), tokenizer)
+            options = wish.fulfil(bundled.NAME if is_bundled(source) else str(source), tokenizer)
             if header:
                 header.mend_config(config)
             model, unread = _weights(source, placing, config, precision)

@@ -57,6 +57,11 @@ def find_source(name: str, revision: str | None = None) -> Source:
     return source
 
 
+def is_bundled(source: Source) -> bool:
+    """Whether it is the bundled model, whose folder lies in the user's cache and means nothing to them."""
+    return Path(source.path).name == bundled.folder_name()
+
+
 def fetched(source: Source) -> Source:
     """A hub repository's .gguf file as the local one it is after fetching it, once; any other source as it is.
 
@@ -174,7 +179,7 @@ def _told(source: Source, errors: list[BaseException]) -> tuple[str, str]:
         return "Transformers does not know its architecture", "a newer one may: pip install --upgrade transformers"
     if "trust_remote_code" in str(errors[0]):
         return "it brings code of its own, which is not run here", "choose a model that Transformers knows by itself"
-    if Path(source.path).name == bundled.folder_name():
+    if is_bundled(source):
         return reason, "delete that folder to fetch it again"
     if source.gguf:
         return reason, "check the file"

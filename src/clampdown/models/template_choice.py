@@ -1,12 +1,14 @@
 """What is wished of a model's chat template: another one in its place, and answers without thoughts."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from clampdown.errors import ClampdownError
 from clampdown.models import thinking
+from clampdown.reading import read_text
 
 _PROBE = [{"role": "user", "content": "Speak of herons."}]
 
@@ -57,7 +59,7 @@ class Wish(NamedTuple):
         try:
             rendered = _rendered(tokenizer, self.options)
         except Exception as error:  # a template is a program
-            reason = str(error).partition("\n")[0] or type(error).__name__
+            reason = str(error).partition("\n")[0].rstrip(".") or type(error).__name__
             raise ClampdownError(f"chat template {self.called} fails on a plain request: {reason}; mend it") from error
         if _PROBE[0]["content"] not in rendered:
             raise ClampdownError(f"chat template {self.called} leaves out what the user says; give another")
@@ -81,19 +83,20 @@ def read_template(given: str | Path) -> tuple[str, str]:
     if isinstance(given, str) and ("{{" in said or "{%" in said):
         return said, "on the command line" if len(said) > 40 else repr(said)
     path = Path(given).expanduser()
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        if path.suffix == ".json":
+    if not os.path.exists(path):  # Path.exists raises where a folder may not be read
+        raise ClampdownError(
+            f"no chat template {said}: name a Jinja file, or give the template itself, with its {{{{ }}}}"
+        )
+    text = read_text(path, "chat template")
+    if path.suffix == ".json":
+        try:
             text = json.loads(text)["chat_template"]
             if not isinstance(text, str):
                 raise ValueError("it has several templates")
-    except FileNotFoundError as error:
-        raise ClampdownError(
-            f"no chat template {said}: name a Jinja file, or give the template itself, with its {{{{ }}}}"
-        ) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text of a template"
-        raise ClampdownError(f"can't read chat template {said}: {reason}; name a Jinja file") from error
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ClampdownError(
+                f"can't read chat template {said}: it is JSON without one text under chat_template; name a Jinja file"
+            ) from error
     if not text.strip():
         raise ClampdownError(f"chat template {said} is empty; name a Jinja file")
     return text, said
@@ -110,7 +113,7 @@ def _quiet(name: str, tokenizer: Any, options: Mapping[str, Any]) -> dict[str, A
     try:
         prompt = _rendered(tokenizer, {**options, **found})
     except Exception as error:  # a template is a program
-        reason = str(error).partition("\n")[0] or type(error).__name__
+        reason = str(error).partition("\n")[0].rstrip(".") or type(error).__name__
         raise ClampdownError(f"model {name}'s chat template fails on a plain request: {reason}; mend it") from error
     if closing := thinking.closing(prompt):
         end = f"{{% if add_generation_prompt %}}{{{{ {json.dumps(closing)} }}}}{{% endif %}}"

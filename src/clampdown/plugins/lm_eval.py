@@ -35,7 +35,9 @@ def run(arguments: Sequence[str], model_args: dict[str, Any]) -> None:
             command = HarnessCLI()
             options = command.parse_args()
     except SystemExit as end:
-        raise ClampdownError(f"lm-eval: {said.getvalue().strip().splitlines()[-1]}") from end
+        *_, line = ["", *said.getvalue().strip().splitlines()]
+        why = line.rpartition("error: ")[2] or "its options can't be read"
+        raise ClampdownError(f"lm-eval: {why}; `lm-eval run --help` lists its options") from end
     finally:
         sys.argv = before
     if options.model:

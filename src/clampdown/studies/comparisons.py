@@ -6,7 +6,7 @@ from typing import Any
 
 from clampdown.measuring.clustered import clustered_rate, effective_n, mcnemar_clustered
 from clampdown.measuring.sets import ItemSet
-from clampdown.measuring.statistics import holm, minimum_detectable_difference, paired_bootstrap
+from clampdown.measuring.statistics import holm, paired_bootstrap, paired_detectable_difference
 from clampdown.studies.arms import Arm
 from clampdown.studies.measures import WANTED, Rows, Values, bounds, compared
 
@@ -67,7 +67,7 @@ def detectable(sets: Sequence[ItemSet], rows: Rows, *, room: bool = False) -> li
             if not values.binary or not n:
                 continue
             worth = max(1, int(effective_n(values.clusters(item_set))))
-            least = minimum_detectable_difference(worth, sum(values.by_place.values()) / n)
+            least = paired_detectable_difference(worth, sum(values.by_place.values()) / n)
             where = {"set": item_set.name, "kind": item_set.kind, "metric": values.metric, "n": n}
             found.append(where | {"difference": least if math.isfinite(least) else None})
     return found

@@ -12,12 +12,22 @@ from types import NoneType, UnionType
 from typing import Any, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from clampdown.errors import ClampdownError
+from clampdown.reading import unreadable
 
 Thing = TypeVar("Thing")
 FAULTS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """What reading altered data can raise."""
 _DEEPEST = 64
 """Brackets in brackets; a study's own files have some eight, and whoever writes them on may bear no more."""
+
+
+def is_database(path: Path) -> bool:
+    """Whether a file begins as SQLite's do; an empty one does not. Raises ClampdownError if it can't be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(16) == b"SQLite format 3\0"
+    except OSError as error:
+        raise unreadable(path, "study", error) from error
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Any
 from clampdown.measuring.clustered import effective_n
 from clampdown.measuring.looping import ROOM
 from clampdown.measuring.sets import ItemSet
-from clampdown.measuring.statistics import items_needed, mcnemar_least, minimum_detectable_difference
+from clampdown.measuring.statistics import items_needed, mcnemar_least, paired_detectable_difference
 from clampdown.recipe import Clamp, Recipe
 from clampdown.studies.columns import Column
 from clampdown.studies.plan import Plan
@@ -118,7 +118,7 @@ def _set(item_set: ItemSet, base: float | None, compared: int) -> dict[str, Any]
         return row | {"difference": None, "corrected": None, "changed": None, "needed": None}
     worth = max(1, int(effective_n(clusters)))
     alphas = (ALPHA, ALPHA / max(1, compared))
-    least = [minimum_detectable_difference(worth, base, power=POWER, alpha=alpha) for alpha in alphas]
+    least = [paired_detectable_difference(worth, base, power=POWER, alpha=alpha) for alpha in alphas]
     plain, corrected = (value if math.isfinite(value) else None for value in least)
     needed = items_needed(WANTED, base, power=POWER, alpha=ALPHA)
     least_changed = [mcnemar_least(alpha) for alpha in alphas]

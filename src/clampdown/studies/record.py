@@ -18,7 +18,7 @@ from clampdown.models.template import is_dated, template_text
 from clampdown.recipe import Recipe
 from clampdown.studies.arms import Arm
 from clampdown.studies.batches import samples
-from clampdown.studies.damage import checked, require, told_as_damage
+from clampdown.studies.damage import checked, is_database, require, told_as_damage
 from clampdown.studies.environment import environment
 from clampdown.studies.kept import ABOUT, IDENTITY, check_about, check_names, check_rows, kept_set
 from clampdown.studies.measures import Rows, keyed
@@ -116,6 +116,8 @@ def read_record(path: Path) -> Record:
     path = path / DATABASE if path.is_dir() else path
     if not path.is_file():
         raise ClampdownError(f"no study at {path}; name a study's folder, or the {DATABASE} in it")
+    if path.name != DATABASE and not is_database(path):
+        raise ClampdownError(f"{path} is no study's database; name a study's folder, or the {DATABASE} in it")
     with Store(path) as store:
         identity, kept_arms, kept_sets = (store.meta(key) for key in ("identity", "arms", "sets"))
         if identity is None or kept_arms is None:

@@ -59,6 +59,7 @@ def read_study_file(path: Path) -> StudyFile:
 
 
 def _study(body: Mapping[str, Any], path: Path) -> StudyFile:
+    require(bool(body), 'it is empty; say at least what plan it starts from, such as plan = "quick"')
     keys = {f.name for f in fields(Plan)}
     others = {"plan", "model", "recipe", "sets", "attacks", "lm-eval"}
     unknown, known = sorted(set(body) - keys - others), ", ".join(sorted(keys | others))

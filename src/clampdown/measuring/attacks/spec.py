@@ -31,6 +31,13 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "crescendo": ("attacker",),
     "pair": ("attacker", "judge"),
 }
+_CHAT = "openai:MODEL@URL, or a model's folder or hub id"
+_REMEDIES = {
+    "goals": "name a file of conversations with user_turns (JSONL)",
+    "suffixes": "name a file with one a line",
+    "attacker": f"name {_CHAT}",
+    "judge": f"name {_CHAT}",
+}
 _TAKES: dict[str, tuple[str, ...]] = {
     "scripted": ("cluster",),
     "crescendo": ("attacker", "attacker_prompt", "max_turns", "max_backtracks"),
@@ -92,7 +99,7 @@ class AttackSpec:
             object.__setattr__(self, "goals", "")
         for key in _NEEDS.get(self.kind, ()):
             if not getattr(self, key):
-                raise ClampdownError(f"attack {self.kind} needs {key.replace('_', ' ')}; name it")
+                raise ClampdownError(f"attack {self.kind} needs {key}; {_REMEDIES[key]}")
         for chat in (self.attacker, self.judge):
             if chat.startswith("openai:"):
                 Endpoint.parse(chat)  # a mistyped name shows now, not after the model was loaded
