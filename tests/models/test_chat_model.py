@@ -290,3 +290,11 @@ def test_a_model_without_blocks_is_refused(one_line):
     with pytest.raises(ClampdownError) as caught:
         residual.blocks(torch.nn.Linear(2, 2))
     one_line(caught, "decoder")
+
+
+def test_the_head_is_fed_one_piece_of_memory(tiny):
+    model = load_chat_model(str(tiny.folder), dtype="bfloat16")
+    seen = []
+    model.hf.get_output_embeddings().register_forward_pre_hook(lambda _module, args: seen.append(args[0]))
+    model.hf(input_ids=torch.ones(3, 5, dtype=torch.long), logits_to_keep=1)
+    assert seen[0].shape[:2] == (3, 1) and seen[0].is_contiguous()
