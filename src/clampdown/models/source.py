@@ -58,8 +58,13 @@ def find_source(name: str, revision: str | None = None) -> Source:
 
 
 def is_bundled(source: Source) -> bool:
-    """Whether it is the bundled model, whose folder lies in the user's cache and means nothing to them."""
+    """Whether it is the bundled model, whose folder lies in the user's cache."""
     return Path(source.path).name == bundled.folder_name()
+
+
+def called(source: Source) -> str:
+    """What a user calls it, for errors that its files have nothing to do with."""
+    return bundled.NAME if is_bundled(source) else str(source)
 
 
 def fetched(source: Source) -> Source:
