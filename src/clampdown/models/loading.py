@@ -14,7 +14,7 @@ from clampdown.errors import ClampdownError
 from clampdown.models import bundled, gguf, residual
 from clampdown.models.look_over import look_over
 from clampdown.models.packing import check_packing
-from clampdown.models.source import Source, called, failure, fetched, is_bundled, need, weights_place
+from clampdown.models.source import Source, failure, fetched, is_bundled, need, weights_place
 from clampdown.models.template_choice import Wish
 
 QUANTIZATIONS = ("8bit", "4bit")
@@ -34,15 +34,12 @@ class Placing(NamedTuple):
         """Raises ClampdownError for what does not go together, and for packages that are missing."""
         if self.device and self.device_map:
             raise ClampdownError("give either a device or a device map, not both")
+        wrong = f"could not load model {bundled.NAME if is_bundled(source) else source}: unknown device"
         if self.device is not None and not _is_device(self.device):
-            raise ClampdownError(
-                f"could not load model {called(source)}: unknown device {self.device!r}; use cpu, cuda, or one such as cuda:1"
-            )
+            raise ClampdownError(f"{wrong} {self.device!r}; use cpu, cuda, or one such as cuda:1")
         spread = self.device_map
         if isinstance(spread, str) and spread not in _SPREADS and not _is_device(spread):
-            raise ClampdownError(
-                f"could not load model {called(source)}: unknown device map {spread!r}; use auto, balanced or sequential"
-            )
+            raise ClampdownError(f"{wrong} map {spread!r}; use auto, balanced or sequential")
         if self.quantization is not None:
             if self.quantization not in QUANTIZATIONS:
                 raise ClampdownError(f"unknown quantization {self.quantization!r}; use {' or '.join(QUANTIZATIONS)}")
@@ -101,7 +98,7 @@ def load(source: Source, placing: Placing, wish: Wish = Wish()) -> Loaded:  # no
         with gguf.read_once(weights_place(source, None)) if header else nullcontext():
             config = _config(source)
             tokenizer = _tokenizer(source)
-            options = wish.fulfil(called(source), tokenizer)
+            options = wish.fulfil(bundled.NAME if is_bundled(source) else str(source), tokenizer)
             if header:
                 header.mend_config(config)
             model, unread = _weights(source, placing, config, precision)

@@ -62,11 +62,6 @@ def is_bundled(source: Source) -> bool:
     return Path(source.path).name == bundled.folder_name()
 
 
-def called(source: Source) -> str:
-    """What a user calls it, for errors that its files have nothing to do with."""
-    return bundled.NAME if is_bundled(source) else str(source)
-
-
 def fetched(source: Source) -> Source:
     """A hub repository's .gguf file as the local one it is after fetching it, once; any other source as it is.
 
