@@ -194,7 +194,8 @@ def test_what_does_not_go_together_is_refused(tiny, one_line):
     name = str(tiny.folder)
     refused(one_line, "not both", name=name, device="cpu", device_map="auto")
     refused(one_line, "unknown quantization '3bit'", "8bit", name=name, quantization="3bit")
-    refused(one_line, "could not load model", name=name, device_map="abacus")
+    refused(one_line, "could not load model", "auto, balanced or sequential", name=name, device_map="abacus")
+    refused(one_line, "unknown device 'gpu'", "cuda:1", name=name, device="gpu")
 
 
 def test_packages_that_are_missing_are_named(tiny, monkeypatch, one_line):

@@ -18,6 +18,8 @@ from clampdown.models.source import Source, failure, fetched, is_bundled, need, 
 from clampdown.models.template_choice import Wish
 
 QUANTIZATIONS = ("8bit", "4bit")
+_SPREADS = ("auto", "balanced", "balanced_low_0", "sequential")
+"""accelerate's ways to share a model out."""
 
 
 class Placing(NamedTuple):
@@ -32,6 +34,12 @@ class Placing(NamedTuple):
         """Raises ClampdownError for what does not go together, and for packages that are missing."""
         if self.device and self.device_map:
             raise ClampdownError("give either a device or a device map, not both")
+        wrong = f"could not load model {bundled.NAME if is_bundled(source) else source}: unknown device"
+        if self.device is not None and not _is_device(self.device):
+            raise ClampdownError(f"{wrong} {self.device!r}; use cpu, cuda, or one such as cuda:1")
+        spread = self.device_map
+        if isinstance(spread, str) and spread not in _SPREADS and not _is_device(spread):
+            raise ClampdownError(f"{wrong} map {spread!r}; use auto, balanced or sequential")
         if self.quantization is not None:
             if self.quantization not in QUANTIZATIONS:
                 raise ClampdownError(f"unknown quantization {self.quantization!r}; use {' or '.join(QUANTIZATIONS)}")
@@ -202,6 +210,14 @@ def _packing(source: Source, placing: Placing, config: Any) -> Any:
     if placing.quantization == "8bit":
         return transformers.BitsAndBytesConfig(load_in_8bit=True)
     return transformers.BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_compute_dtype=torch.bfloat16)
+
+
+def _is_device(name: str) -> bool:
+    try:
+        torch.device(name)
+    except RuntimeError:
+        return False
+    return True
 
 
 def _dtype(placing: Placing) -> Any:

@@ -58,7 +58,7 @@ def find_source(name: str, revision: str | None = None) -> Source:
 
 
 def is_bundled(source: Source) -> bool:
-    """Whether it is the bundled model, whose folder lies in the user's cache and means nothing to them."""
+    """Whether it is the bundled model, whose folder lies in the user's cache."""
     return Path(source.path).name == bundled.folder_name()
 
 
