@@ -5,7 +5,7 @@
     python benchmarks/looping.py --merge FOLDER LABELS  LABELS: CSV with id, loops (yes or no), as the reader gave them
 
 The question to the reader: does the answer say one thing over and over? Answers to unsafe requests are kept only where
-they refuse or are babble; of the others the detector's word of that day counts (`told`), for no text is left to ask.
+they refuse; of the others the detector's word of that day counts (`told`), for no text is left to ask.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from clampdown.discovery.windows import window
 from clampdown.engine.generation import generate
 from clampdown.engine.request import Sampling
 from clampdown.library import default_recipe
-from clampdown.measuring.judge import REFUSING, Label, judge
+from clampdown.measuring.judge import REFUSING, judge
 from clampdown.measuring.judge_reading import said
 from clampdown.measuring.looping import is_looping
 from clampdown.measuring.sets import Item, builtin_set
@@ -104,7 +104,7 @@ def merge(folder: Path, labels: Path) -> None:
         for label in csv.DictReader(stream):
             row = key[int(label["id"])]
             kind = judge(row["prompt"], row["answer"], truncated=not row["finished"])
-            kept = not row["item"].startswith("unsafe") or kind in REFUSING or kind is Label.INCOHERENT
+            kept = not row["item"].startswith("unsafe") or kind in REFUSING
             told = "yes" if is_looping(said(row["answer"]), row["prompt"]) else "no"
             text = row["answer"] if kept else ""
             table.writerow({k: row[k] for k in COLUMNS[:4]} | {"loops": label["loops"], "told": told, "text": text})
