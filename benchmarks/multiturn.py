@@ -90,7 +90,7 @@ def matched(model: library.Model, recipe: Recipe, args: argparse.Namespace) -> t
     prompts = selecting_prompts("unsafe", MATCHED_ON, args.seed)
 
     def refusing(used: Recipe) -> float:
-        return confirm(model.chat, used, 1.0, prompts, [], sampling).unsafe
+        return confirm(model.chat, used, 1.0, prompts, [], sampling).refusal
 
     def at(strengths: Sequence[float]) -> Iterator[tuple[float, Recipe]]:
         plan = replace(named_plan("quick"), seed=args.seed, strengths=tuple(strengths))

@@ -275,7 +275,8 @@ def find(
     candidates: int = 64,
     latents: int = 8,
     value: float | None = None,
-    tokens: int | None = None,
+    tokens: int = 64,
+    window: str | None = None,
     seed: int = 0,
     progress: Progress = quiet,
 ) -> Found:
@@ -292,7 +293,9 @@ def find(
         candidates: how many latents are tested by clamping them.
         latents: the most that are chosen.
         value: test and clamp at this value, as the paper does; None finds values.
-        tokens: of each answer that the choice is confirmed with; None is 16 or 24, as the method has it.
+        tokens: of each answer that the choice is confirmed with; fewer hide loops.
+        window: the only window of positions to try: "all" (the paper's), "all+8" (the prompt and the answer's first 8
+            tokens), "last+14", "last+8~6" (fading over 6 more); None is the best of several.
 
     Raises:
         ClampdownError: the SAE does not fit the model, a set can't be read or is too small, most answers can't be
@@ -303,11 +306,16 @@ def find(
 
     for key, given in (("unsafe", unsafe), ("safe", safe), ("text", text)):
         arguments.paths(key, given)
-    for key, count in (("candidates", candidates), ("latents", latents), ("limit", 1 if limit is None else limit)):
+    for key, count in (
+        ("candidates", candidates),
+        ("latents", latents),
+        ("limit", 1 if limit is None else limit),
+        ("tokens", tokens),
+    ):
         arguments.whole(key, count, 1)
     arguments.whole("seed", seed, 0)
     arguments.number("value", 0.0 if value is None else value)
-    for key, said in (("method", method), ("prompt", prompt), ("refusal", refusal)):
+    for key, said in (("method", method), ("prompt", prompt), ("refusal", refusal), ("window", window)):
         if said is not None:
             arguments.text(key, said)
     plain = FindOptions()
@@ -322,6 +330,7 @@ def find(
         max_latents=latents,
         value=value,
         tokens=tokens,
+        window=window,
         seed=seed,
     )
     chosen = _sae(sae)

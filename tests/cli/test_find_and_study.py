@@ -8,8 +8,10 @@ import pytest
 
 from clampdown import library
 from clampdown.cli import study as study_command
+from clampdown.discovery.confirm import Confirmed
 from clampdown.discovery.describe import Context
 from clampdown.discovery.find import Found, FoundLatent
+from clampdown.discovery.trials import Trial
 from clampdown.recipe import Clamp, Direction, Recipe
 from clampdown.studies.prepared import Prepared
 
@@ -21,7 +23,10 @@ FOUND = Found(
     ],
     recipe=RECIPE,
     notes=["a note"],
-    tried=[],
+    tried=[
+        Trial(RECIPE, "all+8", Confirmed(1.4, 0.5, 0.25, 0.0, (6, 6), (6, 4), looping=0.5, looping_refusals=0.25)),
+        Trial(replace(RECIPE, edits=(Clamp("some/sae", "", 12, {9: 2.5}),)), "all", Confirmed(1.9, 0.0, 0.0, 1.0)),
+    ],
 )
 
 
@@ -86,10 +91,26 @@ def test_a_recipe_that_does_not_work_is_told_and_not_recommended(clampdown, monk
 def test_find_json_is_one_object(clampdown, asked, tmp_path):
     _, out, _ = clampdown("find", "--out", tmp_path / "r.toml", "--json")
     body = json.loads(out)
-    assert set(body) == {"latents", "recipe", "notes"}
+    assert set(body) == {"latents", "recipe", "tried", "notes"}
     first = body["latents"][0]
     assert (first["latent"], first["value"], first["recipe_value"], first["chosen"]) == (7, 4.0, 2.5, True)
     assert first["contexts"][0] == {"before": "I'm\n ", "token": "sorry", "after": " [/b]", "activation": 4.0}
+
+
+def test_find_json_says_what_every_trial_did_on_how_many(clampdown, asked, tmp_path):
+    _, out, _ = clampdown("find", "--out", tmp_path / "r.toml", "--json")
+    chosen, other = json.loads(out)["tried"]
+    assert (chosen["window"], chosen["factor"], chosen["latents"]) == ("all+8", 1.4, {"7": 2.5})
+    assert (chosen["coherent_refusal"], chosen["refusal"], chosen["looping"]) == (0.5, 0.75, 0.5)
+    assert (chosen["unsafe_n"], chosen["safe_refusal"], chosen["safe_n"]) == (6, 0.25, 4)
+    assert (chosen["chosen"], other["chosen"], other["incoherent"]) == (True, False, 1.0)
+
+
+def test_find_hands_over_window_and_tokens(clampdown, asked, tmp_path):
+    clampdown("find", "--out", tmp_path / "r.toml")
+    assert (asked["window"], asked["tokens"]) == (None, 64)
+    clampdown("find", "--window", "last+8~6", "--tokens", 9, "--out", tmp_path / "r.toml", "--force")
+    assert (asked["window"], asked["tokens"]) == ("last+8~6", 9)
 
 
 def test_find_takes_several_files_a_kind(clampdown, asked, tmp_path):

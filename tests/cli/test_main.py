@@ -119,7 +119,7 @@ def test_study_tells_what_is_wrong_with_its_file(clampdown, tmp_path, text, said
 
 
 def test_the_methods_are_those_that_find_has():
-    from clampdown.discovery.find import METHODS
+    from clampdown.discovery.options import METHODS
 
     assert find.METHODS == METHODS
 

@@ -9,7 +9,8 @@ from clampdown.discovery.candidates import attribution, contrast, latent_maxima,
 from clampdown.discovery.choose import clamp_delta, pursue
 from clampdown.discovery.confirm import Confirmed, strongest_needed
 from clampdown.discovery.evidence import gather
-from clampdown.discovery.find import METHODS, FindOptions, find
+from clampdown.discovery.find import find
+from clampdown.discovery.options import METHODS, FindOptions
 from clampdown.discovery.tree import log_odds
 from clampdown.errors import ClampdownError
 from clampdown.recipe import Recipe
@@ -103,7 +104,7 @@ def sae(make_sae, tmp_path):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_ends_in_a_recipe_that_loads(tiny, sae, tmp_path, method):
-    found = find(tiny, sae, FindOptions(method=method, candidates=4, max_latents=2))
+    found = find(tiny, sae, FindOptions(method=method, candidates=4, max_latents=2, tokens=6))
     found.recipe.save(tmp_path / "r.toml")
     assert Recipe.load(tmp_path / "r.toml") == found.recipe
     chosen = {latent.latent for latent in found.latents if latent.chosen}
@@ -117,25 +118,25 @@ def test_the_recipe_is_the_trial_that_did_best(tiny, sae, monkeypatch):
     asked = []
     rates = {1.4: 0.5, 1.9: 0.75, 2.4: 0.7}
 
-    def answers(model, recipe, factor, *_):
-        asked.append(recipe)
-        return Confirmed(factor, rates[factor], 0.1, 0.0)
+    def answers(model, recipes, factor, *_):
+        asked.extend(recipes)
+        return [Confirmed(factor, rates[factor], 0.1, 0.0) for _ in recipes]
 
-    monkeypatch.setattr("clampdown.discovery.find.confirm", answers)
-    found = find(tiny, sae, FindOptions(candidates=4, max_latents=2))
+    monkeypatch.setattr("clampdown.discovery.trials.confirm_together", answers)
+    found = find(tiny, sae, FindOptions(candidates=4, max_latents=2, window="all"))
     assert [trial.recipe for trial in found.tried] == asked and found.recipe is asked[1]
     weak, _, strong = ([*recipe.edits[0].values.values()] for recipe in asked)
     assert strong == pytest.approx([value * 2.4 / 1.4 for value in weak], abs=2e-3)
 
 
 def test_a_given_value_is_what_is_tested_and_clamped(tiny, sae):
-    found = find(tiny, sae, FindOptions(method="contrast", candidates=4, max_latents=1, value=12.0))
+    found = find(tiny, sae, FindOptions(method="contrast", candidates=4, max_latents=1, value=12.0, tokens=6))
     assert {latent.value for latent in found.latents} == {12.0}
     assert found.recipe.edits[0].values == {found.latents[0].latent: 12.0}
 
 
 def test_sinks_are_told_by_a_norm_that_ordinary_tokens_stay_below(tiny, sae):
-    found = find(tiny, sae, FindOptions(method="contrast", candidates=2, max_latents=1, value=1.0))
+    found = find(tiny, sae, FindOptions(method="contrast", candidates=2, max_latents=1, value=1.0, tokens=6))
     threshold = found.recipe.positions.sink_norm
     batch = tiny.pad([tiny.prompt_ids("What is the capital of France?")])
     norms = tiny.residual(batch, [1])[0][0, 1:].float().norm(dim=-1)
@@ -143,7 +144,7 @@ def test_sinks_are_told_by_a_norm_that_ordinary_tokens_stay_below(tiny, sae):
 
 
 def test_candidates_that_all_point_away_from_refusing_are_told(tiny, sae, monkeypatch, one_line):
-    monkeypatch.setattr("clampdown.discovery.find.pursue", lambda *_: {})
+    monkeypatch.setattr("clampdown.discovery.trials.pursue", lambda *_: {})
     with pytest.raises(ClampdownError) as caught:
         find(tiny, sae, FindOptions(method="contrast", candidates=2))
     one_line(caught, "none of 2 candidates", "towards refusing", "another layer")

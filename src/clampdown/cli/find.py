@@ -22,11 +22,13 @@ from clampdown.writing import json_text, write_whole
 
 if TYPE_CHECKING:
     from clampdown.discovery.find import Found, FoundLatent
+    from clampdown.discovery.trials import Trial
 
 METHODS = ("single-prompt", "contrast", "attribution")
-_EXAMPLE = """  clampdown find                                      the paper's way, under a minute
+_EXAMPLE = """  clampdown find                                      in a minute or two
+  clampdown find --window all                         every token edited, as in the paper
   clampdown find --method attribution --out mine.toml
-  clampdown find --latents 1 --value 12               one latent at a fixed value, as in the paper
+  clampdown find --latents 1 --value 12 --window all  one latent at a fixed value, as in the paper
   clampdown find --method contrast --unsafe bad.jsonl more.csv --safe fine.txt"""
 _SHOWN = 24
 _CONTEXTS = 2
@@ -35,10 +37,11 @@ _CONTEXTS = 2
 def add_parser(subparsers: Any) -> None:
     said = (
         "Find the latents behind refusal, check each by clamping it, choose a set with a value each, and write a "
-        "recipe. Gains are changes in the log-odds of refusing, in nats; KL is on plain text, in nats a token. Sets "
-        "that you name are split by a hash, and only their selecting half is looked at, some of it to choose on and "
-        "the rest to confirm with, by answers. A recipe that does not work there is written all the same, with a "
-        "warning and a note in it."
+        "recipe. Gains are changes in the log-odds of refusing, in nats; KL is on plain text, in nats a token. "
+        "Strength and window (the tokens of prompt and answer that are edited) are chosen together, by how many unsafe "
+        "prompts are refused without looping. Sets that you name are split by a hash, and only their selecting half is "
+        "looked at, some of it to choose on and the rest to confirm with, by answers. A recipe that does not work "
+        "there is written all the same, with a warning and a note in it."
     )
     parser = command(subparsers, "find", "find the latents behind refusal and write a recipe", said, _EXAMPLE)
     add_model(parser)
@@ -54,8 +57,13 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--value", metavar="V", type=float, help="clamp every candidate to V, as the paper does (default: found)"
     )
-    said = "of each answer that confirms (default: 16 for single-prompt, else 24)"
-    parser.add_argument("--tokens", metavar="N", type=positive, help=said)
+    said = "of each answer that confirms; fewer hide loops (default: 64)"
+    parser.add_argument("--tokens", metavar="N", type=positive, default=64, help=said)
+    said = (
+        "the only window of positions to try: all (the paper's), all+8 (the prompt and the first 8 tokens of the "
+        "answer), last+14, last+8~6 (fading over 6 more) (default: the best of several)"
+    )
+    parser.add_argument("--window", metavar="W", help=said)
     parser.add_argument("--seed", metavar="S", type=whole, default=0, help="(default: 0)")
     parser.add_argument(
         "--out", metavar="FILE", type=out_path, default=Path("refusal.toml"), help="(default: refusal.toml)"
@@ -89,6 +97,7 @@ def run(args: argparse.Namespace) -> int:
             latents=args.latents,
             value=args.value,
             tokens=args.tokens,
+            window=args.window,
             seed=args.seed,
             progress=progress,
         )
@@ -98,7 +107,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         latents = [_plain(latent, found) for latent in found.latents]
         warned = {"warning": found.warning} if found.warning else {}
-        print_json({"latents": latents, "recipe": str(args.out), "notes": found.notes} | warned)
+        tried = [_trial(trial, found) for trial in found.tried]
+        print_json({"latents": latents, "recipe": str(args.out), "tried": tried, "notes": found.notes} | warned)
     else:
         _print(found, args.out)
     return 0
@@ -136,6 +146,24 @@ def _plain(latent: "FoundLatent", found: "Found") -> dict[str, Any]:
             {"before": c.before, "token": c.token, "after": c.after, "activation": c.activation}
             for c in latent.contexts
         ],
+    }
+
+
+def _trial(trial: "Trial", found: "Found") -> dict[str, Any]:
+    """What a trial did as JSON: shares of the scored answers of the selecting half, whose numbers are the n's."""
+    told = trial.confirmed
+    return {
+        "latents": trial.latents,
+        "factor": told.factor,
+        "window": trial.window,
+        "coherent_refusal": told.unsafe,
+        "refusal": told.refusal,
+        "looping": told.looping,
+        "incoherent": told.incoherent,
+        "unsafe_n": told.scored[0],
+        "safe_refusal": told.safe,
+        "safe_n": told.scored[1],
+        "chosen": trial.recipe.sha256 == found.recipe.sha256,
     }
 
 

@@ -1,0 +1,80 @@
+"""How to look for latents: what a caller may choose, and how much evidence each method uses."""
+
+from dataclasses import dataclass
+
+from clampdown.discovery import candidates as naming
+from clampdown.discovery.evidence import REFUSAL
+from clampdown.discovery.windows import WINDOWS, window
+from clampdown.engine.request import Sampling
+from clampdown.errors import ClampdownError
+from clampdown.measuring.sets import ItemSet
+
+METHODS = ("single-prompt", "contrast", "attribution")
+
+
+@dataclass(frozen=True)
+class FindOptions:
+    """How to look. Sets default to the selecting halves of the built-in ones.
+
+    With `value`, every candidate is tested at that clamp value, and the best by gap are clamped to it in the recipe, as
+    the paper does; without, candidates are tested at their maximum, and the recipe's values are found.
+    """
+
+    method: str = "single-prompt"
+    prompt: str = naming.PAPER_PROMPT
+    refusal: str = REFUSAL
+    unsafe: ItemSet | None = None
+    safe: ItemSet | None = None
+    text: ItemSet | None = None
+    candidates: int = 64
+    max_latents: int = 8
+    value: float | None = None
+    target: float = 0.9
+    seed: int = 0
+    tokens: int = 64  # of each confirming answer: fewer hide loops
+    window: str | None = None  # the only window tried, by its name in windows.py
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise ClampdownError(f"unknown method {self.method!r}; methods are {', '.join(METHODS)}")
+        if self.candidates < 1 or self.max_latents < 1:
+            raise ClampdownError("candidates and latents must be at least 1")
+        if self.value is not None and not abs(self.value) < 3.4e38:
+            raise ClampdownError(f"the clamp value must be a finite number, got {self.value}")
+        if not self.prompt.strip() or not self.refusal.strip():
+            raise ClampdownError("the prompt and the refusal must not be empty")
+        if self.tokens < 1:
+            raise ClampdownError(f"answers need at least one token, got {self.tokens}")
+        for name in self.windows:
+            window(name)
+
+    @property
+    def effort(self) -> "Effort":
+        if self.method == "single-prompt":
+            return Effort(4, 2, 1, 6, (1.0,))
+        return Effort(32, 6, 2, 24, (1.0, 0.5, 2.0), screened=(12, 4))
+
+    @property
+    def sampling(self) -> Sampling:
+        """How the answers are made that a choice is confirmed with."""
+        return Sampling(self.tokens)
+
+    @property
+    def windows(self) -> tuple[str, ...]:
+        return WINDOWS if self.window is None else (self.window,)
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much evidence a search uses.
+
+    Prompts of a kind, those that candidates are scored on, passages of text, answers of a kind to confirm with.
+    """
+
+    prompts: int
+    scored: int
+    passages: int
+    answers: int
+    sizes: tuple[float, ...]  # of sets tried, in shares of max_latents
+    screened: tuple[int, int] | None = None  # answers to unsafe and to safe prompts that pick the finalists; None: all
+    finalists: int = 4
