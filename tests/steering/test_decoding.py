@@ -203,7 +203,7 @@ def test_rows_are_not_fanned_out_once_some_left(tiny, recipe, clamp):
     ids = torch.ones(3, 4, dtype=torch.long)
     with torch.inference_mode(), Steering(tiny, [recipe, None, recipe], saes=[clamp]) as steering:
         tiny.hf(input_ids=ids, past_key_values=DynamicCache())
-        steering.keep_rows(torch.tensor([1, 2]))
+        steering.rows.keep(torch.tensor([1, 2]))
         with pytest.raises(ClampdownError, match="left out"):
             steering.fan_out(torch.tensor([0, 0, 1]))
 

@@ -101,11 +101,6 @@ class Steering:
 
         return guarded
 
-    def keep_rows(self, rows: Tensor) -> None:
-        """Go on with these rows of the batch only; the receipts of the others stand."""
-        self.tracker.select(rows)
-        self.rows.keep(rows)
-
     def fan_out(self, rows: Tensor, prompt_lengths: Sequence[int] | None = None) -> None:
         """Go on with a new batch whose row r continues row rows[r] of this one, its recipe and a receipt of its own.
 
