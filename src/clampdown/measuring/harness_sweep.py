@@ -14,8 +14,8 @@ from torch import Tensor
 from clampdown.engine.finite import finite_logits
 from clampdown.engine.padding import UntilEnded
 from clampdown.engine.prefill import shared_length
+from clampdown.engine.scoring import WORTH_SHARING, Continuation, sweep_loglikelihood
 from clampdown.engine.sharing import Sweep
-from clampdown.engine.sweep import WORTH_SHARING, Request, sweep_loglikelihood
 from clampdown.measuring.harness import SteeredLM, check_recipe
 from clampdown.models.bearing import bearing
 from clampdown.models.chat_model import ChatModel
@@ -96,7 +96,7 @@ class SweepLM(SteeredLM):
         self, requests: Sequence[Any], disable_tqdm: bool = False, override_bs: int | None = None
     ) -> list[Any]:
         """For each request the log-likelihoods under all recipes, and whether each is greedy's: two arrays [recipe]."""
-        asked = [Request(context, answer) for _, context, answer in requests]
+        asked = [Continuation(context, answer) for _, context, answer in requests]
         size, longest = self.batch_size, self.max_length
         swept = sweep_loglikelihood(self.chat, self.recipes, asked, batch_size=size, max_length=longest)
         self._taken += zip(*swept.receipts, strict=True)

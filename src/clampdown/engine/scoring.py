@@ -19,7 +19,7 @@ WORTH_SHARING = 8
 """Tokens that prompts must share before their keys and values are kept and copied."""
 
 
-class Request(NamedTuple):
+class Continuation(NamedTuple):
     """Token ids of a prompt, and of the answer whose log-likelihood after it is asked."""
 
     prompt: Sequence[int]
@@ -43,7 +43,7 @@ class Swept(NamedTuple):
 def sweep_loglikelihood(
     model: ChatModel,
     recipes: Sequence[Recipe | None],
-    requests: Sequence[Request],
+    requests: Sequence[Continuation],
     *,
     batch_size: int = 16,
     max_length: int | None = None,
@@ -89,7 +89,7 @@ class _Row(NamedTuple):
     places: list[int]
 
 
-def _rows(requests: Sequence[Request], longest: int) -> list[_Row]:
+def _rows(requests: Sequence[Continuation], longest: int) -> list[_Row]:
     """The sequences that the requests need: an answer's last token is only predicted, never fed in."""
     found: dict[tuple[Prompt, int, Spans | None], list[int]] = {}
     for place, (prompt, answer) in enumerate(requests):
@@ -100,7 +100,7 @@ def _rows(requests: Sequence[Request], longest: int) -> list[_Row]:
     return [_Row(ids, length, places) for (ids, length, _), places in found.items()]
 
 
-def _scores(logits: Tensor, rows: Sequence[_Row], requests: Sequence[Request]) -> Iterator[tuple[int, Score]]:
+def _scores(logits: Tensor, rows: Sequence[_Row], requests: Sequence[Continuation]) -> Iterator[tuple[int, Score]]:
     """(place, score) of every request of a batch, from the logits [position, vocabulary] of its answers."""
     total = logits.float().logsumexp(-1)
     likeliest = logits.argmax(-1)
