@@ -34,7 +34,8 @@ import torch
 
 from clampdown import library
 from clampdown.engine.prefill import shared_length
-from clampdown.engine.scoring import Continuation, sweep_loglikelihood
+from clampdown.engine.request import Continuation
+from clampdown.engine.scoring import sweep_loglikelihood
 from clampdown.engine.sharing import Sweep
 from clampdown.measuring.sets import builtin_set
 from clampdown.models import residual

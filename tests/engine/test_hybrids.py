@@ -19,8 +19,8 @@ from clampdown.discovery.tree import grow, log_odds
 from clampdown.engine.blocks import Below
 from clampdown.engine.generation import generate
 from clampdown.engine.prefill import opened
-from clampdown.engine.request import Sampling
-from clampdown.engine.scoring import Continuation, sweep_loglikelihood
+from clampdown.engine.request import Continuation, Sampling
+from clampdown.engine.scoring import sweep_loglikelihood
 from clampdown.errors import ClampdownError
 from clampdown.measuring.fluency import Unsteered
 from clampdown.measuring.likelihood import choice_scores, text_nats

@@ -6,7 +6,8 @@ import random
 import pytest
 import torch
 
-from clampdown.engine.scoring import Continuation, sweep_loglikelihood
+from clampdown.engine.request import Continuation
+from clampdown.engine.scoring import sweep_loglikelihood
 from clampdown.engine.sharing import Sweep
 from clampdown.errors import ClampdownError
 from clampdown.models.chat_model import ChatModel

@@ -1,4 +1,8 @@
-"""Log-likelihoods of the same requests under several recipes, running once what the recipes share (see `sharing`)."""
+"""The scorer on Transformers: log-likelihoods of given tokens (nats), running once what can be shared.
+
+Three ways, each the cheapest for what it is asked: a question's choices go on from the question, read once; passages
+run whole; and the same continuations under several recipes share the blocks that no recipe reaches (see `sharing`).
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -6,38 +10,85 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from clampdown.engine.blocks import Below, forward
 from clampdown.engine.finite import NOT_FINITE
-from clampdown.engine.prefill import alike, shared_length
+from clampdown.engine.prefill import after, alike, go_on, in_order, opened, read_together, shared_length
+from clampdown.engine.request import Continuation, Question, Score, Swept
 from clampdown.engine.sharing import Sweep
 from clampdown.errors import ClampdownError
 from clampdown.models.chat_model import ChatModel
+from clampdown.models.key_values import repeat_rows
 from clampdown.models.prompt import Prompt, Spans, user_turns
 from clampdown.recipe import Recipe
+from clampdown.steering.attach import Steering
 from clampdown.steering.receipt import Receipt
 
 WORTH_SHARING = 8
 """Tokens that prompts must share before their keys and values are kept and copied."""
 
 
-class Continuation(NamedTuple):
-    """Token ids of a prompt, and of the answer whose log-likelihood after it is asked."""
+class LocalScorer:
+    """Scores on a model of Transformers, in batches as they are asked.
 
-    prompt: Sequence[int]
-    answer: Sequence[int]
+    Args:
+        below: shares the lower blocks with whoever was asked the same before; `continuations` have a way of their own.
+        batch_size, max_length: of continuations, as `sweep_loglikelihood` has them.
+    """
 
+    def __init__(
+        self, model: ChatModel, below: Below | None = None, *, batch_size: int = 16, max_length: int | None = None
+    ) -> None:
+        self.model, self.below, self.batch_size, self.max_length = model, below, batch_size, max_length
 
-class Score(NamedTuple):
-    """The answer's log-likelihood (nats), and whether greedy decoding would give it."""
+    def choices(self, questions: Sequence[Question], recipe: Recipe | None) -> list[list[float]]:
+        """For each question the log-likelihood of every choice as its answer; one batch, where a model bears it.
 
-    log_probability: float
-    greedy: bool
+        Raises:
+            ClampdownError: a question and its longest choice exceed the context, the recipe does not fit, or logits
+                are not finite.
+        """
+        widths: dict[int, list[int]] = {}
+        for place, question in enumerate(questions):
+            widths.setdefault(len(question.choices), []).append(place)
+        groups = []
+        for same in widths.values():
+            parts = read_together(self.model, [questions[place].prompt for place in same])
+            groups += [[same[place] for place in part] for part in parts]
+        return in_order(groups, lambda places: self._choices([questions[place] for place in places], recipe))
 
+    @torch.inference_mode()
+    def _choices(self, questions: Sequence[Question], recipe: Recipe | None) -> list[list[float]]:
+        """The same of questions with equally many choices. Their keys and values serve all of these."""
+        rows, width = len(questions), len(questions[0].choices)
+        answers = [choice for question in questions for choice in question.choices]
+        prompts, tail = [question.prompt for question in questions], self.model.pad(answers, side="right")
+        with opened(self.model, prompts, [recipe] * rows, max(map(len, answers)), self.below) as begun:
+            repeat_rows(begun.cache, rows, width)
+            begun.steering.fan_out(torch.arange(rows).repeat_interleave(width))
+            inputs = after(begun.mask.repeat_interleave(width, 0), begun.position.repeat_interleave(width, 0), tail)
+            asked = (*begun.asked, width, *map(tuple, answers))
+            rest = go_on(self.model, begun.cache, inputs, self.below, asked)
+        logits = torch.cat([begun.logits.repeat_interleave(width, 0), rest[:, :-1]], dim=1)
+        scores = (_log_probability(logits, tail.input_ids) * tail.attention_mask).sum(-1)
+        return scores.reshape(rows, width).tolist()
 
-class Swept(NamedTuple):
-    """Scores and receipts, [recipe][request] each. What several requests share is in the first one's receipt."""
+    @torch.inference_mode()
+    def passages(self, rows: Sequence[Sequence[int]], recipe: Recipe | None) -> list[float]:
+        """For each row of token ids the log-likelihood of all but its first token.
 
-    scores: list[list[Score]]
-    receipts: list[list[Receipt]]
+        Raises:
+            ClampdownError: the recipe does not fit, or logits are not finite.
+        """
+        batch, asked = self.model.pad(rows, side="right"), tuple(map(tuple, rows))
+        with Steering(self.model, [recipe] * len(rows)):
+            logits = forward(self.model, self.below, "passages", asked, **batch.as_inputs(), use_cache=False).logits
+        told = _log_probability(logits[:, :-1], batch.input_ids[:, 1:]) * batch.attention_mask[:, 1:]
+        return told.sum(-1).tolist()
+
+    def continuations(self, asked: Sequence[Continuation], recipes: Sequence[Recipe | None]) -> Swept:
+        """Score every continuation under every recipe; see `sweep_loglikelihood`."""
+        size, longest = self.batch_size, self.max_length
+        return sweep_loglikelihood(self.model, recipes, asked, batch_size=size, max_length=longest)
 
 
 def sweep_loglikelihood(
@@ -113,3 +164,13 @@ def _scores(logits: Tensor, rows: Sequence[_Row], requests: Sequence[Continuatio
             if not torch.isfinite(told).all():
                 raise ClampdownError(NOT_FINITE)
             yield place, Score(float(told.sum()), bool((likeliest[here] == answer).all()))
+
+
+def _log_probability(logits: Tensor, ids: Tensor) -> Tensor:
+    """Log-probability of each id, [row, position], in float32. Raises ClampdownError if one is not finite."""
+    chosen = logits.gather(-1, ids[..., None]).squeeze(-1).float()
+    total = torch.stack([row.float().logsumexp(-1) for row in logits])  # row by row: a whole batch takes gigabytes
+    told = chosen - total
+    if not torch.isfinite(told).all():
+        raise ClampdownError(NOT_FINITE)
+    return told

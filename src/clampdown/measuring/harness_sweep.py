@@ -14,7 +14,8 @@ from torch import Tensor
 from clampdown.engine.finite import finite_logits
 from clampdown.engine.padding import UntilEnded
 from clampdown.engine.prefill import shared_length
-from clampdown.engine.scoring import WORTH_SHARING, Continuation, sweep_loglikelihood
+from clampdown.engine.request import Continuation
+from clampdown.engine.scoring import WORTH_SHARING, LocalScorer
 from clampdown.engine.sharing import Sweep
 from clampdown.measuring.harness import SteeredLM, check_recipe
 from clampdown.models.bearing import bearing
@@ -97,8 +98,8 @@ class SweepLM(SteeredLM):
     ) -> list[Any]:
         """For each request the log-likelihoods under all recipes, and whether each is greedy's: two arrays [recipe]."""
         asked = [Continuation(context, answer) for _, context, answer in requests]
-        size, longest = self.batch_size, self.max_length
-        swept = sweep_loglikelihood(self.chat, self.recipes, asked, batch_size=size, max_length=longest)
+        scorer = LocalScorer(self.chat, batch_size=self.batch_size, max_length=self.max_length)
+        swept = scorer.continuations(asked, self.recipes)
         self._taken += zip(*swept.receipts, strict=True)
         return [
             (np.array([s.log_probability for s in each]), np.array([s.greedy for s in each]))
