@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from clampdown.engine.blocks import Below
 from clampdown.engine.local import LocalEngine
-from clampdown.engine.prefill import in_order, opened, read_together
+from clampdown.engine.prefill import Opened, in_order, opened, read_together
 from clampdown.engine.request import Answer, Request, Sampling, all_answered
 from clampdown.engine.running import Row, Running
 from clampdown.models.chat_model import ChatModel
@@ -55,6 +55,24 @@ def _together(model: ChatModel, requests: Sequence[Request], places: list[int], 
         while not running.over:
             running.step()
     return running.answers(rows)
+
+
+def generate_until(
+    model: ChatModel, begun: Opened, requests: Sequence[Request], over: Callable[[list[list[int]]], bool]
+) -> list[list[int]]:
+    """The token ids of answers to prompts that were read, until all have ended or are `over`: asked after each token.
+
+    The batch keeps its shape, for callers whose results must not depend on when rows end. Rows for which something is
+    not finite are in the steering's errors.
+    """
+    rows = [Row.of(request, number, number) for number, request in enumerate(requests)]
+    running = Running(model, begun, rows, leave=False)
+    while not running.over:
+        running.step()
+        if over([row.ids for row in rows]):
+            break
+    begun.steering.settle()
+    return [row.ids for row in rows]
 
 
 def stream(

@@ -53,6 +53,7 @@ def opened(
     *,
     roomy: bool = False,
     apart: bool = False,
+    share: bool = True,
 ) -> Iterator[Opened]:
     """Read prompts (token ids), row r under recipes[r]; the context keeps steering on for what follows them.
 
@@ -61,6 +62,7 @@ def opened(
         roomy: set memory aside for them at once, as is best where they come one by one.
         apart: a row whose steering is not finite fails by itself, as `Steering` has it.
         below: shares the lower blocks with whoever was asked the same just before.
+        share: run what all prompts begin with once, which in low precision moves what is then said.
 
     Raises:
         ClampdownError: the longest prompt and `room` exceed the model's context, or the prompts can't be read together.
@@ -73,7 +75,7 @@ def opened(
             f"a prompt of {longest} tokens and an answer of {room} exceed the model's context of "
             f"{model.context_length}: shorten either"
         )
-    beginning = _beginning(model, prompts, recipes, room, below, roomy, apart)
+    beginning = _beginning(model, prompts, recipes, room, below, roomy, apart, share)
     with beginning as (steering, cache, shared), torch.inference_mode():
         batch = model.pad([prompt[shared:] for prompt in prompts])
         mask = torch.cat([batch.attention_mask.new_ones(len(prompts), shared), batch.attention_mask], dim=1)
@@ -103,6 +105,7 @@ def _beginning(
     below: Below | None,
     roomy: bool,
     apart: bool,
+    share: bool,
 ) -> Iterator[tuple[Steering, Any, int]]:
     """Run the tokens that all prompts begin with once for each distinct recipe, then fan out to the rows.
 
@@ -120,7 +123,7 @@ def _beginning(
     begun = roomy_cache(model.hf, columns)
     separate = begun is None or (model.window is not None and model.window < columns)
     begun = begun if roomy else None
-    if separate or len(prompts) < 2 * len(distinct) or shared < 4:
+    if not share or separate or len(prompts) < 2 * len(distinct) or shared < 4:
         with Steering(model, recipes, prompt_lengths=lengths, user_turns=turns, apart=apart) as steering:
             yield steering, begun, 0
         return

@@ -43,6 +43,8 @@ class Request:
     prompt: Sequence[int]
     recipe: Recipe | None = None
     sampling: Sampling = field(default_factory=Sampling)
+    stop_ids: frozenset[int] | None = None
+    """The token ids that end the answer; None is the model's own."""
 
     def __post_init__(self) -> None:
         if not len(self.prompt):

@@ -20,12 +20,14 @@ from torch import Tensor
 
 from clampdown.engine.blocks import Split
 from clampdown.engine.padding import RightPadded
+from clampdown.engine.prefill import Opened
 from clampdown.models.bearing import bearing
 from clampdown.models.chat_model import Batch, ChatModel
 from clampdown.models.key_values import copied, empty_cache, lower_part, put_lower, repeat_rows
 from clampdown.models.prompt import user_turns
 from clampdown.recipe import Recipe
 from clampdown.steering.attach import Steering
+from clampdown.steering.positions import Places
 from clampdown.steering.receipt import Receipt, joined
 
 
@@ -120,6 +122,22 @@ class Sweep:
                     self.split.upper(x, inputs | _with(cache) | {"logits_to_keep": 1})
                 put_lower(cache, lower_part(below, self.layer))
                 yield Prefilled(steering, cache, opening)
+
+    @torch.inference_mode()
+    def opened(self, prefilled: Prefilled, batch: Batch) -> Opened:
+        """Rows `laid_out` in a batch, whose last token is now read too under one recipe: ready to be answered."""
+        steering, cache, _ = prefilled
+        real, length = batch.attention_mask[:, -1:].bool(), batch.attention_mask.sum(-1, keepdim=True)
+        steering.expect(Places(real, length - 1, length))
+        out = self.model.hf(
+            input_ids=batch.input_ids[:, -1:],
+            attention_mask=batch.attention_mask,
+            position_ids=length - 1,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        return Opened(steering, out.past_key_values, out.logits, batch.attention_mask, length - 1, ())
 
     @torch.no_grad()
     def _run_prefix(self) -> None:
