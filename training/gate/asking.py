@@ -11,9 +11,8 @@ from pathlib import Path
 
 ITEMS = Path(__file__).parent / "items"
 SLOTS = Path(__file__).parent / "slots"
-DOUBLED = "hit stab rob stop grab plan kidnap trap strip put get cut let set bug tap rig whip slip shut run skin tip".split()
-    "hit stab rob stop grab plan kidnap trap strip put get cut let set bug tap rig whip dox skip slip shut run skin swap tip plug zip".split()
-)
+DOUBLED = set("bug cut dox get grab hit kidnap let plan plug put rig rob run set shut skin skip slip".split())
+DOUBLED |= set("stab stop strip swap tap tip trap whip".split())
 
 
 def bar(text: str) -> list[str]:
