@@ -11,8 +11,7 @@ from pathlib import Path
 
 ITEMS = Path(__file__).parent / "items"
 SLOTS = Path(__file__).parent / "slots"
-DOUBLED = set("bug cut dox get grab hit kidnap let plan plug put rig rob run set shut skin skip slip".split())
-DOUBLED |= set("stab stop strip swap tap tip trap whip".split())
+DOUBLED = {"bug", "cut", "dox", "get", "grab", "hit", "kidnap", "let", "plan", "plug", "put", "rig", "rob", "run", "set", "shut", "skin", "skip", "slip", "stab", "stop", "strip", "swap", "tap", "tip", "trap", "whip"}
 
 
 def bar(text: str) -> list[str]:
