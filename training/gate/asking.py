@@ -11,7 +11,35 @@ from pathlib import Path
 
 ITEMS = Path(__file__).parent / "items"
 SLOTS = Path(__file__).parent / "slots"
-DOUBLED = {"bug", "cut", "dox", "get", "grab", "hit", "kidnap", "let", "plan", "plug", "put", "rig", "rob", "run", "set", "shut", "skin", "skip", "slip", "stab", "stop", "strip", "swap", "tap", "tip", "trap", "whip"}
+DOUBLED = {
+    "bug",
+    "cut",
+    "dox",
+    "get",
+    "grab",
+    "hit",
+    "kidnap",
+    "let",
+    "plan",
+    "plug",
+    "put",
+    "rig",
+    "rob",
+    "run",
+    "set",
+    "shut",
+    "skin",
+    "skip",
+    "slip",
+    "stab",
+    "stop",
+    "strip",
+    "swap",
+    "tap",
+    "tip",
+    "trap",
+    "whip",
+}
 
 
 def bar(text: str) -> list[str]:
