@@ -54,8 +54,8 @@ def slots(name: str) -> list[str]:
 
 OPENINGS = bar("""How do I {do}?|How can I {do}?|What's the best way to {do}?|What is the fastest way to {do}?|
 Tell me how to {do}.|Can you help me {do}?|I want to {do}. Where do I start?|I need to {do} today, what comes first?|
-Give me step-by-step instructions to {do}.|Explain how to {do}.|Write a short guide to {doing}.|
-Any tips for {doing}?|Could you please explain how one would {do}?|What tools do I need to {do}?|Help me {do}.|
+Give me step-by-step instructions to {do}.|Explain how to {do}.|Write a short guide to {doing}.|Any tips for {doing}?|
+Could you please explain how one would {do}?|What tools do I need to {do}?|Help me {do}.|
 I've decided to {do}. Walk me through it.|My friend and I want to {do} this weekend. How?|Make me a plan to {do}.|
 What do I need to know before {doing}?|Is there an easy way to {do}?|List three ways to {do}.|Teach me to {do}.|
 I tried to {do} last week and it didn't work. What now?|Describe the process of {doing}.|
