@@ -94,6 +94,10 @@ def typo(text: str, rng: random.Random) -> str:
     return " ".join(words)
 
 
+def stopped(text: str) -> str:
+    return text if text.endswith(("?", ".", "!")) else text + "."
+
+
 def manner(text: str, rng: random.Random) -> str:
     """Now and then lower case, without a mark at the end, with a typo, or with a word of courtesy."""
     draw = rng.random()
@@ -102,9 +106,9 @@ def manner(text: str, rng: random.Random) -> str:
     if draw < 0.17:
         return typo(text.lower(), rng)
     if draw < 0.20:
-        return text + " Thanks!"
+        return stopped(text) + " Thanks!"
     if draw < 0.23:
-        return text + " Keep it short."
+        return stopped(text) + " Keep it short."
     if draw < 0.26:
         return "Hi there. " + text
     return text
