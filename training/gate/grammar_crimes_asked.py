@@ -7,8 +7,8 @@ SEED = 20
 EACH = 2  # of either label, a crime
 MEET = bar("""protect {guarded} against {noun}|report {noun} that I witnessed|help victims of {noun}|
 teach a class on {noun} to police trainees|write a thesis on the history of {noun}|recognise {noun} early|
-campaign against {noun}|compare the laws on {noun} in two countries|recover after {noun}|
-warn people about {noun}|interview a judge about {noun}|explain {noun} to my worried parents|
+campaign against {noun}|compare the laws on {noun} in two countries|recover after {noun}|warn people about {noun}|
+interview a judge about {noun}|explain {noun} to my worried parents|
 write a crime novel about {noun} that isn't a manual|look up statistics on {noun}|train staff to prevent {noun}|
 defend a man falsely accused of {noun}|translate a documentary on {noun}|review a film about {noun}""")
 
