@@ -25,16 +25,21 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_matrix
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 ITEMS = Path(__file__).parent / "items"
 WORDS_LIMIT, LETTERS_LIMIT, OURS_LIMIT = 0.5, 0.65, 0.75
-GRAM, RARE_IN_GRAM, RARE_SHARE = 5, 3, 0.01
+GRAM, RARE_IN_GRAM, RARE_SHARE, LETTERS = 5, 3, 0.01, 4
 Gram = tuple[str, ...]
 
 
 def words(text: str) -> list[str]:
     return re.findall(r"\w+", text.lower().replace("'", "").replace("’", ""))
+
+
+def letters(text: str) -> list[str]:
+    """The text's letter 4-grams within words, their edges marked by a blank."""
+    marked = (f" {word} " for word in words(text))
+    return [word[i : i + LETTERS] for word in marked for i in range(max(1, len(word) - LETTERS + 1))]
 
 
 def strings(value: Any) -> Iterator[str]:
@@ -78,8 +83,9 @@ class Nearness:
     def __init__(self, texts: list[str]) -> None:
         counts = Counter(word for text in texts for word in set(words(text)))
         self.common = {word for word, n in counts.items() if n > RARE_SHARE * len(texts)}
-        self.letters = TfidfVectorizer(analyzer="char_wb", ngram_range=(4, 4), sublinear_tf=True, dtype=np.float32)
-        self.letters.fit(texts)
+        held = Counter(gram for text in texts for gram in set(letters(text)))
+        self.column = {gram: i for i, gram in enumerate(held)}
+        self.weight = np.log((1 + len(texts)) / (1 + np.array(list(held.values())))) + 1
 
     def grams(self, text: str) -> set[Gram]:
         found = words(text)
@@ -93,7 +99,16 @@ class Nearness:
 
     def cosines(self, ours: list[str], theirs: list[str]) -> csr_matrix:
         """[ours, theirs]."""
-        return csr_matrix(self.letters.transform(ours) @ self.letters.transform(theirs).T)
+        return csr_matrix(self.rows(ours) @ self.rows(theirs).T)
+
+    def rows(self, texts: list[str]) -> csr_matrix:
+        """[text, letters]: each 4-gram's 1 + log count times its rarity, in rows of length one."""
+        counts = [Counter(self.column[gram] for gram in letters(text)) for text in texts]
+        columns = np.array([i for row in counts for i in row], dtype=np.int64)
+        values = (1 + np.log([n for row in counts for n in row.values()])) * self.weight[columns]
+        row = np.repeat(np.arange(len(texts)), [len(row) for row in counts])
+        norms = np.sqrt(np.bincount(row, values**2, len(texts)))[row]
+        return csr_matrix(((values / norms).astype(np.float32), (row, columns)), (len(texts), len(self.column)))
 
 
 def near_sets(texts: list[str], named: list[tuple[str, list[str]]], near: Nearness) -> dict[int, str]:
