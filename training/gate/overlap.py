@@ -28,7 +28,8 @@ from scipy.sparse import csr_matrix
 
 ITEMS = Path(__file__).parent / "items"
 WORDS_LIMIT, LETTERS_LIMIT, OURS_LIMIT = 0.5, 0.65, 0.75
-GRAM, RARE_IN_GRAM, RARE_SHARE, LETTERS = 5, 3, 0.01, 4
+GRAM, RARE_IN_GRAM, LETTERS = 5, 3, 4
+RARE, RARE_SHARE = 3, 0.01  # a word is rare in so many texts, or such a share of them
 Gram = tuple[str, ...]
 
 
@@ -82,7 +83,7 @@ class Nearness:
 
     def __init__(self, texts: list[str]) -> None:
         counts = Counter(word for text in texts for word in set(words(text)))
-        self.common = {word for word, n in counts.items() if n > RARE_SHARE * len(texts)}
+        self.common = {word for word, n in counts.items() if n > max(RARE, RARE_SHARE * len(texts))}
         held = Counter(gram for text in texts for gram in set(letters(text)))
         self.column = {gram: i for i, gram in enumerate(held)}
         self.weight = np.log((1 + len(texts)) / (1 + np.array(list(held.values())))) + 1
