@@ -79,14 +79,14 @@ def test_overlap_finds_a_text_of_another_set_and_not_a_shared_opening(gate, monk
         "how can i whittle a walking stick from hazel",
         "How do I fold a paper crane?",
         "How do I fold a fitted sheet?",
-        "Long, but the words of the set are here: the heron waded slowly past seven rusty barges.",
+        "Note: the heron waded slowly past seven rusty barges.",
     ]
     ours = [{"text": text, "label": "safe", "kind": "k", "pair": "p"} for text in texts]
     (items / "k.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ours))
     there = [
         "How do I whittle a walking stick from hazel?",
         "How do I fold a map?",
-        "It was late. In here: the heron waded slowly past seven rusty barges and a dredger, " * 3,
+        "It was late. And the heron waded slowly past seven rusty barges and a dredger, " * 3,
     ]
     theirs.write_text("".join(json.dumps({"rows": [{"prompt": text}]}) + "\n" for text in there))
     monkeypatch.setattr(overlap, "ITEMS", items)
