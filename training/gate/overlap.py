@@ -8,7 +8,8 @@ which write their files anew. Two measures, either of which is enough:
   among all texts count, so `how do i make a` is nobody's.
 - letters: the cosine of letter 4-grams within words, weighed by rarity (TF-IDF), with the nearest text of a set.
 
-Among the items themselves only those of one label are compared, for contrasts are near by design; the later one goes.
+Among the items themselves only those of one label are compared, for contrasts are near by design, and not two made
+around one passage or wrapper (both of more than sixty words, or of one `template`); the later one goes.
 The same words under both labels are an error.
 """
 
@@ -29,6 +30,7 @@ from scipy.sparse import csr_matrix
 ITEMS = Path(__file__).parent / "items"
 WORDS_LIMIT, LETTERS_LIMIT, OURS_LIMIT = 0.5, 0.65, 0.75
 GRAM, RARE_IN_GRAM, LETTERS = 5, 3, 4
+PASSAGE = 60  # words; items longer than this were made around a passage
 RARE, RARE_SHARE = 3, 0.01  # a word is rare in so many texts, or such a share of them
 Gram = tuple[str, ...]
 
@@ -78,6 +80,11 @@ def said(row: dict[str, Any]) -> str:
     return "\n".join(turn["content"] for turn in row["messages"] if turn["role"] == "user")
 
 
+def whole(row: dict[str, Any]) -> str:
+    """All that the model is given: with the system's and its own turns, where there are any."""
+    return str(row["text"]) if "text" in row else "\n".join(turn["content"] for turn in row["messages"])
+
+
 class Nearness:
     """Both measures, with rarity counted over all texts at hand."""
 
@@ -124,12 +131,14 @@ def near_sets(texts: list[str], named: list[tuple[str, list[str]]], near: Nearne
     return found
 
 
-def near_ours(texts: list[str], labels: list[str], near: Nearness) -> dict[int, str]:
-    """Items too near an earlier one of the same label."""
+def near_ours(texts: list[str], rows: list[dict[str, Any]], near: Nearness) -> dict[int, str]:
+    """Items too near an earlier one of the same label, unless both were made around one passage or wrapper."""
     found: dict[int, str] = {}
+    long = [len(words(text)) > PASSAGE for text in texts]
     for i, j, cosine in sorted(zip(*_pairs(near.cosines(texts, texts)), strict=True)):
-        if labels[i] == labels[j] and j not in found:
-            found.setdefault(i, f"letters {cosine:.2f} ours: {texts[j]!r}")
+        shared = (long[i] and long[j]) or ("template" in rows[i] and rows[i]["template"] == rows[j].get("template"))
+        if rows[i]["label"] == rows[j]["label"] and not shared and j not in found:
+            found.setdefault(i, f"letters {cosine:.2f} ours: {texts[j][:60]!r}")
     return found
 
 
@@ -146,16 +155,16 @@ def main() -> None:
     given = parser.parse_args()
 
     rows = [(file, json.loads(line)) for file in sorted(ITEMS.glob("*.jsonl")) for line in file.open(encoding="utf-8")]
-    texts, labels = [said(row) for _, row in rows], [str(row["label"]) for _, row in rows]
+    texts, wholes = [said(row) for _, row in rows], [whole(row) for _, row in rows]
     both: defaultdict[Gram, set[str]] = defaultdict(set)
-    for text, label in zip(texts, labels, strict=True):
-        both[tuple(words(text))].add(label)
+    for text, (_, row) in zip(wholes, rows, strict=True):
+        both[tuple(words(text))].add(row["label"])
     if torn := [" ".join(text) for text, found in both.items() if len(found) > 1]:
         sys.exit(f"the same words under both labels: {torn}")
 
     named = list(sets(given.paths))
-    near = Nearness(texts + [text for _, theirs in named for text in theirs])
-    found = near_ours(texts, labels, near) | near_sets(texts, named, near)
+    near = Nearness(wholes + [text for _, theirs in named for text in theirs])
+    found = near_ours(wholes, [row for _, row in rows], near) | near_sets(texts, named, near)
     for i, why in sorted(found.items()):
         print(f"{rows[i][0].stem}: {texts[i]!r} ({why})")
     print(f"{len(found)} of {len(rows)} items too near")
