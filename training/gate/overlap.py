@@ -9,7 +9,7 @@ which write their files anew. Two measures, either of which is enough:
 - letters: the cosine of letter 4-grams within words, weighed by rarity (TF-IDF), with the nearest text of a set.
 
 Among the items themselves only those of one label are compared, for contrasts are near by design, and not two made
-around one passage or wrapper (both of more than sixty words, or of one `template`); the later one goes.
+around one passage or wrapper (both of more than forty words, or of one `template`); the later one goes.
 The same words under both labels are an error.
 """
 
@@ -30,7 +30,7 @@ from scipy.sparse import csr_matrix
 ITEMS = Path(__file__).parent / "items"
 WORDS_LIMIT, LETTERS_LIMIT, OURS_LIMIT = 0.5, 0.65, 0.75
 GRAM, RARE_IN_GRAM, LETTERS = 5, 3, 4
-PASSAGE = 60  # words; items longer than this were made around a passage
+PASSAGE = 40  # words; items longer than this were made around a passage
 RARE, RARE_SHARE = 3, 0.01  # a word is rare in so many texts, or such a share of them
 Gram = tuple[str, ...]
 
