@@ -34,6 +34,17 @@ def lines(name: str) -> Iterator[str]:
             yield line.strip()
 
 
+def sections(name: str) -> dict[str, list[str]]:
+    """The lines of a file below each of its headings; `\\n` in a line is a new line."""
+    found: dict[str, list[str]] = {}
+    for line in lines(name):
+        if line.startswith("# "):
+            current = found.setdefault(line[2:], [])
+        else:
+            current.append(line.replace("\\n", "\n"))
+    return found
+
+
 def pairs(name: str = "tasks.txt") -> list[tuple[Task, Task]]:
     """The pairs (unsafe, safe) of a file of tasks."""
     found, category, number = [], "", 0
