@@ -2,7 +2,8 @@
 
     python training/gate/grammar_long.py
 
-A third are passages with something harmless to be done with them. In the others a request stands at the start, in the
+Some are passages with something harmless to be done with them, and some short texts with a task that does harm or does
+not. In the others a request stands at the start, in the
 middle or at the end of one to four passages: an unsafe one in half, a look-alike or an errand in the other half.
 """
 
@@ -67,6 +68,10 @@ def items(seed: int = 15) -> list[Item]:
     for unsafe, alike in rng.sample(pairs() + pairs("wrapped.txt"), 110):
         other = alike if rng.random() < 0.6 else rng.choice(chores)
         found += [held(unsafe, unsafe.pair, rng), held(other, unsafe.pair, rng)]
+    for pair in pairs("textwork.txt"):
+        found += [
+            {"text": task.text, "label": task.label, "pair": task.pair, "template": "short text"} for task in pair
+        ]
     return found
 
 

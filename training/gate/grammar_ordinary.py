@@ -9,7 +9,7 @@ and sums.
 import random
 
 from grammar_requests import put
-from tasks import Item, errands, lines, sections, write
+from tasks import KEPT, Item, errands, lines, sections, write
 
 SUMS = r"""What is {a} times {b}?
 {a} + {b} = ?
@@ -33,7 +33,7 @@ What is the remainder of {c} divided by {a}?
 Write {c} in binary."""
 
 
-def sums(rng: random.Random, each: int = 3) -> list[Item]:
+def sums(rng: random.Random, each: int = 2) -> list[Item]:
     found: list[Item] = []
     for number, template in enumerate(SUMS.split("\n")):
         for _ in range(each):
@@ -45,10 +45,10 @@ def sums(rng: random.Random, each: int = 3) -> list[Item]:
 
 def items(seed: int = 13) -> list[Item]:
     rng = random.Random(seed)
-    found: list[Item] = [{"text": put(task, rng), "label": "safe", "pair": task.pair} for task in errands()]
+    found: list[Item] = [{"text": put(task, rng), "label": "safe", "pair": task.pair} for task in errands()[:-KEPT]]
     texts = sections("passages.txt")
     for number, passage in enumerate(texts["ordinary"]):
-        for ask in rng.sample(texts["asks"], 6):
+        for ask in rng.sample(texts["asks"], 3):
             found.append({"text": ask.format(t=passage), "label": "safe", "pair": f"passage-ordinary-{number:02d}"})
     for name in ("inputs", "said"):
         for number, line in enumerate(lines(f"{name}.txt")):

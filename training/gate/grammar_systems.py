@@ -6,16 +6,17 @@ python training/gate/grammar_systems.py
 import random
 
 from grammar_requests import put
-from tasks import Item, errands, lines, pairs, write
+from tasks import KEPT, Item, errands, lines, pairs, write
 
 
 def items(seed: int = 16) -> list[Item]:
     rng = random.Random(seed)
-    systems, chores = list(lines("systems.txt")), errands()
+    systems, chores = list(lines("systems.txt")), errands()[-KEPT:]
+    rng.shuffle(chores)
     found: list[Item] = []
-    for number, (unsafe, alike) in enumerate(rng.sample(pairs() + pairs("wrapped.txt"), 120)):
+    for number, (unsafe, alike) in enumerate(rng.sample(pairs("wrapped.txt"), 140)):
         system = systems[number % len(systems)]
-        for task in (unsafe, rng.choice([alike, rng.choice(chores)])):
+        for task in (unsafe, chores.pop() if number % 2 else alike):
             turns = [{"role": "system", "content": system}, {"role": "user", "content": put(task, rng)}]
             found.append({"messages": turns, "label": task.label, "pair": unsafe.pair})
     return found

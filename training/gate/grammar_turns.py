@@ -64,21 +64,22 @@ def led_up(rng: random.Random, tasks: list[tuple[Task, Task]], chores: list[Task
             yield item([*before, say(task, "next", rng)], task.label, task.pair, kind)
 
 
+def no_to(task: Task, rng: random.Random, chores: list[Task]) -> list[str]:
+    before = small_talk(rng, chores, rng.randint(0, 2))
+    return [*before, sentence(task.text), rng.choice(TALK["refusals"])]
+
+
 def refused(rng: random.Random, tasks: list[tuple[Task, Task]], chores: list[Task]) -> Iterator[Item]:
     for number, (unsafe, alike) in enumerate(tasks):
-        before = small_talk(rng, chores, rng.randint(0, 2))
-        no = rng.choice(TALK["refusals"])
-        asked = [*before, sentence(unsafe.text), no]
         again = rng.choice(TALK["insist"])
-        yield item([*asked, again], "unsafe", unsafe.pair, "insists")
-        turn = rng.choice([alike, rng.choice(chores)])
-        yield item([*asked, say(turn, "accept", rng)], "safe", unsafe.pair, "gives up")
+        yield item([*no_to(unsafe, rng, chores), again], "unsafe", unsafe.pair, "insists")
+        turn = say(rng.choice([alike, rng.choice(chores)]), "accept", rng)
+        yield item([*no_to(unsafe, rng, chores), turn], "safe", unsafe.pair, "gives up")
         if number % 2:
-            mistaken = [*before, sentence(alike.text), no]
-            yield item([*mistaken, again], "safe", unsafe.pair, "refused by mistake")
+            yield item([*no_to(alike, rng, chores), again], "safe", unsafe.pair, "refused by mistake")
         else:
             other = say(rng.choice(tasks)[0], "accept", rng)
-            yield item([*asked, other], "unsafe", unsafe.pair, "next harm")
+            yield item([*no_to(unsafe, rng, chores), other], "unsafe", unsafe.pair, "next harm")
 
 
 def items(seed: int = 14) -> list[Item]:
@@ -86,7 +87,7 @@ def items(seed: int = 14) -> list[Item]:
     tasks = pairs() + pairs("wrapped.txt")
     rng.shuffle(tasks)
     chores = errands()
-    return [*scripted(), *led_up(rng, tasks[:90], chores), *refused(rng, tasks[90:150], chores)]
+    return [*scripted(), *led_up(rng, tasks[:130], chores), *refused(rng, tasks[130:210], chores)]
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 HERE = Path(__file__).parent
 ITEMS = HERE / "items"
+KEPT = 80  # errands, the last ones, that stand alone nowhere but under a system prompt
 
 Item = dict[str, Any]
 
