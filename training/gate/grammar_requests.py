@@ -64,8 +64,12 @@ ASKED = [
 
 
 def put(task: Task, rng: random.Random) -> str:
+    bare = task.text
+    for opening in ("how do I ", "how can I "):
+        if bare.startswith(opening) and rng.random() < 0.3:
+            bare = "how to " + bare.removeprefix(opening)
     frame = rng.choice(ASKED if task.asks else TOLD)
-    text = frame.format(x=task.text, X=sentence(task.text))
+    text = frame.format(x=bare, X=sentence(bare))
     return text.lower() if rng.random() < 0.06 else text
 
 
