@@ -15,8 +15,10 @@ FAMILIES = ["persona", "mode", "story", "coded", "suppressed", "preamble"]
 def template(family: str, rng: random.Random) -> str:
     if family != "preamble":
         return rng.choice(TEXTS[family])
-    middles = rng.sample(TEXTS["middles"], rng.choice([2, 3, 5, 7]))
-    return "\n\n".join([rng.choice(TEXTS["openings"]), *middles, rng.choice(TEXTS["endings"])])
+    parts = [rng.choice(TEXTS["openings"]), *rng.sample(TEXTS["middles"], rng.choice([2, 3, 5, 7, 10]))]
+    place = len(parts) if rng.random() < 0.7 else rng.randrange(len(parts) + 1)
+    parts.insert(place, rng.choice(TEXTS["endings"] if place == len(parts) else ["{X}", "What I ask is this: {x}"]))
+    return "\n\n".join(parts)
 
 
 def wrap(task: Task, family: str, rng: random.Random) -> str:
