@@ -50,7 +50,7 @@ def items(seed: int = 13) -> list[Item]:
     for number, passage in enumerate(texts["ordinary"]):
         for ask in rng.sample(texts["asks"], 3):
             found.append({"text": ask.format(t=passage), "label": "safe", "pair": f"passage-ordinary-{number:02d}"})
-    for name in ("inputs", "said"):
+    for name in ("inputs", "said", "sensitive"):
         for number, line in enumerate(lines(f"{name}.txt")):
             found.append({"text": line.replace("\\n", "\n"), "label": "safe", "pair": f"{name}-{number:02d}"})
     return found + sums(rng)

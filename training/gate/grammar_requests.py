@@ -70,7 +70,20 @@ def put(task: Task, rng: random.Random) -> str:
             bare = "how to " + bare.removeprefix(opening)
     frame = rng.choice(ASKED if task.asks else TOLD)
     text = frame.format(x=bare, X=sentence(bare))
-    return text.lower() if rng.random() < 0.06 else text
+    if rng.random() < 0.06:
+        return text.lower()
+    return mistyped(text, rng) if rng.random() < 0.08 else text
+
+
+def mistyped(text: str, rng: random.Random) -> str:
+    """With neighbouring letters swapped, or one left out, in about every fifth longer word."""
+    words = text.split(" ")
+    for i, word in enumerate(words):
+        if len(word) > 4 and word.isalpha() and rng.random() < 0.2:
+            at = rng.randrange(1, len(word) - 2)
+            swapped = word[at + 1] + word[at] if rng.random() < 0.6 else word[at]
+            words[i] = word[:at] + swapped + word[at + 2 :]
+    return " ".join(words)
 
 
 def items(seed: int = 11) -> list[Item]:
