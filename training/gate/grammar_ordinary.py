@@ -48,7 +48,7 @@ def items(seed: int = 13) -> list[Item]:
     found: list[Item] = [{"text": put(task, rng), "label": "safe", "pair": task.pair} for task in errands()[:-KEPT]]
     texts = sections("passages.txt")
     for number, passage in enumerate(texts["ordinary"]):
-        for ask in rng.sample(texts["asks"], 3):
+        for ask in rng.sample(texts["asks"], 2):
             found.append({"text": ask.format(t=passage), "label": "safe", "pair": f"passage-ordinary-{number:02d}"})
     for name in ("inputs", "said", "sensitive"):
         for number, line in enumerate(lines(f"{name}.txt")):
