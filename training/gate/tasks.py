@@ -1,7 +1,7 @@
 """The written tasks that the grammars here share, and how items are put on file.
 
-`tasks.txt` holds pairs: a request that deserves a refusal and its look-alike, with the category above them.
-`errands.txt` holds ordinary requests, one a line. Every item names the pair it was made from, whatever is wrapped
+`slots/tasks.txt` holds pairs: a request that deserves a refusal and its look-alike, with the category above them.
+`slots/errands.txt` holds ordinary requests, one a line. Every item names the pair it was made from, whatever is wrapped
 around it, so that training can keep all that was made from one task on one side of a split.
 """
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 HERE = Path(__file__).parent
+SLOTS = HERE / "slots"
 ITEMS = HERE / "items"
 KEPT = 80  # errands, the last ones, that stand alone nowhere but under a system prompt
 
@@ -30,7 +31,7 @@ class Task(NamedTuple):
 
 
 def lines(name: str) -> Iterator[str]:
-    for line in (HERE / name).read_text(encoding="utf-8").splitlines():
+    for line in (SLOTS / name).read_text(encoding="utf-8").splitlines():
         if line.strip():
             yield line.strip()
 
