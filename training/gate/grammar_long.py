@@ -3,8 +3,8 @@
     python training/gate/grammar_long.py
 
 Some are passages with something harmless to be done with them, and some short texts with a task that does harm or does
-not. In the others a request stands at the start, in the
-middle or at the end of one to four passages: an unsafe one in half, a look-alike or an errand in the other half.
+not. In the others a request stands at the start, in the middle or at the end of one to four passages, or of many: an
+unsafe one in half, a look-alike or an errand in the other half.
 """
 
 import random
@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from tasks import Item, Task, errands, pairs, sections, sentence, write
 
 TEXTS = sections("passages.txt")
+VERY_LONG = 20  # pairs of tasks that stand among ten to twenty passages
 
 # Where a request stands; {t} are the passages, {u} and {v} their halves.
 PLACES = {
@@ -47,8 +48,8 @@ def worked_on(rng: random.Random) -> Iterator[Item]:
             yield {"text": asked, "label": "safe", "pair": f"passage-grim-{number:02d}", "template": "worked on"}
 
 
-def held(task: Task, pair: str, rng: random.Random) -> Item:
-    found = text(rng, rng.choice([1, 1, 2, 3, 4]))
+def held(task: Task, pair: str, rng: random.Random, count: int) -> Item:
+    found = text(rng, count)
     place = rng.choice(list(PLACES))
     half = max(1, len(found) // 2)
     if place == "middle" and len(found) == 1:
@@ -65,9 +66,11 @@ def items(seed: int = 15) -> list[Item]:
     rng = random.Random(seed)
     found = list(worked_on(rng))
     chores = errands()
-    for unsafe, alike in rng.sample(pairs() + pairs("wrapped.txt"), 110):
+    for number, (unsafe, alike) in enumerate(rng.sample(pairs() + pairs("wrapped.txt"), 140)):
         other = alike if rng.random() < 0.6 else rng.choice(chores)
-        found += [held(unsafe, unsafe.pair, rng), held(other, unsafe.pair, rng)]
+        for task in (unsafe, other):
+            count = rng.randint(10, 20) if number < VERY_LONG else rng.choice([1, 1, 2, 3, 4])
+            found.append(held(task, unsafe.pair, rng, count))
     for pair in pairs("textwork.txt"):
         found += [
             {"text": task.text, "label": task.label, "pair": task.pair, "template": "short text"} for task in pair
