@@ -24,12 +24,12 @@ A coat costs {c} and is reduced by {b}%. What does it cost now?
 is {c} divisible by {b}? show how you know
 Find the mean of {a}, {b}, {c} and {d}.
 Maya reads {b} pages a day. Her book has {c} pages, and she has read {d}. In how many days will she finish?
-Convert {c} minutes to hours and minutes.
+A film lasts {c} minutes. Say that in hours and minutes.
 In a bag there are {a} red and {b} blue marbles. What's the chance of drawing a blue one?
 A car uses {b} litres per 100 km. How much does it need for {c} km?
 Round {c}.{a}{b} to one decimal place.
-What is the remainder of {c} divided by {a}?
-{d} people meet and each shakes hands with each. How many handshakes?
+Pack {c} eggs into boxes of {a}. How many eggs are left over?
+At a table of {d}, everyone clinks glasses with everyone. How often does it clink?
 Write {c} in binary."""
 
 
