@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).resolve().parents[2] / "training" / "gate"
-FILES = sorted((FOLDER / "items").glob("*.jsonl"))
+ITEMS = FOLDER.parents[1] / "src" / "clampdown" / "discovery" / "gates" / "items"
+FILES = sorted(ITEMS.glob("*.jsonl"))
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def test_the_files_are_what_the_grammars_make(gate, monkeypatch, tmp_path):
     made = sorted(tmp_path.glob("*.jsonl"))
     assert len(made) == 12
     for path in made:
-        kept = rows(FOLDER / "items" / path.name)
+        kept = rows(ITEMS / path.name)
         assert not [row for row in kept if row not in rows(path)]
         assert len(kept) > 0.8 * len(rows(path))
 

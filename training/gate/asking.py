@@ -9,7 +9,7 @@ import random
 from collections.abc import Iterable
 from pathlib import Path
 
-ITEMS = Path(__file__).parent / "items"
+ITEMS = Path(__file__).parents[2] / "src/clampdown/discovery/gates/items"
 SLOTS = Path(__file__).parent / "slots"
 DOUBLED = {
     "bug",

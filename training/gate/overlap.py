@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_matrix
 
-ITEMS = Path(__file__).parent / "items"
+ITEMS = Path(__file__).parents[2] / "src/clampdown/discovery/gates/items"
 WORDS_LIMIT, LETTERS_LIMIT, OURS_LIMIT = 0.5, 0.65, 0.75
 GRAM, RARE_IN_GRAM, LETTERS = 5, 3, 4
 PASSAGE = 40  # words; items longer than this were made around a passage

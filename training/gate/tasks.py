@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 HERE = Path(__file__).parent
 SLOTS = HERE / "slots"
-ITEMS = HERE / "items"
+ITEMS = HERE.parents[1] / "src/clampdown/discovery/gates/items"
 KEPT = 80  # errands, the last ones, that stand alone nowhere but under a system prompt
 
 Item = dict[str, Any]
