@@ -14,9 +14,15 @@ from clampdown.studies.run import study
 from clampdown.studies.store import Finished, Row, Store, export
 from clampdown.studies.work import Worker
 
-PLAN = Plan(name="tiny", max_new_tokens=6, batch=4, factors=(1.0, 2.0), strengths=(0.5, 1.0))
+ARMS = ("none", "clamp", "difference-in-means", "random-latents", "system-prompt")
+PLAN = Plan(name="tiny", max_new_tokens=6, batch=4, factors=(1.0, 2.0), strengths=(0.5, 1.0), arms=ARMS)
 BESIDE = replace(PLAN, batch=12, arms_per_batch=3)
 HOT = {"temperature": 0.9, "samples": 2}
+
+
+@pytest.fixture(scope="module")
+def sets(sets):  # fewer
+    return [*sets[:2], sets[3]]
 
 
 @pytest.fixture(scope="module")
@@ -26,12 +32,18 @@ def finished(model, recipe, sets, tmp_path_factory):
     return folder
 
 
-def rows(folder):
+@pytest.fixture(scope="module")
+def arms(model, recipe):
+    return build_arms(model, recipe, BESIDE)
+
+
+def answered(model, arms, sets, plan):
     """What each arm said to each item, sample by sample, and how surprising it was."""
-    found = {}
-    for batch in export(folder / "study.sqlite")["batches"]:
-        for row in batch["rows"]:
-            found[batch["arm"], batch["number"], row["set"], row["place"]] = row
+    worker, found = Worker(model, arms, plan), {}
+    for group in swept(cut(model, arms, sets[:1], plan)):
+        for batch, kept in zip(group, worker.sweep(group), strict=True):
+            for name, some in kept.items():
+                found |= {(batch.arm.name, batch.number, name, row.place): vars(row) for row in some}
     return found
 
 
@@ -47,18 +59,16 @@ def close(a, b):
 
 
 @pytest.mark.parametrize("sampled", [{}, HOT])
-def test_in_float32_arms_side_by_side_answer_as_alone(model, recipe, sets, tmp_path, sampled):
-    for name, plan in (("alone", PLAN), ("beside", BESIDE)):
-        study(model, recipe, sets, replace(plan, **sampled), tmp_path / name)
-    alone, beside = rows(tmp_path / "alone"), rows(tmp_path / "beside")
+def test_in_float32_arms_side_by_side_answer_as_alone(model, arms, sets, sampled):
+    alone = answered(model, arms, sets, replace(PLAN, **sampled))
+    beside = answered(model, arms, sets, replace(BESIDE, **sampled))
     assert alone.keys() == beside.keys()
     assert [key for key in alone if not close(alone[key], beside[key])] == []
     texts = {key[0]: row["text"] for key, row in alone.items() if key[1:] == (0, "unsafe ones", 0)}
     assert len(set(texts.values())) > 1, "arms that say the same would hide a row under another's recipe"
 
 
-def test_the_plan_decides_who_stands_beside_whom(model, recipe, sets):
-    arms = build_arms(model, recipe, BESIDE)
+def test_the_plan_decides_who_stands_beside_whom(model, arms, sets):
     first = set(first_names([arm.name for arm in arms]))
     groups = [group for group in swept(cut(model, arms, sets, BESIDE)) if group[0].kind == "prompts"]
     assert max(map(len, groups)) == 3
@@ -72,9 +82,8 @@ def test_the_plan_decides_who_stands_beside_whom(model, recipe, sets):
                 assert len(group) == 1, item_set.name
 
 
-def test_a_batch_beside_others_is_another_batch(model, recipe, sets):
+def test_a_batch_beside_others_is_another_batch(model, arms, sets):
     """In low precision its answers may differ, so those of one must not be taken for those of the other."""
-    arms = build_arms(model, recipe, BESIDE)
 
     def keys(some):
         return {b.key for b in cut(model, some, sets, BESIDE) if b.kind == "prompts" and b.arm.name == "clamp-1"}

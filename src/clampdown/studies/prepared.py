@@ -41,5 +41,14 @@ class Prepared:
         """Run it, or go on where it was: see `run.study`."""
         from clampdown.studies.run import study
 
-        own = {"columns": self.columns, "latents": self.latents, "first_report": first_report}
-        return study(model, self.recipe, self.sets, self.plan, folder, progress, **own)
+        return study(
+            model,
+            self.recipe,
+            self.sets,
+            self.plan,
+            folder,
+            progress,
+            columns=self.columns,
+            latents=self.latents,
+            first_report=first_report,
+        )

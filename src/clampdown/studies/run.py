@@ -7,7 +7,6 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -91,13 +90,13 @@ def study(
         batches = first if arms is fresh else cut(still, arms, asked, plan, own, _of(rendered, still))
         _check_same_prompts(store, batches)
         worker = Worker(still, arms, plan)
-        first, others = _todo(store, batches, arms)
-        tell = partial(_tell, progress, sum(batch.cost for batch in (*first, *others)))
-        _work(store, first, worker, asked, tell)
-        if others:
-            tell(0, "writing the first report")
+        soon, later = _todo(store, batches, arms)
+        total = sum(batch.cost for batch in (*soon, *later))  # what is done counts no more, so the time left is right
+        _work(store, soon, worker, asked, total, progress)
+        if later:
+            progress("study", 0, total, "writing the first report")
             first_report(conclude(read_record(folder)))
-        _work(store, others, worker, asked, tell)
+        _work(store, later, worker, asked, total, progress)
     return conclude(read_record(folder))
 
 
@@ -107,7 +106,8 @@ def conclude(record: Record) -> dict[str, Any]:
     They are of the arms that are finished; `missing` names the others.
 
     Raises:
-        ClampdownError: the arms that come first are not finished, an arm that should be steered was not, or a file can't be written.
+        ClampdownError: the arms that come first are not finished, one that should be steered was not, or a file can't
+            be written.
     """
     folder = record.path.parent
     paths = _save_recipes(record.arms, folder)
@@ -202,22 +202,18 @@ def _todo(store: Store, batches: Sequence[Batch], arms: Sequence[Arm]) -> tuple[
     return [b for b in todo if b.arm.name in names], [b for b in todo if b.arm.name not in names]
 
 
-def _tell(progress: Progress, total: int, done: int, remark: str) -> None:
-    """The total counts what was not done when we began, so that the time left is right."""
-    progress("study", done, total, remark)
-
-
 def _work(
     store: Store,
     batches: Sequence[Batch],
     worker: Worker,
     sets: Sequence[ItemSet],
-    tell: Callable[[int, str], None],
+    total: int,
+    progress: Progress,
 ) -> None:
     """Run batches and keep what they gave. Those that are run at once are kept at once, so they stay together."""
     for group in swept(batches):
         title = group[0].title if len(group) == 1 else f"{len(group)} arms: {group[0].what}"
-        tell(0, title)
+        progress("study", 0, total, title)
         start = time.monotonic()
         found = worker.sweep(group) if len(group) > 1 else [worker.run(group[0])]
         took = time.monotonic() - start
@@ -225,7 +221,7 @@ def _work(
             _check_steered(batch, rows, sets)
         done = zip(group, found, strict=True)
         store.add_all([Finished(batch.key, batch.arm.name, batch.number, rows) for batch, rows in done], took)
-        tell(sum(batch.cost for batch in group), title)
+        progress("study", sum(batch.cost for batch in group), total, title)
 
 
 def _check_steered(batch: Batch, found: Found, sets: Sequence[ItemSet]) -> None:
