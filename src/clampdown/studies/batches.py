@@ -164,7 +164,7 @@ def _chunks(
     asked = [(item_set, place) for item_set in group for place in range(len(item_set.items))]
     asked.sort(key=lambda one: len(ids[one[0].name][one[1]]))
     if _kind(group[0]) == "prompts":
-        yield from _cut(asked, max(1, plan.batch // plan.arms_per_batch))
+        yield from _cut(asked, plan.batch // plan.arms_per_batch)
         return
     for draw in range(len(arm.recipes)):
         mine = [one for one in asked if one[1] % len(arm.recipes) == draw]

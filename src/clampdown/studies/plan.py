@@ -68,6 +68,10 @@ class Plan:
             require(
                 whole(value) and least <= value < _MOST, f"{key} must be a whole number from {least}, got {value!r}"
             )
+        require(
+            self.arms_per_batch <= self.batch,
+            f"arms_per_batch = {self.arms_per_batch} needs a batch of as many rows at least, got {self.batch}",
+        )
         for key in ("factors", "strengths"):
             values = getattr(self, key)
             good = len(values) > 0 and all(number(v) and v > 0 for v in values) and len(set(values)) == len(values)
