@@ -380,6 +380,8 @@ def study(
 ) -> dict[str, Any]:
     """Measure what a recipe gains and costs beside its controls; killed, the same call goes on where it was.
 
+    The arms that matter most come first, and report.html and results.json of these are there before the others are run.
+
     Args:
         recipe: a `Recipe` or its file; None is the one that ships with Clampdown.
         model: a loaded model or a model's name; None is the one that the recipe names.

@@ -1,5 +1,7 @@
 """The cache with room to grow holds what Transformers' own does, whatever is done to it on the way."""
 
+import weakref
+
 import pytest
 import torch
 import transformers
@@ -38,6 +40,18 @@ def test_growing_within_the_room_moves_nothing():
     before = layer.keys.data_ptr()
     grown(layer, 1, 6)
     assert layer.keys.data_ptr() == before
+
+
+def test_rows_that_leave_leave_no_buffer_behind():
+    """Every block chooses before the first one grows: kept so long, the old buffers would stand beside the new."""
+    layer = RoomyLayer(10)
+    grown(layer, 0, 4)
+    before, expected = weakref.ref(layer._held[0]), layer.keys[[2, 0]]
+    layer.reorder_cache(torch.tensor([2, 0]))
+    assert before() is None and torch.equal(layer.keys, expected)
+    where = layer.keys.data_ptr()
+    grown(layer, 1, 6, rows=2)
+    assert layer.keys.data_ptr() == where and torch.equal(layer.keys[:, :, :4], expected)
 
 
 def test_a_copy_goes_its_own_way():

@@ -46,6 +46,8 @@ def test_a_hub_id_stays_as_it_is(tmp_path):
         ("strengths = [-1]", "strengths"),
         ("draws = 4", "draws"),
         ("batch = 0", "batch"),
+        ("arms_per_batch = 0", "arms_per_batch must be a whole number from 1"),
+        ("arms_per_batch = 89", "needs a batch of as many rows at least, got 88"),
         ("rules = ['both']", "rules does not know both"),
         ("arms = ['clamp']", "none and clamp"),
         ("plan = 'slow'", "no plan is called 'slow'"),

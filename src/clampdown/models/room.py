@@ -34,6 +34,14 @@ class RoomyLayer(DynamicLayer):
         self.keys, self.values = (buffer[:, :, :end] for buffer in self._held)
         return self.keys, self.values
 
+    def reorder_cache(self, beam_idx: Tensor) -> None:
+        """Go on with these rows, in buffers of their own at once, so that those of all rows are not held beside."""
+        super().reorder_cache(beam_idx)
+        if self._held is not None:
+            self._held, end = None, self.get_seq_length()
+            self._held = self._moved(self.keys, self.keys, end), self._moved(self.values, self.values, end)
+            self.keys, self.values = (buffer[:, :, :end] for buffer in self._held)
+
     def alone(self) -> "RoomyLayer":
         """A copy that shares what is held and nothing that is to come."""
         found = RoomyLayer(self.columns)
