@@ -373,11 +373,11 @@ def test_other_latents_layers_and_saes_are_fine():
 
 
 def test_a_hash_is_worked_out_once_and_holds(monkeypatch):
-    from clampdown import recipe as module
+    import json
 
     wide = Recipe("r", "m", "", (Direction(1, 1.0, values=tuple(range(1, 3000))),))
-    worked, dumps = [], module.json.dumps
-    monkeypatch.setattr(module.json, "dumps", lambda *a, **k: worked.append(1) or dumps(*a, **k))
+    worked, dumps = [], json.dumps
+    monkeypatch.setattr(json, "dumps", lambda *a, **k: worked.append(1) or dumps(*a, **k))
     rows = [wide] * 100
     assert len({recipe.sha256 for recipe in rows}) == len(set(rows)) == len(dict.fromkeys(rows)) == 1
     assert len(worked) == 1

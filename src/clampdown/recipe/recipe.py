@@ -1,0 +1,116 @@
+"""The recipe: one small TOML file that says what is done to which model. Pure data, checked when made."""
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from clampdown.errors import ClampdownError
+from clampdown.reading import read_text
+from clampdown.recipe.checks import check_known, is_whole, require, shown, table_at, text_at
+from clampdown.recipe.edits import Clamp, Direction, Edit, check_apart, edit_dict, edit_of
+from clampdown.recipe.positions import KEYS, Positions
+from clampdown.writing import write_whole
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is done to a model: edits, where in the sequence, and perhaps a system prompt.
+
+    Equal recipes have equal hashes; every key is checked, and unknown ones are errors.
+    """
+
+    name: str
+    model: str
+    model_sha256: str
+    edits: tuple[Edit, ...] = ()
+    positions: Positions = field(default_factory=Positions)
+    system_prompt: str = ""
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        # A name is printed in tables and receipts: no line ends, and no escape codes for the terminal.
+        for key in ("name", "model", "model_sha256", "system_prompt", "note"):
+            require(isinstance(given := getattr(self, key), str), f"{key} must be a text, got {shown(given)}")
+        require(bool(self.name) and self.name.isprintable(), "a recipe needs a name, of printable characters")
+        require(bool(self.model), "a recipe must name its model")
+        edits = tuple(self.edits) if isinstance(self.edits, list | tuple) else None
+        good = edits is not None and all(isinstance(edit, Clamp | Direction) for edit in edits)
+        require(good, f"edits must be Clamps and Directions, got {shown(self.edits)}")
+        require(isinstance(self.positions, Positions), f"positions must be Positions, got {shown(self.positions)}")
+        object.__setattr__(self, "edits", edits)
+        check_apart([edit for edit in self.edits if isinstance(edit, Clamp)])
+
+    def __hash__(self) -> int:
+        return hash(self.sha256)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of everything that changes what the model does; name and note do not."""
+        body = {k: v for k, v in self.to_dict().items() if k not in ("name", "note")}
+        return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The TOML file's content as plain data."""
+        body: dict[str, Any] = {"version": VERSION, "name": self.name}
+        body |= {key: text for key in ("note", "system_prompt") if (text := getattr(self, key))}
+        body["model"] = {"name": self.model, "sha256": self.model_sha256}
+        body["positions"] = self.positions.to_dict()
+        body["edits"] = [edit_dict(edit) for edit in self.edits]
+        return body
+
+    def to_toml(self) -> str:
+        import tomli_w
+
+        return tomli_w.dumps(self.to_dict())
+
+    def save(self, path: Path) -> None:
+        """Write the recipe atomically. Raises ClampdownError if the folder can't be written to."""
+        write_whole(path, self.to_toml())
+
+    @classmethod
+    def load(cls, path: Path) -> "Recipe":
+        """Read a recipe file. Raises ClampdownError, naming the file and the key, if anything is off."""
+        text = read_text(Path(path), "recipe")
+        try:
+            return cls.from_toml(text)
+        except ClampdownError as error:
+            raise ClampdownError(f"recipe {path}: {error}") from error
+
+    @classmethod
+    def from_toml(cls, text: str) -> "Recipe":
+        try:
+            body = tomllib.loads(text)
+        except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, and endless brackets
+            raise ClampdownError(f"not valid TOML ({str(error).splitlines()[0]})") from error
+        return cls.from_dict(body)
+
+    @classmethod
+    def from_dict(cls, body: Mapping[str, Any]) -> "Recipe":
+        """The recipe of a parsed TOML file. Raises ClampdownError for unknown, missing or wrong keys."""
+        known = {"version", "name", "note", "system_prompt", "model", "positions", "edits"}
+        check_known(body, known, "the recipe")
+        version = body.get("version", VERSION)
+        good = is_whole(version) and version == VERSION
+        require(good, f"version {shown(version)} is not known here; this Clampdown reads version {VERSION}")
+        model = table_at(body, "model")
+        check_known(model, {"name", "sha256"}, "[model]")
+        positions = table_at(body, "positions")
+        check_known(positions, KEYS, "[positions]")
+        edits = body.get("edits", [])
+        require(isinstance(edits, list), "edits must be a list of tables: [[edits]]")
+        return cls(
+            name=text_at(body, "name"),
+            model=text_at(model, "name"),
+            model_sha256=text_at(model, "sha256", ""),
+            edits=tuple(edit_of(table, number) for number, table in enumerate(edits, 1)),
+            positions=Positions(**positions),
+            system_prompt=text_at(body, "system_prompt", ""),
+            note=text_at(body, "note", ""),
+        )
