@@ -4,7 +4,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from clampdown.errors import ClampdownError
 from clampdown.reading import read_text
 from clampdown.recipe.checks import check_known, is_whole, require, shown, table_at, text_at
 from clampdown.recipe.edits import Clamp, Direction, Edit, check_apart, edit_dict, edit_of
+from clampdown.recipe.gate import Gate
 from clampdown.recipe.positions import KEYS, Positions
 from clampdown.writing import write_whole
 
@@ -21,7 +22,7 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is done to a model: edits, where in the sequence, and perhaps a system prompt.
+    """What is done to a model: edits, where in the sequence, perhaps a gate that decides when, and a system prompt.
 
     Equal recipes have equal hashes; every key is checked, and unknown ones are errors.
     """
@@ -33,6 +34,7 @@ class Recipe:
     positions: Positions = field(default_factory=Positions)
     system_prompt: str = ""
     note: str = ""
+    gate: Gate | None = None
 
     def __post_init__(self) -> None:
         # A name is printed in tables and receipts: no line ends, and no escape codes for the terminal.
@@ -44,6 +46,7 @@ class Recipe:
         good = edits is not None and all(isinstance(edit, Clamp | Direction) for edit in edits)
         require(good, f"edits must be Clamps and Directions, got {shown(self.edits)}")
         require(isinstance(self.positions, Positions), f"positions must be Positions, got {shown(self.positions)}")
+        require(self.gate is None or isinstance(self.gate, Gate), f"gate must be a Gate, got {shown(self.gate)}")
         object.__setattr__(self, "edits", edits)
         check_apart([edit for edit in self.edits if isinstance(edit, Clamp)])
 
@@ -54,6 +57,8 @@ class Recipe:
     def sha256(self) -> str:
         """Hash of everything that changes what the model does; name and note do not."""
         body = {k: v for k, v in self.to_dict().items() if k not in ("name", "note")}
+        if self.gate is not None:  # the hash of its file says what it does, not where it lies
+            body["gate"] = {k: v for k, v in body["gate"].items() if k != "file"}
         return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
@@ -62,6 +67,8 @@ class Recipe:
         body |= {key: text for key in ("note", "system_prompt") if (text := getattr(self, key))}
         body["model"] = {"name": self.model, "sha256": self.model_sha256}
         body["positions"] = self.positions.to_dict()
+        if self.gate is not None:
+            body["gate"] = self.gate.to_dict()
         body["edits"] = [edit_dict(edit) for edit in self.edits]
         return body
 
@@ -71,15 +78,19 @@ class Recipe:
         return tomli_w.dumps(self.to_dict())
 
     def save(self, path: Path) -> None:
-        """Write the recipe atomically. Raises ClampdownError if the folder can't be written to."""
-        write_whole(path, self.to_toml())
+        """Write the recipe atomically, its gate's file beside it. Raises ClampdownError if that can't be done."""
+        path = Path(path)
+        kept = self if self.gate is None else replace(self, gate=self.gate.kept_in(path.parent))
+        write_whole(path, kept.to_toml())
 
     @classmethod
     def load(cls, path: Path) -> "Recipe":
         """Read a recipe file. Raises ClampdownError, naming the file and the key, if anything is off."""
-        text = read_text(Path(path), "recipe")
+        path = Path(path)
+        text = read_text(path, "recipe")
         try:
-            return cls.from_toml(text)
+            found = cls.from_toml(text)
+            return found if found.gate is None else replace(found, gate=found.gate.found_from(path.parent))
         except ClampdownError as error:
             raise ClampdownError(f"recipe {path}: {error}") from error
 
@@ -94,7 +105,7 @@ class Recipe:
     @classmethod
     def from_dict(cls, body: Mapping[str, Any]) -> "Recipe":
         """The recipe of a parsed TOML file. Raises ClampdownError for unknown, missing or wrong keys."""
-        known = {"version", "name", "note", "system_prompt", "model", "positions", "edits"}
+        known = {"version", "name", "note", "system_prompt", "model", "positions", "gate", "edits"}
         check_known(body, known, "the recipe")
         version = body.get("version", VERSION)
         good = is_whole(version) and version == VERSION
@@ -113,4 +124,5 @@ class Recipe:
             positions=Positions(**positions),
             system_prompt=text_at(body, "system_prompt", ""),
             note=text_at(body, "note", ""),
+            gate=Gate.from_dict(table_at(body, "gate")) if "gate" in body else None,
         )
