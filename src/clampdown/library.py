@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from clampdown.measuring.sets import ItemSet
     from clampdown.measuring.tasks import TaskSettings
     from clampdown.models.chat_model import ChatModel, Message
+    from clampdown.models.prompt import Prompt
     from clampdown.saes.sae import SAE
     from clampdown.steering.attach import Steering
     from clampdown.studies.plan import Plan
@@ -219,14 +220,14 @@ class Model:
                 errors[found] = str(error)
         return [read[id(item)] for item in given], errors
 
-    def _ids(self, prompt: str | Chat, recipe: Recipe | None, system: str, room: int) -> list[int]:
+    def _ids(self, prompt: str | Chat, recipe: Recipe | None, system: str, room: int) -> Prompt:
         if not prompt or (isinstance(prompt, str) and not prompt.strip()):
             raise ClampdownError("the prompt is empty; say something")
         return self.chat.prompt_ids(prompt, system=system_text(recipe, system), room=room)
 
     def _answers(
         self,
-        rows: list[list[int]],
+        rows: Sequence[Sequence[int]],
         recipes: list[Recipe | None],
         errors: dict[Recipe | None, str],
         sampling: Sampling,

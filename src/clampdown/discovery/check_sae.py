@@ -120,11 +120,11 @@ def _mismatch(model: ChatModel, sae: SAE, layer: int) -> list[str]:
     return found
 
 
-def _page(model: ChatModel, text: Path | None) -> list[list[int]]:
+def _page(model: ChatModel, text: Path | None) -> list[Sequence[int]]:
     """Rows of token ids: what the file holds, or passages told on request, and requests about to be answered."""
     if text is not None:
         return [row for row in read_rows(model, [text], 0, _TOKENS) if len(row) > 1]
-    rows = []
+    rows: list[Sequence[int]] = []
     passages, requests = builtin_set("text").items, builtin_set("safe").items
     if not model.tokenizer.chat_template:  # a base model's
         texts = [item.text for item in (*passages[:_PASSAGES], *requests[:_REQUESTS])]
@@ -138,7 +138,7 @@ def _page(model: ChatModel, text: Path | None) -> list[list[int]]:
     return rows
 
 
-def _measured(model: ChatModel, sae: SAE, rows: Sequence[list[int]], progress: Progress) -> SAEFacts:
+def _measured(model: ChatModel, sae: SAE, rows: Sequence[Sequence[int]], progress: Progress) -> SAEFacts:
     if not rows:
         raise ClampdownError("the text holds no two tokens in a row; give --text more")
     batch = model.pad(rows[:4], side="right")

@@ -25,7 +25,9 @@ from clampdown.models import (
     template,
     thinking,
 )
+from clampdown.models.prompt import Prompt, Spans
 from clampdown.models.template_choice import Wish, no_template
+from clampdown.models.user_turns import Surroundings, hollowed
 
 Message = dict[str, str]
 """{"role": "system" | "user" | "assistant", "content": text}"""
@@ -214,7 +216,7 @@ class ChatModel:
         if not self.tokenizer.chat_template:
             raise no_template(self.name)
 
-    def probe_ids(self, text: str) -> list[int]:
+    def probe_ids(self, text: str) -> Sequence[int]:
         """Ids of a short prompt for trying things out: as a chat, or as plain text where there is no template."""
         return self.prompt_ids(text) if self.tokenizer.chat_template else self.tokenizer(text).input_ids
 
@@ -241,8 +243,11 @@ class ChatModel:
         there, so that no turn can end itself; the marks of a thought in an answer are not. (Where Transformers is too
         old to tell them apart they still can.)
         """
+        return self.ids(self._chat_text(messages, system, answer))
+
+    def _chat_text(self, messages: Sequence[Message], system: str | None, answer: bool) -> str:
         chat = [self.guarded(message) for message in self.turns(messages, system)]
-        return self.ids(self._templated(chat, answer, tokenize=False))
+        return str(self._templated(chat, answer, tokenize=False))
 
     def guarded(self, message: Message) -> Message:
         """A message in which control tokens are marked as text, for a template to be put around (`control_tokens`)."""
@@ -254,17 +259,35 @@ class ChatModel:
         text = control_tokens.marked(self.tokenizer, message["content"], leave)
         return {**message, "content": text}
 
-    def prompt_ids(self, prompt: str | Sequence[Message], *, system: str | None = None, room: int = 1) -> list[int]:
+    def prompt_ids(self, prompt: str | Sequence[Message], *, system: str | None = None, room: int = 1) -> Prompt:
         """Ids of a rendered prompt, which must leave `room` tokens of the context for the answer."""
         messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
-        ids = self.chat_ids(messages, system=system)
+        text = self._chat_text(messages, system, True)
+        ids = self.ids(text)
         if len(ids) + room > self.context_length:
             start = str(messages[-1]["content"])[:40]
             raise ClampdownError(
                 f"prompt {start!r}... has {len(ids)} tokens; with {room} for the answer that exceeds the model's "
                 f"context of {self.context_length}: shorten it"
             )
-        return ids
+        places = self._user_places(messages, system, text)
+        return Prompt(ids, places and control_tokens.token_spans(self.tokenizer, text, ids, places))
+
+    def _user_places(self, messages: Sequence[Message], system: str | None, text: str) -> Spans | None:
+        """Where the contents of the user's turns are in the rendered chat; None where that is not certain."""
+        said = [self.guarded(message)["content"] for message in messages if message["role"] == "user"]
+        if not all(isinstance(content, str) for content in said):
+            return None
+        hollow = [self.guarded(message) for message in self.turns(hollowed(messages), system)]
+        key = (template.template_text(self.tokenizer), repr(hollow))
+        try:
+            return self._surroundings.places(text, said, key, lambda: self._templated(hollow, True, tokenize=False))
+        except ClampdownError:  # a template that reads what users say, and refuses the markers
+            return None
+
+    @cached_property
+    def _surroundings(self) -> Surroundings:
+        return Surroundings()
 
     def said(self, ids: Sequence[int], prompt: Sequence[int] = ()) -> str:
         """The text of an answer's ids, special tokens left out but for those that mark thoughts.

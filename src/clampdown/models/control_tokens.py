@@ -7,7 +7,7 @@ still counts as a token.
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -44,6 +44,9 @@ def marked(tokenizer: Any, text: Any, leave: Collection[str] = ()) -> Any:
     return _theirs().mark_control_tokens(text, pattern)
 
 
+_PIECE = re.compile(f"({_START}[^{_START}{_END}]*{_END}|[{_START}{_END}])")
+
+
 def split(text: str) -> tuple[str, str]:
     """A text before its first mark, and the rest."""
     at = text.find(_START)
@@ -63,3 +66,64 @@ def encoded(tokenizer: Any, text: str) -> list[int]:
         except ValueError:  # a vocabulary in which plain text gives the token too
             pass
     return list(tokenizer(unmarked(text), add_special_tokens=False).input_ids)
+
+
+def token_spans(
+    tokenizer: Any, text: str, ids: Sequence[int], places: Sequence[tuple[int, int]]
+) -> tuple[tuple[int, int], ...] | None:
+    """Which tokens [start, end) of such a text hold its characters at `places`; one that reaches over a border does.
+
+    ids: what `encoded` made of the text. None where the tokenizer does not tell what its tokens cover.
+    """
+    if not getattr(tokenizer, "is_fast", False):
+        return None
+    offsets = next((found for read, found in _readings(tokenizer, text) if read == list(ids)), None)
+    if offsets is None:
+        return None
+    marks = [mark.start() for mark in re.finditer(f"[{_START}{_END}]", text)]
+    inside = [[border - sum(mark < border for mark in marks) for border in place] for place in places]
+    return tuple(_tokens_at(offsets, start, end) for start, end in inside)
+
+
+Offsets = list[tuple[int, int]]
+"""The characters [start, end) of each token."""
+
+
+def _with_offsets(tokenizer: Any, text: str) -> tuple[list[int], Offsets]:
+    found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    return list(found["input_ids"]), list(found["offset_mapping"])
+
+
+def _readings(tokenizer: Any, text: str) -> Iterator[tuple[list[int], Offsets]]:
+    """The ways in which a text may have been encoded: as if nothing were marked, or piece by piece."""
+    if (whole := unmarked(text)) != text:
+        yield _in_pieces(tokenizer, text)
+    yield _with_offsets(tokenizer, whole)
+
+
+def _in_pieces(tokenizer: Any, text: str) -> tuple[list[int], Offsets]:
+    """The ids of a marked text and their characters in the unmarked one; what is marked counts as one character."""
+    newline, at = list(tokenizer("\n", add_special_tokens=False).input_ids), 0
+    ids: list[int] = []
+    offsets: Offsets = []
+    for number, piece in enumerate(_PIECE.split(text)):
+        said = unmarked(piece)
+        if number % 2:
+            told = encoded(tokenizer, piece) if said else []
+            spans = [(at, at + len(said))] * len(told)
+        else:
+            told, spans = _with_offsets(tokenizer, said)
+            after, shifted = _with_offsets(tokenizer, "\n" + said) if number else ([], [])
+            if number and said and after[: len(newline)] == newline:  # as Transformers does
+                told = after[len(newline) :]
+                spans = [(max(0, start - 1), max(0, end - 1)) for start, end in shifted[len(newline) :]]
+            spans = [(at + start, at + end) for start, end in spans]
+        ids, offsets, at = ids + told, offsets + spans, at + len(said)
+    return ids, offsets
+
+
+def _tokens_at(offsets: Offsets, start: int, end: int) -> tuple[int, int]:
+    """The tokens that hold characters start to end. Some tokenizers leave a space out of what a token covers."""
+    before = sum(1 for _, last in offsets if last <= start)
+    inside = [n for n, (a, b) in enumerate(offsets) if b > start and (a < end or a == b == end)] if start < end else []
+    return (inside[0], inside[-1] + 1) if inside else (before, before)

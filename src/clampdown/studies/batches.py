@@ -143,7 +143,7 @@ def _groups(sets: Sequence[ItemSet]) -> Iterator[list[ItemSet]]:
 
 
 def _chunks(
-    arm: Arm, group: Sequence[ItemSet], ids: dict[str, list[list[int]]], plan: Plan
+    arm: Arm, group: Sequence[ItemSet], ids: dict[str, list[Sequence[int]]], plan: Plan
 ) -> Iterator[tuple[tuple[ItemSet, int], ...]]:
     """Items in chunks of equal rows, shortest prompts first, so that little is padding.
 

@@ -32,16 +32,16 @@ class Rendered:
 
     def __init__(self, model: ChatModel, plan: Plan) -> None:
         self.model, self.plan = model, plan
-        self._known: dict[tuple[str, str, str], list[list[int]]] = {}
+        self._known: dict[tuple[str, str, str], list[Sequence[int]]] = {}
 
-    def ids(self, item_set: ItemSet, system: str) -> list[list[int]]:
+    def ids(self, item_set: ItemSet, system: str) -> list[Sequence[int]]:
         """One row of ids an item. Raises ClampdownError if a prompt is longer than the context."""
         key = (system, item_set.name, item_set.sha256)
         if key not in self._known:
             self._known[key] = self._render(item_set, system or None)
         return self._known[key]
 
-    def _render(self, item_set: ItemSet, system: str | None) -> list[list[int]]:
+    def _render(self, item_set: ItemSet, system: str | None) -> list[Sequence[int]]:
         if item_set.kind == "text":
             return [self.model.text_ids(item.text) for item in item_set.items]
         room = 64 if item_set.kind == "capability" else self.plan.max_new_tokens
@@ -63,7 +63,7 @@ class Rendered:
             told = [self.ids(item_set, ""), self._plain(choices)]
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
-    def _plain(self, texts: list[str]) -> list[list[int]]:
+    def _plain(self, texts: list[str]) -> list[Sequence[int]]:
         return list(self.model.tokenizer(texts, add_special_tokens=False).input_ids) if texts else []
 
 

@@ -9,6 +9,7 @@ from clampdown.measuring.fluency import Unsteered
 from clampdown.measuring.judge import JUDGE_VERSION, Label, judge, loops
 from clampdown.measuring.likelihood import choice_scores, text_nats
 from clampdown.models.chat_model import ChatModel
+from clampdown.models.prompt import Prompt
 from clampdown.studies.arms import Arm
 from clampdown.studies.batches import Batch, sampling_of, system_of
 from clampdown.studies.columns import Asked
@@ -67,7 +68,7 @@ class Worker:
         ]  # fmt: skip
 
     def _surprise(
-        self, batch: Batch, prompts: list[list[int]], answers: Sequence[Answer], labels: Sequence[Label]
+        self, batch: Batch, prompts: list[Prompt], answers: Sequence[Answer], labels: Sequence[Label]
     ) -> list[float | None]:
         """The unsteered model's surprise at answers that pass for compliance; at all of its own, for comparison."""
         if self._view is None or self._view.prompts != prompts:
