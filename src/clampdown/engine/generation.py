@@ -18,16 +18,18 @@ def generate(
     recipes: Sequence[Recipe | None],
     sampling: Sampling,
     below: Below | None = None,
+    decisions: Sequence[bool | None] | None = None,
 ) -> list[Answer]:
     """Answers to rendered prompts (token ids), row r under recipes[r], as one batch.
 
     below: shares the prompts' way through the lower blocks with whoever was asked the same just before.
+    decisions: for each prompt what its recipe's gate decided, where that lies outside.
 
     Raises:
         ClampdownError: prompts and answers do not fit the context, or a recipe does not fit the model.
         Unanswered: something was not finite for some rows, once the others are answered.
     """
-    return all_answered(generate_apart(model, prompts, recipes, sampling, below))
+    return all_answered(generate_apart(model, prompts, recipes, sampling, below, decisions))
 
 
 def generate_apart(
@@ -36,11 +38,16 @@ def generate_apart(
     recipes: Sequence[Recipe | None],
     sampling: Sampling,
     below: Below | None = None,
+    decisions: Sequence[bool | None] | None = None,
 ) -> list[Answer]:
     """The same, but a row for which something was not finite says so in its answer's `error`."""
     if not prompts:
         return []
-    requests = [Request(prompt, recipe, sampling) for prompt, recipe in zip(prompts, recipes, strict=True)]
+    told = [None] * len(prompts) if decisions is None else decisions
+    requests = [
+        Request(prompt, recipe, sampling, decision)
+        for prompt, recipe, decision in zip(prompts, recipes, told, strict=True)
+    ]
     return in_order(read_together(model, prompts), lambda places: _together(model, requests, places, below))
 
 
@@ -50,7 +57,8 @@ def _together(model: ChatModel, requests: Sequence[Request], places: list[int], 
     some = [row.request for row in rows]
     room = max(request.sampling.max_new_tokens for request in some)
     prompts, recipes = [request.prompt for request in some], [request.recipe for request in some]
-    with opened(model, prompts, recipes, room, below, roomy=True, apart=True) as begun:
+    decisions = [request.decision for request in some]
+    with opened(model, prompts, recipes, room, below, roomy=True, apart=True, decisions=decisions) as begun:
         running = Running(model, begun, rows)
         while not running.over:
             running.step()
@@ -58,11 +66,16 @@ def _together(model: ChatModel, requests: Sequence[Request], places: list[int], 
 
 
 def stream(
-    model: ChatModel, prompt: Sequence[int], recipe: Recipe | None, sampling: Sampling, write: Callable[[str], None]
+    model: ChatModel,
+    prompt: Sequence[int],
+    recipe: Recipe | None,
+    sampling: Sampling,
+    write: Callable[[str], None],
+    decision: bool | None = None,
 ) -> Answer:
     """The same for one prompt, handing each piece of text to `write` as soon as it is whole."""
     speech, engine = Speech(model, prompt), LocalEngine(model)
-    engine.submit(Request(prompt, recipe, sampling))
+    engine.submit(Request(prompt, recipe, sampling, decision))
     answers: list[Answer] = []
     while not engine.idle:
         for event in engine.step():

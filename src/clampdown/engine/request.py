@@ -32,11 +32,15 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Request:
-    """A rendered prompt (token ids), the recipe it is answered under, and how."""
+    """A rendered prompt (token ids), the recipe it is answered under, and how.
+
+    decision: what the recipe's gate decided, where that lies outside.
+    """
 
     prompt: Sequence[int]
     recipe: Recipe | None = None
     sampling: Sampling = field(default_factory=Sampling)
+    decision: bool | None = None
 
     def __post_init__(self) -> None:
         if not len(self.prompt):

@@ -14,6 +14,7 @@ from clampdown.models.chat_model import ChatModel
 from clampdown.models.exclusive import turn_of, unsteered
 from clampdown.recipe import Recipe
 from clampdown.saes.sae import SAE
+from clampdown.steering.decision import Decision, unasked
 from clampdown.steering.edits import CompiledEdit, check_named_once, compile_edit
 from clampdown.steering.finite import Finite
 from clampdown.steering.positions import Places, PlaceTracker
@@ -29,6 +30,8 @@ class Steering:
     it by a function of ours, waits until the context ends; one that calls it by itself meanwhile gets an error.
 
     apart: a row whose residual is not finite gets its error in `errors`, and the others go on; else all fail with it.
+    decided: gates were asked by the caller, who says by `decide` what they said: a recipe given here steers its row.
+        Else only a gate that is forced may come here.
 
     Raises:
         ClampdownError: a recipe is for another model, or an edit does not fit it; on entering, this thread steers the
@@ -43,11 +46,15 @@ class Steering:
         prompt_lengths: Sequence[int] | None = None,
         saes: Sequence[SAE] = (),
         apart: bool = False,
+        decided: bool = False,
     ) -> None:
         self.model = model
         self.per_row = isinstance(recipes, Sequence)
         given = list(recipes) if isinstance(recipes, Sequence) else [recipes]
-        self.rows = Rows(given, lambda recipe: _compiled(model, recipe, saes), Finite(apart))
+        told = [None if decided else _forced(recipe) for recipe in given]
+        steered = [r if d is None or d.steers else None for r, d in zip(given, told, strict=True)]
+        self.rows = Rows(steered, lambda recipe: _compiled(model, recipe, saes), Finite(apart))
+        self.decide(told)
         self.tracker = PlaceTracker(prompt_lengths)
         self._expected: Places | None = None
         self._asked: dict[str, Any] | None = None
@@ -117,6 +124,10 @@ class Steering:
         self.rows.join(other.rows)
         self.per_row = True
 
+    def decide(self, decisions: Sequence[Decision | None]) -> None:
+        """Say what the gates of all rows said, for their receipts; None where a row has none."""
+        self.rows.decisions = {row: told for row, told in enumerate(decisions) if told is not None}
+
     def expect(self, places: Places) -> None:
         """Say where the columns of the next call lie, for a caller who knows; else the call's own mask tells."""
         self._expected = places
@@ -160,6 +171,18 @@ class Steering:
             return None if changed is None else residual.with_block_output(output, changed)
 
         return self._mine(hook)
+
+
+def _forced(recipe: Recipe | None) -> Decision | None:
+    """The decision of a gate that is forced. Raises ClampdownError for one that must be asked."""
+    if recipe is None or recipe.gate is None:
+        return None
+    if recipe.gate.asks:
+        raise ClampdownError(
+            f"recipe {recipe.name} has a gate, which must be asked before the prompt is read: answer by `generate`, or "
+            'force the gate by decide = "open" or "shut"'
+        )
+    return unasked(recipe)
 
 
 def _compiled(model: ChatModel, recipe: Recipe, saes: Sequence[SAE]) -> list[CompiledEdit]:

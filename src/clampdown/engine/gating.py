@@ -1,0 +1,112 @@
+"""Rows whose recipes have gates: which are steered from the start, what the others' prompts score, who is read again.
+
+The reference, which every other way must equal: a prompt is read unsteered, its gate decides, and where it opens the
+prompt is read again, steered, and answered from what that left.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+import torch
+
+from clampdown.engine.opened import Opened
+from clampdown.models import key_values
+from clampdown.models.chat_model import ChatModel
+from clampdown.recipe import Recipe
+from clampdown.steering.decision import Decision, unasked
+from clampdown.steering.gates.compiled import CompiledGate, compile_gate
+from clampdown.steering.gates.reading import Reading
+from clampdown.steering.positions import PlaceTracker
+
+T = TypeVar("T")
+
+
+class Gates:
+    """The gates of a batch's rows.
+
+    Attributes:
+        decisions: what each row's gate said; None where there is none, or before `decide`.
+        first: the recipe under which each row is read first; None where it is unsteered, or read to be scored.
+        scored: the rows that are.
+
+    Raises:
+        ClampdownError: a gate's file can't be read or is for another model; a gate decides outside, and no decision was
+            `brought`.
+    """
+
+    def __init__(
+        self,
+        model: ChatModel,
+        prompts: Sequence[Sequence[int]],
+        recipes: Sequence[Recipe | None],
+        brought: Sequence[bool | None] | None = None,
+    ) -> None:
+        self.model, self.prompts, self.recipes = model, prompts, recipes
+        told = [None] * len(recipes) if brought is None else brought
+        self.decisions = [unasked(recipe, one) for recipe, one in zip(recipes, told, strict=True)]
+        self.scored: dict[int, CompiledGate] = {}
+        for row, (recipe, decision) in enumerate(zip(recipes, self.decisions, strict=True)):
+            if recipe is not None and recipe.gate is not None and decision is None:
+                self.scored[row] = compile_gate(model, recipe)
+        self.first = [
+            None if row in self.scored or (decision and not decision.steers) else recipe
+            for row, (recipe, decision) in enumerate(zip(recipes, self.decisions, strict=True))
+        ]
+        self._readings: list[tuple[list[int], Reading]] = []
+
+    def readings(self, shared: int) -> list[Reading]:
+        """One for each gate's file, for prompts of which the first `shared` tokens are read in a call of their own."""
+        by_file: dict[int, list[int]] = {}
+        for row, gate in self.scored.items():
+            by_file.setdefault(id(gate.file), []).append(row)
+        self._readings = [
+            (rows, Reading(self.model, self.scored[rows[0]], _of(self.prompts, rows), rows, shared))
+            for rows in by_file.values()
+        ]
+        return [reading for _, reading in self._readings]
+
+    def decide(self) -> list[int]:
+        """Decide the rows whose prompts were scored; those that are to be read again, steered.
+
+        A gate whose score is not finite can't be evaluated: it is open.
+        """
+        for rows, reading in self._readings:
+            for row, score in zip(rows, reading.scores(), strict=True):
+                recipe, threshold = self.recipes[row], self.scored[row].threshold
+                assert recipe is not None
+                if math.isfinite(score):
+                    told = Decision(recipe, score >= threshold, score, threshold)
+                else:
+                    told = Decision(recipe, True)
+                self.decisions[row] = replace(told, read_again=len(self.prompts[row])) if told.steers else told
+        return [row for row in self.scored if (decision := self.decisions[row]) and decision.steers]
+
+
+@torch.inference_mode()
+def put_together(begun: Opened, again: Opened, rows: Sequence[int]) -> Opened:
+    """A batch in which these rows go on from where they were read again. Neither steering may be on."""
+    others = [row for row in range(len(begun.mask)) if row not in set(rows)]
+    index = torch.tensor(others, dtype=torch.long)
+    key_values.choose_rows(begun.cache, index)
+    begun.steering.rows.keep(index)
+    here = index.to(begun.mask.device)
+    cache, mask = key_values.joined([begun.cache, again.cache], [begun.mask[here], again.mask])
+    begun.steering.join(again.steering)
+    place = {row: at for at, row in enumerate([*others, *rows])}
+    order = torch.tensor([place[row] for row in range(len(place))])
+    key_values.choose_rows(cache, order)
+    begun.steering.fan_out(order)
+    there = order.to(mask.device)
+    position, logits = (
+        torch.cat([getattr(begun, name)[here], getattr(again, name)])[there] for name in ("position", "logits")
+    )
+    lengths = (position[:, 0] + 1).tolist()
+    begun.steering.tracker = PlaceTracker(lengths)
+    asked = ("gated", tuple(rows), begun.asked, again.asked)
+    return Opened(begun.steering, cache, logits, mask[there], position, asked)
+
+
+def _of(items: Sequence[T], rows: Sequence[int]) -> list[T]:
+    return [items[row] for row in rows]
