@@ -114,6 +114,14 @@ def test_a_batch_is_answered_as_its_rows_alone(names, opening, tiny, recipes):
             assert alone.receipt.score == pytest.approx(answer.receipt.score, abs=1e-3)
 
 
+@pytest.mark.parametrize("opening", [(), OPENING])
+def test_windows_on_what_the_user_says(opening, tiny, recipes):
+    asked = [prompt for prompt in prompts(18, opening=opening) if prompt.user]
+    recipe = replace(recipes["deep"], positions=Positions(prompt="user", generated=3))
+    answers = generate(tiny, asked, [recipe] * len(asked), GREEDY)
+    assert {"open", "shut"} == {check(tiny, p, recipe, a) for p, a in zip(asked, answers, strict=True)}
+
+
 def test_steering_shows_where_the_gate_opens(tiny, recipes):
     asked = prompts()
     steered, plain = (generate(tiny, asked, [r] * 12, GREEDY) for r in (recipes["clamp"], None))

@@ -14,6 +14,7 @@ import torch
 from clampdown.engine.opened import Opened
 from clampdown.models import key_values
 from clampdown.models.chat_model import ChatModel
+from clampdown.models.prompt import user_turns
 from clampdown.recipe import Recipe
 from clampdown.steering.decision import Decision, unasked
 from clampdown.steering.gates.compiled import CompiledGate, compile_gate
@@ -85,9 +86,9 @@ class Gates:
 
 
 @torch.inference_mode()
-def put_together(begun: Opened, again: Opened, rows: Sequence[int]) -> Opened:
-    """A batch in which these rows go on from where they were read again. Neither steering may be on."""
-    others = [row for row in range(len(begun.mask)) if row not in set(rows)]
+def put_together(begun: Opened, again: Opened, rows: Sequence[int], prompts: Sequence[Sequence[int]]) -> Opened:
+    """The batch of `prompts` in which these rows go on from where they were read again. Neither steering may be on."""
+    others = [row for row in range(len(prompts)) if row not in set(rows)]
     index = torch.tensor(others, dtype=torch.long)
     key_values.choose_rows(begun.cache, index)
     begun.steering.rows.keep(index)
@@ -97,13 +98,13 @@ def put_together(begun: Opened, again: Opened, rows: Sequence[int]) -> Opened:
     place = {row: at for at, row in enumerate([*others, *rows])}
     order = torch.tensor([place[row] for row in range(len(place))])
     key_values.choose_rows(cache, order)
+    lengths, turns = list(map(len, prompts)), [user_turns(prompt) for prompt in prompts]
     begun.steering.fan_out(order)
+    begun.steering.tracker = PlaceTracker(lengths, turns)
     there = order.to(mask.device)
     position, logits = (
         torch.cat([getattr(begun, name)[here], getattr(again, name)])[there] for name in ("position", "logits")
     )
-    lengths = (position[:, 0] + 1).tolist()
-    begun.steering.tracker = PlaceTracker(lengths)
     asked = ("gated", tuple(rows), begun.asked, again.asked)
     return Opened(begun.steering, cache, logits, mask[there], position, asked)
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clampdown.errors import ClampdownError
+from clampdown.models.prompt import user_turns
 from clampdown.recipe import Recipe
+from clampdown.steering.positions import check_told
 from clampdown.steering.receipt import Receipt
 
 
@@ -32,9 +34,12 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Request:
-    """A rendered prompt (token ids), the recipe it is answered under, and how.
+    """A rendered prompt (token ids; a `Prompt` knows its user's turns), the recipe it is answered under, and how.
 
     decision: what the recipe's gate decided, where that lies outside.
+
+    Raises:
+        ClampdownError: an empty prompt, or one that does not know the user's turns, which the recipe's window needs.
     """
 
     prompt: Sequence[int]
@@ -45,6 +50,7 @@ class Request:
     def __post_init__(self) -> None:
         if not len(self.prompt):
             raise ClampdownError("a request needs a prompt of one token at least")
+        check_told([self.recipe], [user_turns(self.prompt)])
 
 
 @dataclass(frozen=True)

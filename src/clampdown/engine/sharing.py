@@ -23,6 +23,7 @@ from clampdown.engine.padding import RightPadded
 from clampdown.models.bearing import bearing
 from clampdown.models.chat_model import Batch, ChatModel
 from clampdown.models.key_values import copied, empty_cache, lower_part, put_lower, repeat_rows
+from clampdown.models.prompt import user_turns
 from clampdown.recipe import Recipe
 from clampdown.steering.attach import Steering
 from clampdown.steering.receipt import Receipt, joined
@@ -47,6 +48,7 @@ class Sweep:
     def __init__(self, model: ChatModel, recipes: Sequence[Recipe | None], prefix: Sequence[int] = ()) -> None:
         self.model, self.recipes = model, list(recipes)
         self.prefix = list(prefix) if prefix and bearing(model.hf).parts else []
+        self._turns = user_turns(prefix)
         self.layer = min((e.layer for r in self.recipes if r for e in r.edits), default=model.n_layers - 1)
         self.split = Split(model, self.layer)  # tells at once where a model's upper blocks can't be run alone
         self._below: Any = None
@@ -61,7 +63,7 @@ class Sweep:
         """For each recipe the rows' logits, and a receipt for each row.
 
         Args:
-            rows: token ids, each beginning with the prefix.
+            rows: token ids, each beginning with the prefix, and with the same user's turns in it.
             prompts: how many of each row's tokens are its prompt; the rest are steered as an answer.
             answers_only: run the head only from a prompt's last token on.
 
@@ -78,9 +80,10 @@ class Sweep:
         inputs = {"input_ids": batch.input_ids, "position_ids": columns.expand(len(rows), -1)}
         x = self.split.lower(inputs | _with(below))
         where = [(r, p - known - 1, len(row) - known) for r, (row, p) in enumerate(zip(rows, prompts, strict=True))]
+        turns = [user_turns(row) for row in rows]
         for recipe, (cache, opening) in zip(self.recipes, self._above, strict=True):
-            steering = Steering(self.model, [recipe] * len(rows), prompt_lengths=prompts)
-            steering.tracker = RightPadded(prompts, mask)
+            steering = Steering(self.model, [recipe] * len(rows), user_turns=turns)
+            steering.tracker = RightPadded(prompts, mask, turns)
             with steering, _head_at(self.model, where if answers_only else None):
                 logits = self.split.upper(x, inputs | _with(_repeated(cache, len(rows)))).logits
             receipts = [joined([opening, taken]) if opening else taken for taken in steering.receipts()]
@@ -101,6 +104,7 @@ class Sweep:
         Close the iterator after the last: until then the last recipe's steering stays on.
         """
         batch, known, prompts = self.laid_out(rows), len(self.prefix), [len(row) for row in rows]
+        turns = [user_turns(row) for row in rows]
         inputs = {
             "input_ids": batch.input_ids[:, known:-1],
             "attention_mask": batch.attention_mask[:, :-1],
@@ -111,7 +115,7 @@ class Sweep:
         x = self.split.lower(inputs | _with(below)) if any_left else None
         for recipe, (opened, opening) in zip(self.recipes, self._above, strict=True):
             cache = self._begun(opened, len(rows))
-            with Steering(self.model, [recipe] * len(rows), prompt_lengths=prompts) as steering:
+            with Steering(self.model, [recipe] * len(rows), prompt_lengths=prompts, user_turns=turns) as steering:
                 if x is not None:
                     self.split.upper(x, inputs | _with(cache) | {"logits_to_keep": 1})
                 put_lower(cache, lower_part(below, self.layer))
@@ -126,7 +130,8 @@ class Sweep:
         for arm, recipe in enumerate(self.recipes):
             cache = empty_cache(self.model.hf)
             # Two more than there are: all of it is prompt, and none of it a prompt's last token.
-            with Steering(self.model, [recipe], prompt_lengths=[len(self.prefix) + 2]) as steering:
+            lengths, turns = [len(self.prefix) + 2], [self._turns]
+            with Steering(self.model, [recipe], prompt_lengths=lengths, user_turns=turns) as steering:
                 self.split.upper(x, inputs | _with(cache) | {"logits_to_keep": 1})
             self._above[arm] = cache, steering.receipts()[0]
 

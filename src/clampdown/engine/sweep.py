@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from clampdown.engine.finite import NOT_FINITE
-from clampdown.engine.prefill import shared_length
+from clampdown.engine.prefill import alike, shared_length
 from clampdown.engine.sharing import Sweep
 from clampdown.errors import ClampdownError
 from clampdown.models.chat_model import ChatModel
+from clampdown.models.prompt import Prompt, Spans, user_turns
 from clampdown.recipe import Recipe
 from clampdown.steering.receipt import Receipt
 
@@ -63,6 +64,7 @@ def sweep_loglikelihood(
     rows = _rows(requests, max_length or model.context_length)
     order = sorted(rows, key=lambda row: (-len(row.ids), row.ids))
     shared = shared_length([row.ids[: row.prompt] for row in order]) if share_prefix and len(order) > 1 else 0
+    shared = alike([row.ids.user for row in order], shared)
     prefix = order[0].ids[:shared] if shared >= WORTH_SHARING else ()
     scores: list[list[Score]] = [[Score(0.0, False)] * len(requests) for _ in recipes]
     receipts = [[Receipt(recipe.sha256 if recipe else "")] * len(requests) for recipe in recipes]
@@ -82,20 +84,20 @@ def sweep_loglikelihood(
 class _Row(NamedTuple):
     """One sequence to run: what goes in, how much of it is prompt, and the requests that it answers."""
 
-    ids: tuple[int, ...]
+    ids: Prompt
     prompt: int
     places: list[int]
 
 
 def _rows(requests: Sequence[Request], longest: int) -> list[_Row]:
     """The sequences that the requests need: an answer's last token is only predicted, never fed in."""
-    found: dict[tuple[tuple[int, ...], int], list[int]] = {}
+    found: dict[tuple[Prompt, int, Spans | None], list[int]] = {}
     for place, (prompt, answer) in enumerate(requests):
         if not prompt or not 0 < len(answer) <= longest:
             raise ClampdownError(f"request {place} needs a prompt, and an answer of 1 to {longest} tokens")
-        ids = (*prompt, *answer)[-(longest + 1) : -1]
-        found.setdefault((ids, len(ids) - len(answer) + 1), []).append(place)
-    return [_Row(ids, prompt, places) for (ids, prompt), places in found.items()]
+        ids = (Prompt(prompt, user_turns(prompt)) + answer)[-(longest + 1) : -1]
+        found.setdefault((ids, len(ids) - len(answer) + 1, ids.user), []).append(place)
+    return [_Row(ids, length, places) for (ids, length, _), places in found.items()]
 
 
 def _scores(logits: Tensor, rows: Sequence[_Row], requests: Sequence[Request]) -> Iterator[tuple[int, Score]]:

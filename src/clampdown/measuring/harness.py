@@ -305,7 +305,12 @@ class SteeredLM(HFLM):
 
 
 def check_recipe(model: ChatModel, recipe: Recipe) -> None:
-    """Test that a recipe does to this model what it says. Raises ClampdownError if not."""
+    """Test that a recipe does to this model what it says. Raises ClampdownError if not, or if lm-eval can't ask it."""
+    if recipe.edits and recipe.positions.prompt == "user":
+        raise ClampdownError(
+            f"recipe {recipe.name} edits what the user says, but lm-eval's texts don't tell where that is; measure it "
+            'with another window, such as prompt = "all"'
+        )
     if recipe.system_prompt:
         model.render([{"role": "user", "content": "?"}], system=recipe.system_prompt)  # some templates refuse one
     self_test(model, recipe)
