@@ -16,12 +16,20 @@ from clampdown.models import key_values
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.prompt import user_turns
 from clampdown.recipe import Recipe
+from clampdown.steering.attach import Steering
 from clampdown.steering.decision import Decision, unasked
 from clampdown.steering.gates.compiled import CompiledGate, compile_gate
 from clampdown.steering.gates.reading import Reading
 from clampdown.steering.positions import PlaceTracker
 
 T = TypeVar("T")
+
+
+def check_fits(model: ChatModel, recipe: Recipe | None) -> None:
+    """Raises ClampdownError if a recipe, its SAEs or its gate do not fit the model."""
+    Steering(model, recipe, decided=True)
+    if recipe is not None and recipe.gate is not None and recipe.gate.asks and recipe.gate.file:
+        compile_gate(model, recipe)
 
 
 class Gates:

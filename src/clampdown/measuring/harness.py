@@ -120,7 +120,8 @@ class SteeredLM(HFLM):
             ClampdownError: there is a recipe with edits, but no token was edited.
         """
         recipe, receipt = self.recipe, self.receipt
-        if recipe and not receipt.tokens_edited and (recipe.edits or not recipe.system_prompt):
+        does_something = recipe is None or recipe.edits or recipe.system_prompt
+        if recipe and not (does_something and receipt.accounts_for(recipe)):
             raise ClampdownError(
                 f"recipe {recipe.name} edited none of the {receipt.tokens_seen} tokens of lm-eval's requests, so their "
                 f"scores can't be reported as steered; check its edits and its positions ({recipe.positions})"
