@@ -10,9 +10,9 @@ from clampdown.discovery.windows import window
 from clampdown.engine import prefill
 from clampdown.engine.generation import generate, stream
 from clampdown.engine.local import LocalEngine
+from clampdown.engine.request import Continuation as Scored
 from clampdown.engine.request import Request, Sampling
-from clampdown.engine.sweep import Request as Scored
-from clampdown.engine.sweep import sweep_loglikelihood
+from clampdown.engine.scoring import sweep_loglikelihood
 from clampdown.errors import ClampdownError
 from clampdown.measuring.likelihood import choice_scores
 from clampdown.measuring.sets import Item

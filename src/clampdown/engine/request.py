@@ -1,9 +1,9 @@
-"""What an engine is asked and what it says: requests, how they are sampled, answers and events. Pure data."""
+"""What an engine is asked and what it says: requests, how they are sampled, answers and scores. Pure data."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from clampdown.errors import ClampdownError
 from clampdown.models.prompt import user_turns
@@ -109,3 +109,31 @@ class Event:
     request: int
     token: int | None = None
     answer: Answer | None = None
+
+
+class Question(NamedTuple):
+    """Token ids of a prompt, and of several answers to it, of which each one's log-likelihood is asked."""
+
+    prompt: Sequence[int]
+    choices: Sequence[Sequence[int]]
+
+
+class Continuation(NamedTuple):
+    """Token ids of a prompt, and of the answer whose log-likelihood after it is asked."""
+
+    prompt: Sequence[int]
+    answer: Sequence[int]
+
+
+class Score(NamedTuple):
+    """The answer's log-likelihood (nats), and whether greedy decoding would give it."""
+
+    log_probability: float
+    greedy: bool
+
+
+class Swept(NamedTuple):
+    """Scores and receipts, [recipe][request] each. What several requests share is in the first one's receipt."""
+
+    scores: list[list[Score]]
+    receipts: list[list[Receipt]]
