@@ -184,6 +184,16 @@ def test_study_prints_the_arms_and_ends_with_the_report(clampdown, studied, reci
     assert (studied["recipe"], studied["plan"].name, studied["named"]) == (recipe, "quick", "some-model")
 
 
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_where_the_first_report_is_is_said_when_it_is_written(clampdown, studied, recipe, monkeypatch, options):
+    first = RESULTS | {"report": "g/report.html", "missing": [{"name": "zeroed", "label": "Same latents at zero"}] * 7}
+    monkeypatch.setattr(Prepared, "run", lambda *given: given[4](first) or RESULTS)
+    _, out, err = clampdown("study", recipe, *options)
+    [line] = [line for line in err.splitlines() if "first report" in line and "after" not in line]
+    assert "7 more" in line and line.endswith("g/report.html")
+    assert "first report" not in out and "g/report.html" not in out
+
+
 def test_a_template_that_writes_the_date_is_told_once(clampdown, studied, recipe, loaded, monkeypatch):
     assert "date" not in clampdown("study", recipe)[2]
     monkeypatch.setattr(loaded.tokenizer, "chat_template", "{{ strftime_now('%d') }}{{ messages[0].content }}")

@@ -69,6 +69,17 @@ def test_a_study_by_folder_database_and_results(clampdown, tmp_path):
     assert json.loads(clampdown("show", tmp_path, "--json")[1]) == RESULTS
 
 
+def test_of_a_study_that_is_not_over_the_missing_arms_are_told(clampdown, tmp_path):
+    assert "missing" not in clampdown("show", _written(tmp_path, RESULTS))[1]
+    told = RESULTS | {"missing": [{"name": "zeroed", "label": "Same latents at zero"}]}
+    assert "missing  Same latents at zero" in clampdown("show", _written(tmp_path, told))[1]
+
+
+def _written(folder, results):
+    (folder / "results.json").write_text(json.dumps(results))
+    return folder
+
+
 def test_a_study_file(clampdown, tmp_path):
     path = tmp_path / "plan.toml"
     path.write_text('plan = "quick"\nseed = 5\n')

@@ -59,6 +59,9 @@ def _again(record: Any, as_json: bool) -> int:
     if as_json:
         print_json({key: found[key] for key in ("schema", "report", "database")})
     else:
+        if found["missing"]:
+            left = ", ".join(arm["label"] for arm in found["missing"])
+            say(f"note: not finished yet are {left}; the same `clampdown study` goes on", aside=True)
         say(f"report: {found['report']}")
     return 0
 

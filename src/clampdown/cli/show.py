@@ -170,4 +170,5 @@ def _study_facts(results: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         "plan": f"{results['plan']['name']}, seed {results['plan']['seed']}",
         "recipe": (results.get("recommended") or {}).get("path", ""),
         "report": folder / "report.html",
+        "missing": ", ".join(arm["label"] for arm in results.get("missing") or ()),
     }

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from clampdown.studies.study_file import StudyFile
 
 KINDS = ("unsafe", "safe", "lookalike", "capability", "text")
-_EXAMPLE = """  clampdown study                              the recipe that comes along, under five minutes
+_EXAMPLE = """  clampdown study                              the recipe that comes along; first report in five minutes
   clampdown study refusal.toml --plan full     what one would publish
   clampdown study --unsafe advbench.jsonl harmbench.csv --limit 100 --out results
   clampdown study --attack turns.jsonl --attack best-of-n --capability lm-eval:mmlu letters:mmlu
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
 
         say(f"note: {warning(model.name, plan)}", aside=True)
     with ProgressBar() as progress:
-        results = ready.run(model.chat, args.out, progress)
+        results = ready.run(model.chat, args.out, progress, _first_report)
     for note in results.get("notes") or []:
         say(f"note: {note}", aside=True)
     if args.json:
@@ -179,6 +179,11 @@ def _short(results: Mapping[str, Any]) -> dict[str, Any]:
     if chosen := results.get("recommended"):
         told["recommended"] = {key: chosen[key] for key in ("name", "why")}
     return told | {"arms": arms}
+
+
+def _first_report(results: Mapping[str, Any]) -> None:
+    told, left = len(results["arms"]), len(results["missing"])
+    say(f"first report, of {told} arms; {left} more will follow into it: {results['report']}", aside=True)
 
 
 def _print(results: Mapping[str, Any]) -> None:

@@ -19,17 +19,21 @@ def generate(
     sampling: Sampling,
     below: Below | None = None,
     decisions: Sequence[bool | None] | None = None,
+    draws: Sequence[int] | None = None,
 ) -> list[Answer]:
     """Answers to rendered prompts (token ids), row r under recipes[r], as one batch.
 
-    below: shares the prompts' way through the lower blocks with whoever was asked the same just before.
-    decisions: for each prompt what its recipe's gate decided, where that lies outside.
+    Args:
+        below: shares the prompts' way through the lower blocks with whoever was asked the same just before.
+        decisions: for each prompt what its recipe's gate decided, where that lies outside.
+        draws: the place that each row is sampled for, where it is not its own in this batch; rows of one place draw
+            alike.
 
     Raises:
         ClampdownError: prompts and answers do not fit the context, or a recipe does not fit the model.
         Unanswered: something was not finite for some rows, once the others are answered.
     """
-    return all_answered(generate_apart(model, prompts, recipes, sampling, below, decisions))
+    return all_answered(generate_apart(model, prompts, recipes, sampling, below, decisions, draws))
 
 
 def generate_apart(
@@ -39,6 +43,7 @@ def generate_apart(
     sampling: Sampling,
     below: Below | None = None,
     decisions: Sequence[bool | None] | None = None,
+    draws: Sequence[int] | None = None,
 ) -> list[Answer]:
     """The same, but a row for which something was not finite says so in its answer's `error`."""
     if not prompts:
@@ -48,12 +53,15 @@ def generate_apart(
         Request(prompt, recipe, sampling, decision)
         for prompt, recipe, decision in zip(prompts, recipes, told, strict=True)
     ]
-    return in_order(read_together(model, prompts), lambda places: _together(model, requests, places, below))
+    drawn = range(len(prompts)) if draws is None else draws
+    return in_order(read_together(model, prompts), lambda places: _together(model, requests, places, below, drawn))
 
 
-def _together(model: ChatModel, requests: Sequence[Request], places: list[int], below: Below | None) -> list[Answer]:
+def _together(
+    model: ChatModel, requests: Sequence[Request], places: list[int], below: Below | None, draws: Sequence[int]
+) -> list[Answer]:
     """The answers to the requests in these places, as one batch that nobody joins."""
-    rows = [Row.of(requests[place], number, place) for number, place in enumerate(places)]
+    rows = [Row.of(requests[place], number, draws[place]) for number, place in enumerate(places)]
     some = [row.request for row in rows]
     room = max(request.sampling.max_new_tokens for request in some)
     prompts, recipes = [request.prompt for request in some], [request.recipe for request in some]

@@ -86,7 +86,7 @@ class Unsteered:
 
 def _mean_nats(logits: Tensor, text: Sequence[int]) -> float:
     right = torch.tensor(text, device=logits.device)[:, None]
-    return float((logits.float().logsumexp(-1) - logits.float().gather(-1, right).squeeze(-1)).mean())
+    return float((logits.float().logsumexp(-1) - logits.gather(-1, right).squeeze(-1).float()).mean())
 
 
 def answer_surprise(

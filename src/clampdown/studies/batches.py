@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
@@ -13,6 +13,7 @@ from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Recipe
 from clampdown.studies.arms import Arm
 from clampdown.studies.columns import Column
+from clampdown.studies.first import first_names
 from clampdown.studies.measures import PROMPT_KINDS
 from clampdown.studies.plan import Plan
 from clampdown.studies.rendered import Rendered, template_fingerprint
@@ -30,7 +31,8 @@ class Batch:
     """Some items under one arm, answered with one sampling seed: prompts of all sets together, other items by set.
 
     `asked` holds each row's set and the item's place in it; `key` hashes everything that decides the rows; `cost` is in
-    tokens. `column` is there where the set has a way of its own to be asked.
+    tokens. `column` is there where the set has a way of its own to be asked. Batches of several arms with one `beside`
+    are answered side by side, as one batch of the model's.
     """
 
     key: str
@@ -40,6 +42,7 @@ class Batch:
     cost: int
     sample: int = 0
     column: Column | None = None
+    beside: str = ""
 
     @property
     def kind(self) -> str:
@@ -61,8 +64,13 @@ class Batch:
     @property
     def title(self) -> str:
         """The arm and what it is asked, for people."""
+        return f"{self.arm.label}: {self.what}"
+
+    @property
+    def what(self) -> str:
+        """What is asked, for people."""
         names = dict.fromkeys(item_set.name for item_set, _ in self.asked)
-        return f"{self.arm.label}: {next(iter(names)) if len(names) == 1 else 'prompts'}"
+        return next(iter(names)) if len(names) == 1 else "prompts"
 
 
 def cut(
@@ -73,7 +81,9 @@ def cut(
     columns: Mapping[str, Column] | None = None,
     rendered: Rendered | None = None,
 ) -> list[Batch]:
-    """All batches of a study; those of several arms that are asked the same follow each other, unsteered first.
+    """All batches of a study: the first arms' (see `first`), then the others'.
+
+    Among each, those of several arms that are asked the same follow each other, unsteered first.
 
     columns: by the name of their set, which is among the sets.
     rendered: what the model reads of the items, where some of it is known already.
@@ -100,12 +110,14 @@ def cut(
                     turn.setdefault(_together(batch), len(turn))
                     ids = [of[item_set.name][place] for item_set, place in asked] if of else []
                     found.append(replace(batch, key=_key(same, batch, plan, ids)))
-    return sorted(found, key=lambda batch: turn[_together(batch)])
+    first = set(first_names([arm.name for arm in arms]))
+    found.sort(key=lambda batch: (batch.arm.name not in first, turn[_together(batch)], batch.sample))
+    return list(_side_by_side(found, first, plan.arms_per_batch))
 
 
 def swept(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
-    """The batches in their order, those together that a column runs at once for all arms."""
-    for _, some in groupby(batches, lambda b: _together(b) if b.column and b.column.sweeps else b.key):
+    """The batches in their order, those together that are run at once: side by side, or by a column for all arms."""
+    for _, some in groupby(batches, lambda b: _together(b) if b.column and b.column.sweeps else b.beside or b.key):
         yield list(some)
 
 
@@ -152,11 +164,27 @@ def _chunks(
     asked = [(item_set, place) for item_set in group for place in range(len(item_set.items))]
     asked.sort(key=lambda one: len(ids[one[0].name][one[1]]))
     if _kind(group[0]) == "prompts":
-        yield from _cut(asked, plan.batch)
+        yield from _cut(asked, max(1, plan.batch // plan.arms_per_batch))
         return
     for draw in range(len(arm.recipes)):
         mine = [one for one in asked if one[1] % len(arm.recipes) == draw]
         yield from _cut(mine, max(1, plan.batch // _SHARE))
+
+
+def _side_by_side(batches: Sequence[Batch], first: Collection[str], most: int) -> Iterator[Batch]:
+    """The batches, of prompts up to `most` arms' side by side where they are asked the same.
+
+    Their keys then hash each other, since in low precision an answer depends on all that shares its batch.
+    """
+    for (kind, *_), alike in groupby(batches, lambda b: (b.kind, b.arm.name in first, b.sample, _together(b))):
+        some = list(alike)
+        size = most if kind == "prompts" else 1
+        for group in (some[at : at + size] for at in range(0, len(some), size)):
+            if len(group) == 1:
+                yield group[0]
+                continue
+            beside = _digest([batch.key for batch in group])
+            yield from (replace(batch, key=_digest([batch.key, beside]), beside=beside) for batch in group)
 
 
 def _of_column(column: Column, arm: Arm, plan: Plan) -> Iterator[tuple[tuple[ItemSet, int], ...]]:
@@ -201,4 +229,8 @@ def _key(same: Sequence[Any], batch: Batch, plan: Plan, ids: Sequence[Sequence[i
         made_by.append([item_set.name, item_set.kind, place, item.id, item.text, *item.choices])
     if batch.column:
         made_by += [batch.column.item_set.sha256, plan.batch]
+    return _digest(made_by)
+
+
+def _digest(made_by: Sequence[Any]) -> str:
     return hashlib.sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()

@@ -22,7 +22,7 @@ def methods(
     told = {
         "Splits": _splits(sets),
         **_clock(moment),
-        "Answers": f"{_drawn(plan)}, at most {plan.max_new_tokens} new tokens, in batches of {plan.batch} rows that "
+        "Answers": f"{_drawn(plan)}, at most {plan.max_new_tokens} new tokens, in batches of {_rows(plan)} that "
         "the plan alone decides. Every arm answers the same items. An answer that stops at the limit is judged as it "
         "stands, so a refusal that would come later is missed.",
         "Labels": f"Rules ({JUDGE_VERSION}) read each answer: refusal (declines), partial (declines a part, or helps "
@@ -138,6 +138,12 @@ def _drawn(plan: Plan) -> str:
         return "Greedy"
     many = f", {plan.samples} to a prompt" if plan.samples > 1 else ""
     return f"Sampled at temperature {plan.temperature:g}{many}"
+
+
+def _rows(plan: Plan) -> str:
+    if plan.arms_per_batch == 1:
+        return f"{plan.batch} rows"
+    return f"{plan.batch} rows (those of up to {plan.arms_per_batch} arms side by side)"
 
 
 def _splits(sets: Sequence[ItemSet]) -> str:

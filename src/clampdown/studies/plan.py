@@ -32,6 +32,7 @@ class Plan:
         items: how many items of each kind are taken by seed from each set; 0 takes all, and a kind left out is not
             measured.
         batch: rows answered together. Fixed here because in low precision a row's answer depends on the batch's shape.
+        arms_per_batch: arms that answer their prompts side by side in one batch, each with its share of the rows.
         factors: multiples of the recipe's values; must hold 1, the recipe as it is.
         values: clamp values to sweep besides, each given to every latent of the recipe, in the SAE's own units.
         rules: clamp rules to sweep; empty means the recipe's own.
@@ -45,8 +46,9 @@ class Plan:
 
     name: str = "quick"
     seed: int = 0
-    max_new_tokens: int = 24
+    max_new_tokens: int = 64
     batch: int = 88
+    arms_per_batch: int = 1
     items: Mapping[str, int] = field(
         default_factory=lambda: {"unsafe": 40, "safe": 24, "lookalike": 24, "capability": 40, "text": 8}
     )
@@ -60,7 +62,8 @@ class Plan:
     arms: tuple[str, ...] = ARMS
 
     def __post_init__(self) -> None:
-        for key, least in (("seed", 0), ("max_new_tokens", 1), ("batch", 1), ("draws", 5), ("samples", 1)):
+        whole_from = {"seed": 0, "max_new_tokens": 1, "batch": 1, "arms_per_batch": 1, "draws": 5, "samples": 1}
+        for key, least in whole_from.items():
             value = getattr(self, key)
             require(
                 whole(value) and least <= value < _MOST, f"{key} must be a whole number from {least}, got {value!r}"
@@ -102,6 +105,8 @@ class Plan:
         """The plan as plain data, in the order of its fields."""
         body = {f.name: getattr(self, f.name) for f in fields(self)}
         body = {key: list(value) if isinstance(value, tuple) else value for key, value in body.items()}
+        if self.arms_per_batch == 1:
+            del body["arms_per_batch"]  # studies that older versions began lack it, and go on
         return body | {"items": dict(self.items)}
 
     @classmethod
@@ -144,7 +149,6 @@ PLANS = {
     "quick": Plan(),
     "full": Plan(
         name="full",
-        max_new_tokens=64,
         items=_EVERYTHING,
         factors=(0.5, 0.75, 1.0, 1.25, 1.5, 2.0),
         rules=("delta", "reconstruct"),

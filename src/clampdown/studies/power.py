@@ -10,6 +10,7 @@ from clampdown.measuring.sets import ItemSet
 from clampdown.measuring.statistics import items_needed, mcnemar_least, paired_detectable_difference
 from clampdown.recipe import Clamp, Recipe
 from clampdown.studies.columns import Column
+from clampdown.studies.first import first_names
 from clampdown.studies.plan import Plan
 
 BASE = {"unsafe": 0.5, "safe": 0.05, "lookalike": 0.1, "capability": 0.5, "attack": 0.5, "attack-safe": 0.1}
@@ -65,7 +66,10 @@ def power_lines(told: Mapping[str, Any]) -> list[str]:
         )
     lines.append(f"smallest difference each set can tell with {told['assumed']}")
     lines.append(told["headline"])
-    lines.append(f"{len(arms)} arms: {', '.join(arm['name'] for arm in arms)}")
+    names = [arm["name"] for arm in arms]
+    lines.append(f"{len(arms)} arms: {', '.join(names)}")
+    if len(first := first_names(names)) < len(names):
+        lines.append(f"a first report is written after {len(first)} of them: {', '.join(first)}")
     lines.append(
         f"in all {work['answers']} answers (at most {work['tokens_generated']} tokens), {work['questions']} "
         f"questions, {work['passages']} passages, about {work['tokens_read']} tokens read"

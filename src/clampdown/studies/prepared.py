@@ -1,6 +1,6 @@
 """A study that is ready to run: its sets are read and its tasks loaded, once, and it can tell what it will tell."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,10 +31,24 @@ class Prepared:
 
         return dry_run(self.recipe, self.plan, self.sets, self.columns)
 
-    def run(self, model: "ChatModel", folder: Path | None = None, progress: Progress = quiet) -> dict[str, Any]:
+    def run(
+        self,
+        model: "ChatModel",
+        folder: Path | None = None,
+        progress: Progress = quiet,
+        first_report: Callable[[Mapping[str, Any]], None] = lambda results: None,
+    ) -> dict[str, Any]:
         """Run it, or go on where it was: see `run.study`."""
         from clampdown.studies.run import study
 
         return study(
-            model, self.recipe, self.sets, self.plan, folder, progress, columns=self.columns, latents=self.latents
+            model,
+            self.recipe,
+            self.sets,
+            self.plan,
+            folder,
+            progress,
+            columns=self.columns,
+            latents=self.latents,
+            first_report=first_report,
         )

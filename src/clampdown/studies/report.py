@@ -105,6 +105,7 @@ class Study:
     def __init__(self, results: Row) -> None:
         self.arms: list[Row] = list(results.get("arms") or ())
         self.sets: list[Row] = list(results.get("sets") or ())
+        self.missing = [str(arm["label"]) for arm in results.get("missing") or ()]
         self.by_name = {arm["name"]: arm for arm in self.arms}
         self.measures = {(a["name"], m["set"], m["metric"]): m for a in self.arms for m in a.get("measures") or ()}
         self.comparisons = {

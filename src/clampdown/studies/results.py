@@ -13,6 +13,7 @@ from clampdown.studies.arms import Arm, recommended_name
 from clampdown.studies.batches import measured
 from clampdown.studies.comparisons import comparisons, detectable
 from clampdown.studies.examples import examples
+from clampdown.studies.first import first_names
 from clampdown.studies.lettered import letters
 from clampdown.studies.matched import matched
 from clampdown.studies.measures import ATTACK_KINDS, PROMPT_KINDS, Rows, categories, leading, measures, receipt, tasks
@@ -25,13 +26,14 @@ from clampdown.studies.scaling import clamps, resolved
 
 
 def results(record: Record, paths: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """Everything a report says of a finished study. `paths` are the arms' recipe files.
+    """Everything a report says of the arms that are finished; `missing` names the others. `paths` are recipe files.
 
     Raises:
-        ClampdownError: the study is not finished, or an arm that should be steered was not.
+        ClampdownError: an arm of those that come first is not finished, or one that should be steered was not.
     """
-    arms, sets, rows, about = record.arms, record.sets, record.rows, record.about
-    _check_finished(record)
+    arms, missing = _finished(record)
+    sets, about = record.sets, record.about
+    rows = {(name, item_set): some for (name, item_set), some in record.rows.items() if name not in missing}
     plan, recipe = Plan.from_dict(about["plan"]), Recipe.from_dict(about["recipe"])
     told = [_arm(arm, sets, rows, paths[arm.name], plan) for arm in arms]
     asked, room = record.asked, plan.room
@@ -53,6 +55,7 @@ def results(record: Record, paths: Mapping[str, Sequence[str]]) -> dict[str, Any
         "headline": {kind: leading(kind, room) for kind in PROMPT_KINDS + ATTACK_KINDS},
         "notes": notes(rows, plan),
         "arms": told,
+        "missing": [{"name": name, "label": label} for name, label in missing.items()],
         "comparisons": comparisons(arms, sets, rows, plan.seed, room=room),
         "matched": matched(told, chosen, asked, room=room),
         "detectable": detectable(sets, rows, room=room),
@@ -76,13 +79,20 @@ def _why(recipe: Recipe, sets: Sequence[Mapping[str, Any]]) -> str:
     return "This is the recipe as it was given; whether any of these items helped to choose it, its maker must say."
 
 
-def _check_finished(record: Record) -> None:
+def _finished(record: Record) -> tuple[list[Arm], dict[str, str]]:
+    """The arms that are finished, and the labels of the others by their names."""
+    first, arms, missing = first_names([arm.name for arm in record.arms]), [], {}
     for arm in record.arms:
-        for item_set in record.sets:
-            if measured(arm, item_set) and not record.done(arm, item_set):
-                raise ClampdownError(
-                    f"study {record.name} is not finished ({arm.label}: {item_set.name}); start it again to go on"
-                )
+        left = [item_set.name for item_set in record.sets if measured(arm, item_set) and not record.done(arm, item_set)]
+        if left and arm.name in first:
+            raise ClampdownError(
+                f"study {record.name} is not finished ({arm.label}: {left[0]}); start it again to go on"
+            )
+        if left:
+            missing[arm.name] = arm.label
+        else:
+            arms.append(arm)
+    return arms, missing
 
 
 def _judge(babble: Mapping[str, Any] | None) -> dict[str, Any]:

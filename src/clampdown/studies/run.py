@@ -5,7 +5,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,14 @@ from clampdown.studies.batches import CODE, Batch, cut, swept
 from clampdown.studies.columns import Column
 from clampdown.studies.damage import checked, told_as_damage
 from clampdown.studies.environment import environment
+from clampdown.studies.first import first_names
 from clampdown.studies.measures import receipt
 from clampdown.studies.plan import Plan
 from clampdown.studies.record import DATABASE, Record, facts, read_record
 from clampdown.studies.rendered import ANY_DAY, Rendered, check_steady, template_fingerprint
 from clampdown.studies.report import write_report
 from clampdown.studies.results import results
-from clampdown.studies.store import Store
+from clampdown.studies.store import Finished, Store
 from clampdown.studies.work import Found, Worker
 from clampdown.writing import json_text, write_whole
 
@@ -45,8 +46,11 @@ def study(
     *,
     columns: Sequence[Column] = (),
     latents: Sequence[Mapping[str, Any]] = (),
+    first_report: Callable[[Mapping[str, Any]], None] = lambda results: None,
 ) -> dict[str, Any]:
     """Answer, judge, measure and compare every arm of the plan, and write the report.
+
+    The arms that a study is read by come first (see `first`), and a report of them; the others follow into it.
 
     Args:
         sets: what is asked; see `material.study_sets`.
@@ -55,6 +59,7 @@ def study(
         progress: told the stage `study` in tokens' worth of work.
         columns: attacks, lm-eval's tasks and questions answered in words; see `material.study_columns`.
         latents: what is known of the recipe's latents, for the report.
+        first_report: told the results of the first arms, whose `missing` names the others, once they are written.
 
     Returns:
         The results, of schema "clampdown-study/1", as in results.json.
@@ -84,15 +89,25 @@ def study(
             store.keep("arms", [arm.to_dict() for arm in arms])
         batches = first if arms is fresh else cut(still, arms, asked, plan, own, _of(rendered, still))
         _check_same_prompts(store, batches)
-        _work(store, batches, Worker(still, arms, plan), asked, progress)
+        worker = Worker(still, arms, plan)
+        soon, later = _todo(store, batches, arms)
+        total = sum(batch.cost for batch in (*soon, *later))  # what is done counts no more, so the time left is right
+        _work(store, soon, worker, asked, total, progress)
+        if later:
+            progress("study", 0, total, "writing the first report")
+            first_report(conclude(read_record(folder)))
+        _work(store, later, worker, asked, total, progress)
     return conclude(read_record(folder))
 
 
 def conclude(record: Record) -> dict[str, Any]:
     """Write a study's recipes, results.json and report.html beside its database, and return the results.
 
+    They are of the arms that are finished; `missing` names the others.
+
     Raises:
-        ClampdownError: the study is not finished, an arm that should be steered was not, or a file can't be written.
+        ClampdownError: the arms that come first are not finished, one that should be steered was not, or a file can't
+            be written.
     """
     folder = record.path.parent
     paths = _save_recipes(record.arms, folder)
@@ -180,21 +195,33 @@ def _built(model: ChatModel, recipe: Recipe, plan: Plan, progress: Progress) -> 
     return arms
 
 
-def _work(store: Store, batches: Sequence[Batch], worker: Worker, sets: Sequence[ItemSet], progress: Progress) -> None:
-    """Do the batches that are not done yet. The total counts those alone, so that the time left is right."""
-    done = store.finished()
+def _todo(store: Store, batches: Sequence[Batch], arms: Sequence[Arm]) -> tuple[list[Batch], list[Batch]]:
+    """The batches that are not done yet: the first arms', and the others'."""
+    done, names = store.finished(), first_names([arm.name for arm in arms])
     todo = [batch for batch in batches if batch.key not in done]
-    total = sum(batch.cost for batch in todo)
-    for group in swept(todo):
-        title = group[0].title if len(group) == 1 else f"{len(group)} arms: {group[0].asked[0][0].name}"
+    return [b for b in todo if b.arm.name in names], [b for b in todo if b.arm.name not in names]
+
+
+def _work(
+    store: Store,
+    batches: Sequence[Batch],
+    worker: Worker,
+    sets: Sequence[ItemSet],
+    total: int,
+    progress: Progress,
+) -> None:
+    """Run batches and keep what they gave. Those that are run at once are kept at once, so they stay together."""
+    for group in swept(batches):
+        title = group[0].title if len(group) == 1 else f"{len(group)} arms: {group[0].what}"
         progress("study", 0, total, title)
         start = time.monotonic()
         found = worker.sweep(group) if len(group) > 1 else [worker.run(group[0])]
-        each = (time.monotonic() - start) / len(group)
+        took = time.monotonic() - start
         for batch, rows in zip(group, found, strict=True):
             _check_steered(batch, rows, sets)
-            store.add(batch.key, batch.arm.name, batch.number, rows, each)
-            progress("study", batch.cost, total, batch.title)
+        done = zip(group, found, strict=True)
+        store.add_all([Finished(batch.key, batch.arm.name, batch.number, rows) for batch, rows in done], took)
+        progress("study", sum(batch.cost for batch in group), total, title)
 
 
 def _check_steered(batch: Batch, found: Found, sets: Sequence[ItemSet]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from clampdown.errors import ClampdownError
 from clampdown.measuring.attacks.outcome import Outcome, judged_again
@@ -68,6 +68,15 @@ class Row:
     metrics: dict[str, float] | None = None
     attack: dict[str, Any] | None = None
     looping: bool | None = None
+
+
+class Finished(NamedTuple):
+    """A batch that was run: its rows by the name of their set."""
+
+    key: str
+    arm: str
+    number: int
+    rows: Mapping[str, Sequence[Row]]
 
 
 _COLUMNS = [f.name for f in fields(Row)]
@@ -156,12 +165,19 @@ class Store:
 
     def add(self, key: str, arm: str, number: int, rows: Mapping[str, Sequence[Row]], seconds: float = 0.0) -> None:
         """Write one finished batch and its rows, by the name of their set: all or nothing."""
+        self.add_all([Finished(key, arm, number, rows)], seconds)
+
+    def add_all(self, batches: Sequence[Finished], seconds: float = 0.0) -> None:
+        """Write batches that were run at once and took so long together: all of them or none."""
         marks = ", ".join("?" * (len(_COLUMNS) + 2))
-        values = [(key, item_set, *_packed(row)) for item_set, some in rows.items() for row in some]
         insert = f"INSERT OR REPLACE INTO row (batch, item_set, {', '.join(_COLUMNS)}) VALUES ({marks})"
+        each = seconds / max(1, len(batches))
+        packed = [[(b.key, name, *_packed(row)) for name, some in b.rows.items() for row in some] for b in batches]
         with self._transaction():
-            self._db.execute("INSERT OR REPLACE INTO batch VALUES (?, ?, ?, ?)", (key, arm, number, seconds))
-            self._db.executemany(insert, values)
+            for batch, values in zip(batches, packed, strict=True):
+                about = (batch.key, batch.arm, batch.number, each)
+                self._db.execute("INSERT OR REPLACE INTO batch VALUES (?, ?, ?, ?)", about)
+                self._db.executemany(insert, values)
 
     def rows(self, arm: str, item_set: str) -> list[Row]:
         """The finished rows of an arm on a set, in the set's order; the samples of an item follow each other."""

@@ -33,17 +33,17 @@ class Worker:
         """The rows of one batch."""
         if batch.column:
             return self.sweep([batch])[0]
+        if batch.kind == "prompts":
+            return self.sweep([batch])[0]
         self._turn_to(("set", batch.kind))
-        do = {"prompts": self._answers, "capability": self._questions, "text": self._passages}[batch.kind]
-        rows: Found = {item_set.name: [] for item_set, _ in batch.asked}
-        for (item_set, _), row in zip(batch.asked, do(batch), strict=True):
-            rows[item_set.name].append(row)
-        return rows
+        return _by_set(batch, (self._questions if batch.kind == "capability" else self._passages)(batch))
 
     def sweep(self, batches: Sequence[Batch]) -> list[Found]:
-        """The rows of batches that ask one column the same, each under an arm of its own."""
+        """The rows of batches that ask the same prompts or one column the same, each under an arm of its own."""
         first = batches[0]
-        assert first.column is not None
+        if first.column is None:
+            self._turn_to(("set", first.kind))
+            return [_by_set(batch, rows) for batch, rows in zip(batches, self._answers(batches), strict=True)]
         self._turn_to(("column", first.column.item_set.name))
         asked = Asked(self.model, self.plan, first.places, first.sample, self.below)
         found = first.column.run(asked, [batch.arm for batch in batches])
@@ -55,10 +55,17 @@ class Worker:
             self._turned_to, self._view = work, None
             self.below.forget()
 
-    def _answers(self, batch: Batch) -> list[Row]:
-        system = system_of(batch.arm) or None
-        prompts = [self.model.prompt_ids(i.text, system=system, room=self.plan.max_new_tokens) for i in batch.items]
-        answers = generate(self.model, prompts, batch.recipes, sampling_of(self.plan, batch), self.below)
+    def _answers(self, batches: Sequence[Batch]) -> list[list[Row]]:
+        """Side by side; all draw alike, whatever stands beside them."""
+        first, many = batches[0], len(batches)
+        system, room = system_of(first.arm) or None, self.plan.max_new_tokens
+        prompts = [self.model.prompt_ids(item.text, system=system, room=room) for item in first.items]
+        recipes, draws = [recipe for batch in batches for recipe in batch.recipes], [*range(len(prompts))] * many
+        answers = generate(self.model, prompts * many, recipes, sampling_of(self.plan, first), self.below, draws)
+        parts = [answers[at : at + len(prompts)] for at in range(0, len(answers), len(prompts))]
+        return [self._judged(batch, prompts, part) for batch, part in zip(batches, parts, strict=True)]
+
+    def _judged(self, batch: Batch, prompts: list[list[int]], answers: Sequence[Answer]) -> list[Row]:
         labels = [judge(i.text, a.text, truncated=not a.finished) for i, a in zip(batch.items, answers, strict=True)]
         surprise = self._surprise(batch, prompts, answers, labels)
         return [
@@ -88,3 +95,10 @@ class Worker:
     def _row(self, batch: Batch, place_in_batch: int, **found: object) -> Row:
         (_, place), item = batch.asked[place_in_batch], batch.items[place_in_batch]
         return Row(place, item.id, place % len(batch.arm.recipes), item.text, **found)  # type: ignore[arg-type]
+
+
+def _by_set(batch: Batch, rows: Sequence[Row]) -> Found:
+    found: Found = {item_set.name: [] for item_set, _ in batch.asked}
+    for (item_set, _), row in zip(batch.asked, rows, strict=True):
+        found[item_set.name].append(row)
+    return found
