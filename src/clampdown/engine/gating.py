@@ -5,11 +5,12 @@ prompt is read again, steered, and answered from what that left.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
 import torch
+from torch import Tensor
 
 from clampdown.engine.opened import Opened
 from clampdown.models import key_values
@@ -65,14 +66,18 @@ class Gates:
         ]
         self._readings: list[tuple[list[int], Reading]] = []
 
-    def readings(self, shared: int) -> list[Reading]:
-        """One for each gate's file, for prompts of which the first `shared` tokens are read in a call of their own."""
-        by_file: dict[int, list[int]] = {}
+    def readings(self, shared: int, early: Mapping[str, Sequence[Tensor]] | None = None) -> list[Reading]:
+        """One for each gate's file, for prompts of which the first `shared` tokens are read in a call of their own.
+
+        early: what was taken from that call before, by the hash of the gate's file.
+        """
+        by_file: dict[str, list[int]] = {}
         for row, gate in self.scored.items():
-            by_file.setdefault(id(gate.file), []).append(row)
+            by_file.setdefault(gate.sha256, []).append(row)
+        known = early or {}
         self._readings = [
-            (rows, Reading(self.model, self.scored[rows[0]], _of(self.prompts, rows), rows, shared))
-            for rows in by_file.values()
+            (rows, Reading(self.model, self.scored[rows[0]], _of(self.prompts, rows), rows, shared, known.get(sha256)))
+            for sha256, rows in by_file.items()
         ]
         return [reading for _, reading in self._readings]
 

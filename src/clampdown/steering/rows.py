@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -201,7 +201,7 @@ class Rows:
                 path = "+".join(dict.fromkeys(edit.path for edit in self.edits[owner])) or "none"
                 receipt = Receipt(self.kinds[owner].sha256, seen, edited, push, path)
             decision = self.decisions.get(row if apart else 0)
-            found.append(receipt if decision is None else _gated(receipt, decision))
+            found.append(receipt if decision is None else decision.noted(receipt))
         return found
 
     def _owners(self) -> Tensor:
@@ -237,17 +237,6 @@ class Rows:
             so_far = self._edited.to(mask.device)
             new, self._edited = mask & ~so_far, mask | so_far
         self.tally.edited(new, mask, ratio, self._of)
-
-
-def _gated(receipt: Receipt, decision: Decision) -> Receipt:
-    return replace(
-        receipt,
-        recipe_sha256=decision.recipe.sha256,
-        gate="open" if decision.open else "shut",
-        score=decision.score,
-        threshold=decision.threshold,
-        read_again=decision.read_again,
-    )
 
 
 def _moved(decisions: dict[int, Decision], rows: Tensor, start: int = 0) -> dict[int, Decision]:
