@@ -102,6 +102,7 @@ def run(args: argparse.Namespace) -> int:
         from clampdown.measuring.attacks.run import run_attack
         from clampdown.measuring.attacks.spec import AttackSpec
         from clampdown.measuring.attacks.surprising import judged_together
+        from clampdown.measuring.looping import ROOM
 
         if args.out:
             check_writable(args.out, force=args.force)
@@ -112,7 +113,7 @@ def run(args: argparse.Namespace) -> int:
         for name, target in _targets(args, progress).items():
             arms[name] = run_attack(attack, goals, target, batch=args.batch, progress=_named(progress, name))
     judged, limit = judged_together(arms)
-    rows = compare(judged, args.seed)
+    rows = compare(judged, args.seed, room=args.max_new_tokens >= ROOM)
     if args.out:
         _write(args.out, judged)
     if args.json:
@@ -190,7 +191,8 @@ def _print(rows: Sequence[Mapping[str, Any]]) -> None:
     from clampdown.cli.tables import add_row, plain_table
 
     shown = {"refused": "refused", "refused_at_any": "at any turn", "complied_at_any": "complied at any turn"}
-    shown |= {"incoherent": "babble", "attack_success": "attack success"}
+    shown |= {"looping": "looping", "incoherent": "babble", "attack_success": "attack success"}
+    shown |= {"gate_open": "gate open"}
     used = {key: head for key, head in shown.items() if any(r["metric"] == key for row in rows for r in row["rates"])}
     table = plain_table("arm", "goals", *used.values(), "refused, against the first", right=list(used.values()))
     for row in rows:

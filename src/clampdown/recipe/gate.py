@@ -89,10 +89,14 @@ class Gate:
             raise ClampdownError(f"the gate's file {source} can't be read: {error.strerror or error}") from error
         if hashlib.sha256(content).hexdigest() != self.sha256:
             raise ClampdownError(f"{source} is not the file that the gate's sha256 names; fit or fetch it again")
-        name = f"gate-{self.sha256[:12]}.safetensors"
-        with beside(folder / name) as part:
+        with beside(folder / self.kept_name) as part:
             part.write_bytes(content)
-        return replace(self, file=name)
+        return replace(self, file=self.kept_name)
+
+    @property
+    def kept_name(self) -> str:
+        """What its file is called in a folder that it was copied into."""
+        return f"gate-{self.sha256[:12]}.safetensors"
 
     def __str__(self) -> str:
         """In words, such as "gate-1f3a….safetensors, open from 0.5 on"."""

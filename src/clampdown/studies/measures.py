@@ -95,6 +95,20 @@ def compared(item_set: ItemSet, rows: Sequence[Row], *, room: bool = False) -> l
     return found
 
 
+def gate_values(rows: Sequence[Row], *, room: bool = False) -> list[Values]:
+    """What an arm's gate did: whether it is open, and whether what it opened for was refused, coherently given room.
+
+    Their product is the share refused where what the gate leaves alone is never refused. None where there is no gate.
+    """
+    told = {key: gate for key, row in keyed(rows) if (gate := row.decision) is not None}
+    if not told:
+        return []
+    found = [Values({key: float(bool(gate["open"])) for key, gate in told.items()}, True, "gate_open")]
+    refused = _coherent(rows) if room else _labelled(rows, "refusal", REFUSING)
+    opened = {key: value for key, value in refused.by_place.items() if key in told and told[key]["open"]}
+    return [*found, Values(opened, True, "refusal_when_open")] if opened else found
+
+
 def receipt(arm: Arm, sets: Sequence[ItemSet], rows: Rows) -> dict[str, Any] | None:
     """The arm's receipts together: tokens summed, ‖Δ‖/‖x‖ averaged over edited tokens. None where nothing is edited.
 
@@ -151,7 +165,7 @@ def bounds(interval: Interval) -> dict[str, float | None]:
 
 
 def _of_set(item_set: ItemSet, rows: Sequence[Row], seed: int, room: bool) -> Iterator[tuple[str, int, int, Interval]]:
-    for values in (*compared(item_set, rows, room=room), *_finer(item_set, rows, room)):
+    for values in (*compared(item_set, rows, room=room), *gate_values(rows, room=room), *_finer(item_set, rows, room)):
         if values.binary or values.by_place:
             yield _interval(values, item_set, seed)
 

@@ -1,6 +1,7 @@
 """The results of a study as plain data: what the report draws and `--json` prints (schema "clampdown-study/1")."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from clampdown.errors import ClampdownError
@@ -37,7 +38,7 @@ def results(record: Record, paths: Mapping[str, Sequence[str]]) -> dict[str, Any
     plan, recipe = Plan.from_dict(about["plan"]), Recipe.from_dict(about["recipe"])
     told = [_arm(arm, sets, rows, paths[arm.name], plan) for arm in arms]
     asked, room = record.asked, plan.room
-    chosen, why = recommended_name(recipe), _why(recipe, asked)
+    chosen, why = recommended_name(recipe, plan), _why(recipe, asked)
     return {
         "schema": SCHEMA,
         "title": f"{recipe.name} on {about['model']['name']}: what its refusals cost",
@@ -48,7 +49,7 @@ def results(record: Record, paths: Mapping[str, Sequence[str]]) -> dict[str, Any
         "recommended": {
             "name": chosen,
             "path": paths[chosen][0],
-            "toml": recipe.to_toml(),
+            "toml": _shown(next(arm.recipes[0] or recipe for arm in arms if arm.name == chosen)),
             "why": why,
         },
         "sets": asked,
@@ -67,6 +68,12 @@ def results(record: Record, paths: Mapping[str, Sequence[str]]) -> dict[str, Any
         "judge": _judge(about["babble"]),
         "methods": methods(arms, sets, plan, why, (about["template"] or {}).get("moment")),
     }
+
+
+def _shown(recipe: Recipe) -> str:
+    """The recipe as its file beside the report says it: the gate's file lies in that folder."""
+    gate = recipe.gate
+    return (replace(recipe, gate=replace(gate, file=gate.kept_name)) if gate and gate.file else recipe).to_toml()
 
 
 def _why(recipe: Recipe, sets: Sequence[Mapping[str, Any]]) -> str:

@@ -6,6 +6,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from clampdown.studies.columns import Column
 from clampdown.studies.damage import checked, told_as_damage
 from clampdown.studies.environment import environment
 from clampdown.studies.first import first_names
+from clampdown.studies.gated import gate_found
 from clampdown.studies.measures import receipt
 from clampdown.studies.plan import Plan
 from clampdown.studies.record import DATABASE, Record, facts, read_record
@@ -67,7 +69,7 @@ def study(
     Raises:
         ClampdownError: recipe, sets and model do not fit; the folder holds another study, or can't be written to.
     """
-    asked = [*sets, *(column.item_set for column in columns)]
+    plan, asked = plan.meant_for(recipe), [*sets, *(column.item_set for column in columns)]
     _check(asked)
     check_steady(model)
     check_fits(model, recipe)  # before a database is claimed for a recipe that can't run
@@ -83,13 +85,13 @@ def study(
         store.claim(identity, facts(model, recipe, asked, plan, latents, started))
         if (began := _began(store, started)) != started:  # prompts keep the date on which the study began
             still, fresh = model.at(began), []
-        arms = _kept(store)
+        arms = [_found(arm, folder, recipe) for arm in _kept(store)]
         if not arms:
             arms = fresh or _built(still, recipe, plan, progress)
             store.keep("arms", [arm.to_dict() for arm in arms])
         batches = first if arms is fresh else cut(still, arms, asked, plan, own, _of(rendered, still))
         _check_same_prompts(store, batches)
-        worker = Worker(still, arms, plan)
+        worker = Worker(still, arms, plan, store.rows)
         soon, later = _todo(store, batches, arms)
         total = sum(batch.cost for batch in (*soon, *later))  # what is done counts no more, so the time left is right
         _work(store, soon, worker, asked, total, progress)
@@ -110,7 +112,7 @@ def conclude(record: Record) -> dict[str, Any]:
             be written.
     """
     folder = record.path.parent
-    paths = _save_recipes(record.arms, folder)
+    paths = _save_recipes([_found(arm, folder) for arm in record.arms], folder)
     found = results(record, paths)
     found |= {"report": str(folder / REPORT), "database": str(folder / DATABASE)}
     write_whole(folder / RESULTS, json_text(found, indent=1) + "\n")
@@ -164,6 +166,19 @@ def _kept(store: Store) -> list[Arm]:
     kept = store.meta("arms") or []
     with told_as_damage(store.path, "its arms"):
         return [checked(Arm.from_dict(arm)) for arm in kept]
+
+
+def _found(arm: Arm, folder: Path, given: Recipe | None = None) -> Arm:
+    """The arm, its gate's file found where that has moved since: in the study's own folder, or as the recipe has it."""
+
+    def found(recipe: Recipe | None) -> Recipe | None:
+        if recipe is None or recipe.gate is None:
+            return recipe
+        other = given.gate.file if given and given.gate and given.gate.sha256 == recipe.gate.sha256 else ""
+        places = [folder / RECIPES / recipe.gate.kept_name, *([Path(other)] if other else [])]
+        return gate_found(recipe, places)
+
+    return replace(arm, recipes=tuple(map(found, arm.recipes)))
 
 
 def _began(store: Store, started: datetime) -> datetime:
