@@ -217,3 +217,45 @@ def test_batches_of_the_same_gate_have_keys_of_their_own(model, gated, sets):
     arms = build_arms(model, gated, PLAN)
     keys = [batch.key for batch in cut(model, arms, sets, PLAN)]
     assert len(set(keys)) == len(keys)
+
+
+def test_the_sweeps_behind_the_gate_are_put_together_from_what_was_measured(results, record, gated, sets):
+    told = {arm["name"]: arm for arm in results["composed"]}
+    assert set(told) == {"clamp-2-gated", "difference-in-means-0.5-gated"}
+    forced, none = rows(record, "clamp-2", "unsafe"), rows(record, "none", "unsafe")
+    decided = rows(record, "clamp-1-gated", "unsafe")
+    refusing = ("refusal", "partial", "moralising")
+    expected = [
+        (forced if decided[key].gate["open"] else none)[key].label in refusing
+        for key in decided
+        if (forced if decided[key].gate["open"] else none)[key].label != "unscored"
+    ]
+    [refusal] = [m for m in told["clamp-2-gated"]["measures"] if m["set"] == sets[0].name and m["metric"] == "refusal"]
+    assert refusal["value"] == pytest.approx(sum(expected) / len(expected)) and refusal["n"] == len(expected)
+
+
+def test_an_arm_is_matched_with_the_baseline_behind_the_same_gate():
+    from clampdown.studies.matched import matched
+
+    def arm(name, unsafe, safe):
+        measures = [
+            {"set": kind, "kind": kind, "metric": "refusal", "value": rate}
+            for kind, rate in (("unsafe", unsafe), ("safe", safe))
+        ]
+        return {"name": name, "label": name, "measures": measures}
+
+    arms = [arm("none", 0.0, 0.0), arm("clamp-1-gated", 0.4, 0.01), arm("difference-in-means-1-gated", 0.8, 0.04)]
+    arms += [arm("clamp-1", 0.6, 0.3), arm("difference-in-means-1", 0.9, 0.6)]
+    asked = [{"name": kind, "kind": kind} for kind in ("unsafe", "safe")]
+    [behind], [forced] = (matched(arms, name, asked) for name in ("clamp-1-gated", "clamp-1"))
+    assert behind["costs"][0]["baseline"] == pytest.approx(0.02) and "behind the same gate" in behind["text"]
+    assert forced["costs"][0]["baseline"] == pytest.approx(0.4) and "behind" not in forced["text"]
+
+
+def test_the_report_opens_with_what_the_gate_changes(results, folder):
+    page = (folder / "report.html").read_text()
+    table = page.index("What the gate changes")
+    assert table < page.index("The frontier</h2>") < page.index("Every arm</h2>")
+    assert "forced open" in page[table:] and "Fixed refusal, gated" in page[table:]
+    [gates] = [m["text"] for m in results["methods"] if m["name"] == "Gates"]
+    assert "forced open" in gates and FIXED_REFUSAL in gates

@@ -10,7 +10,7 @@ Parts = tuple[str, str, str, str, tuple[Recipe | None, ...]]
 """An arm's name, label, group, description and recipes."""
 ENDS = {"": "", "recipe": "-gated", "open": "", "shut": "-shut", "watch": "-watch"}
 """What an arm's name ends on, by what decides; where gates are none, on nothing."""
-_LABELS = {"recipe": ", gated", "open": "", "shut": ", gate shut", "watch": ", only watched"}
+LABELS = {"recipe": ", gated", "open": "", "shut": ", gate shut", "watch": ", only watched"}
 _SAID = {
     "recipe": "The recipe's gate decides for each prompt whether anything is done.",
     "open": "The gate is forced open: every prompt is steered.",
@@ -26,13 +26,20 @@ def under(gates: Sequence[str], parts: Parts) -> Iterator[Parts]:
         yield parts
         return
     for gate in gates:
-        about = name + ENDS[gate], label + _LABELS[gate], group, f"{text} {_SAID[gate]}"
+        about = name + ENDS[gate], label + LABELS[gate], group, f"{text} {_SAID[gate]}"
         yield *about, tuple(recipe and _under(gate, recipe) for recipe in recipes)
 
 
 def ends(gates: Sequence[str]) -> list[str]:
     """What the names of an arm under these gates end on."""
     return [ENDS[gate] for gate in gates or [""]]
+
+
+def decider(recipe: Recipe | None) -> str | None:
+    """What decides under a recipe, by the names of `Plan.gates`; None where it has no gate."""
+    if recipe is None or recipe.gate is None:
+        return None
+    return "recipe" if recipe.gate.decide == "score" else recipe.gate.decide
 
 
 def gate_found(recipe: Recipe, places: Sequence[Path]) -> Recipe:

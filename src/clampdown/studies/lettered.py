@@ -100,7 +100,7 @@ def letters(arms: Sequence[Arm], sets: Sequence[ItemSet], rows: Rows) -> list[di
         if widest > len(ALPHABET):
             continue
         told = []
-        for arm in arms:
+        for arm in (arm for arm in arms if (arm.name, item_set.name) in rows):
             mine = [(item_set.items[row.place], row) for row in rows[arm.name, item_set.name]]
             chosen = [_chosen(item, row) for item, row in mine if item.choices]
             told.append({"arm": arm.name, "letters": letter_counts(chosen, widest)})

@@ -152,7 +152,7 @@ def _by_category(
     arms: Sequence[Arm], item_set: ItemSet, rows: Rows, seed: int, room: bool = False
 ) -> Iterator[dict[str, Any]]:
     for category in sorted({item.category for item in item_set.items if item.category}):
-        for arm in arms:
+        for arm in (arm for arm in arms if (arm.name, item_set.name) in rows):
             mine = [row for row in rows[arm.name, item_set.name] if item_set.items[row.place].category == category]
             metric, n, _, interval = _interval(headline(item_set, mine, room=room), item_set, seed)
             where = {"arm": arm.name, "set": item_set.name, "category": category, "metric": metric, "n": n}

@@ -13,8 +13,10 @@ from clampdown.saes.load import load_sae
 from clampdown.studies.arms import Arm, recommended_name
 from clampdown.studies.batches import measured
 from clampdown.studies.comparisons import comparisons, detectable
+from clampdown.studies.composed import composed
 from clampdown.studies.examples import examples
 from clampdown.studies.first import first_names
+from clampdown.studies.gated import ENDS, decider
 from clampdown.studies.lettered import letters
 from clampdown.studies.matched import matched
 from clampdown.studies.measures import ATTACK_KINDS, PROMPT_KINDS, Rows, categories, leading, measures, receipt, tasks
@@ -58,7 +60,12 @@ def results(record: Record, paths: Mapping[str, Sequence[str]]) -> dict[str, Any
         "arms": told,
         "missing": [{"name": name, "label": label} for name, label in missing.items()],
         "comparisons": comparisons(arms, sets, rows, plan.seed, room=room),
-        "matched": matched(told, chosen, asked, room=room),
+        "composed": (swept := composed(arms, sets, rows, recipe, chosen, plan)),
+        "matched": [
+            sentence
+            for name in dict.fromkeys([chosen, chosen.removesuffix(ENDS["recipe"])])
+            for sentence in matched([*told, *swept], name, asked, room=room)
+        ],
         "detectable": detectable(sets, rows, room=room),
         "latents": about["latents"] or _latents(recipe),
         "categories": categories(arms, sets, rows, room=room),
@@ -137,6 +144,7 @@ def _arm(arm: Arm, sets: Sequence[ItemSet], rows: Rows, paths: Sequence[str], pl
         "recipe": paths[0] if paths else None,
         "recipes": list(paths),
         "draws": len(arm.recipes),
+        "gate": decider(arm.recipes[0]),
         "measures": measures(arm, sets, rows, plan.seed, room=plan.room),
         "receipt": receipt(arm, sets, rows),
     }
