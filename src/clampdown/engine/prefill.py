@@ -67,12 +67,16 @@ def opened(
         return
     with _read(model, prompts, gates.first, room, None, roomy, apart, gates) as begun:
         again = gates.decide()
-    if again:
-        rows = again if joins(model.hf) else list(range(len(prompts)))  # all of them, where none can join later
-        decided = [recipes[row] if row in again else gates.first[row] for row in rows]
-        with _read(model, [prompts[row] for row in rows], decided, room, below, roomy, apart) as more:
+    rows = again if joins(model.hf) or not again else list(range(len(prompts)))  # all, where none can join later
+    if rows:
+        some, under = [prompts[row] for row in rows], [gates.decided[row] for row in rows]
+        with _read(model, some, under, room, below, roomy, apart) as more:
             pass
-        begun = more if len(rows) == len(prompts) else put_together(begun, more, rows, prompts)
+    if len(rows) == len(prompts):
+        begun = more
+    else:
+        begun.steering.go_on_under(gates.decided)
+        begun = put_together(begun, more, rows, prompts) if rows else begun
     begun.steering.decide(gates.decisions)
     with begun.steering, torch.inference_mode():
         yield begun
