@@ -142,7 +142,7 @@ def test_choices_and_passages_are_scored_as_alone(name, shared, hybrid):
             naive = [nats(hybrid, prompt, hybrid.ids(choice), recipe) / len(choice) for choice in item.choices]
             assert found == close(naive)
         for text, (found, _) in zip(TEXTS, text_nats(hybrid, TEXTS, recipe, below), strict=True):
-            with torch.inference_mode(), Steering(hybrid, recipe):
+            with torch.inference_mode(), Steering(hybrid, recipe, prompt_lengths=[1]):
                 ids = hybrid.ids(text)
                 told = hybrid.hf(input_ids=torch.tensor([ids]), use_cache=False).logits[0, :-1].double()
             naive = told.log_softmax(-1).gather(1, torch.tensor(ids[1:])[:, None]).sum()

@@ -51,7 +51,7 @@ class Scorer(Protocol):
         ...
 
     def passages(self, rows: Sequence[Sequence[int]], recipe: Recipe | None) -> list[float]:
-        """For each row the log-likelihood of all but its first token."""
+        """For each row the log-likelihood of all but its first token, which counts as its prompt."""
         ...
 
     def continuations(self, asked: Sequence[Continuation], recipes: Sequence[Recipe | None]) -> Swept:

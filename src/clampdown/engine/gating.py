@@ -84,18 +84,28 @@ class Gates:
     def decide(self) -> list[int]:
         """Decide the rows whose prompts were scored; those that are to be read again, steered.
 
-        A gate whose score is not finite can't be evaluated: it is open.
+        A gate whose score is not finite can't be evaluated: it is open. Where the window leaves out the prompt, an open
+        row goes on from what was read.
         """
         for rows, reading in self._readings:
             for row, score in zip(rows, reading.scores(), strict=True):
-                recipe, threshold = self.recipes[row], self.scored[row].threshold
-                assert recipe is not None
-                if math.isfinite(score):
-                    told = Decision(recipe, score >= threshold, score, threshold)
-                else:
-                    told = Decision(recipe, True)
-                self.decisions[row] = replace(told, read_again=len(self.prompts[row])) if told.steers else told
-        return [row for row in self.scored if (decision := self.decisions[row]) and decision.steers]
+                self.decisions[row] = self._decided(row, score)
+        return [row for row in self.scored if (decision := self.decisions[row]) and decision.read_again]
+
+    @property
+    def decided(self) -> list[Recipe | None]:
+        """The recipe that each row goes on under."""
+        pairs = zip(self.recipes, self.decisions, strict=True)
+        return [recipe if decision is None or decision.steers else None for recipe, decision in pairs]
+
+    def _decided(self, row: int, score: float) -> Decision:
+        recipe, threshold = self.recipes[row], self.scored[row].threshold
+        assert recipe is not None
+        told = Decision(recipe, True)
+        if math.isfinite(score):
+            told = Decision(recipe, score >= threshold, score, threshold)
+        reads = told.steers and recipe.positions.prompt != "none"
+        return replace(told, read_again=len(self.prompts[row]) if reads else 0)
 
 
 @torch.inference_mode()

@@ -39,7 +39,8 @@ def text_nats(
 ) -> list[tuple[float, int]]:
     """For each passage its negative log-likelihood (nats), first token left out, and the bytes it covers.
 
-    Passages are raw text, without the chat template; bits per byte is nats / (bytes · ln 2).
+    Passages are raw text, without the chat template; bits per byte is nats / (bytes · ln 2). All but the first token
+    counts as answer, so a window on the answer holds that much of a passage.
     """
     rows = passage_ids(model, texts)
     scorer: Scorer = LocalScorer(model, below)

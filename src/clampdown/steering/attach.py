@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -57,7 +58,8 @@ class Steering:
         given = list(recipes) if isinstance(recipes, Sequence) else [recipes]
         told = [None if decided else _forced(recipe) for recipe in given]
         steered = [r if d is None or d.steers else None for r, d in zip(given, told, strict=True)]
-        self.rows = Rows(steered, lambda recipe: _compiled(model, recipe, saes), Finite(apart))
+        self._compile = partial(_compiled, model, saes=saes)
+        self.rows = Rows(steered, self._compile, Finite(apart))
         self.decide(told)
         self._check_told(user_turns)
         self.tracker = PlaceTracker(prompt_lengths, user_turns)
@@ -143,6 +145,12 @@ class Steering:
     def decide(self, decisions: Sequence[Decision | None]) -> None:
         """Say what the gates of all rows said, for their receipts; None where a row has none."""
         self.rows.decisions = {row: told for row, told in enumerate(decisions) if told is not None}
+
+    def go_on_under(self, recipes: Sequence[Recipe | None]) -> None:
+        """Let the rows be under these recipes from now on, as gates decided; before any left, and while this is off."""
+        if list(recipes) != self.rows.recipes:
+            self.rows.own(recipes, self._compile)
+            self.per_row = True
 
     def expect(self, places: Places) -> None:
         """Say where the columns of the next call lie, for a caller who knows; else the call's own mask tells."""

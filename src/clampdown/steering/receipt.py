@@ -73,7 +73,7 @@ class Receipt:
             return "gate open for some"
         if self.score is None or self.threshold is None:
             return f"gate {self.gate}"
-        return f"gate {self.gate} ({self.score:.2f} {'≥' if self.gate == 'open' else '<'} {self.threshold:.2f})"
+        return f"gate {self.gate} ({self.score:.3g} {'≥' if self.gate == 'open' else '<'} {self.threshold:.3g})"
 
 
 def joined(receipts: Sequence[Receipt]) -> Receipt:

@@ -64,9 +64,9 @@ class Rows:
         self.decisions: dict[int, Decision] = {}
         self._edited: Tensor | None = None  # what lower layers edited in this call
         self._of: Tensor | None = None
-        self._own(recipes, compiled)
+        self.own(recipes, compiled)
 
-    def _own(self, recipes: Sequence[Recipe | None], compiled: Callable[[Recipe], list[CompiledEdit]]) -> None:
+    def own(self, recipes: Sequence[Recipe | None], compiled: Callable[[Recipe], list[CompiledEdit]]) -> None:
         """Let the rows be under these recipes from now on."""
         self.recipes = list(recipes)
         numbers: dict[Recipe, int] = {}
@@ -178,7 +178,7 @@ class Rows:
         more = _moved(other.decisions, other.tally.alive, start=len(self.tally.alive))
         self.decisions = _moved(self.decisions, self.tally.alive) | more
         self.tally = self.tally.joined(other.tally)
-        self._own(recipes, known.__getitem__)
+        self.own(recipes, known.__getitem__)
 
     def recipes_of_now(self) -> list[Recipe | None]:
         """The recipe of each row that is still in the batch."""
