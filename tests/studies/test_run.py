@@ -147,14 +147,15 @@ def test_a_study_of_a_gated_recipe_takes_shut_gates_for_what_they_are(model, rec
     (tmp_path / "gate.safetensors").unlink()  # the study keeps what it needs
     receipts = {arm["name"]: arm["receipt"] for arm in found["arms"]}
     ungated = {arm["name"]: arm["receipt"] for arm in plain["arms"]}
+    assert receipts["clamp-1-gated"]["gate"] == "mixed" and receipts["clamp-1-gated"]["read_again"] > 0
+    assert 0 < receipts["clamp-1-gated"]["tokens_edited"] < ungated["clamp-1"]["tokens_edited"]
     for name in ("clamp-1", "clamp-2"):
-        assert receipts[name]["gate"] == "mixed" and receipts[name]["read_again"] > 0
-        assert 0 < receipts[name]["tokens_edited"] < ungated[name]["tokens_edited"]
+        assert receipts[name]["gate"] == "open" and receipts[name]["tokens_edited"] == ungated[name]["tokens_edited"]
     kept = Recipe.load(Path(found["recommended"]["path"]))
     assert kept.sha256 == gated.sha256 and Path(kept.gate.file).is_file()
 
     always = replace(gated, gate=replace(kept.gate, threshold=1e9))
-    found = study(model, always, sets, replace(plan, arms=("none", "clamp")), tmp_path / "shut")
+    found = study(model, always, sets, replace(plan, arms=("none", "clamp"), gates=("recipe",)), tmp_path / "shut")
     none, *steered = (
         {m["set"]: m["value"] for m in arm["measures"] if m["metric"] == "refusal"} for arm in found["arms"]
     )

@@ -11,6 +11,7 @@ from clampdown.cli.options import (
     add_force,
     add_json,
     add_model,
+    add_outside_gate,
     check_writable,
     command,
     existing,
@@ -59,6 +60,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--target", metavar="T", help="attack this endpoint instead, openai:MODEL@URL; no recipe is used"
     )
+    add_outside_gate(parser)
     models = "openai:MODEL@URL (perhaps with ?temperature=T&max_tokens=N behind it), a folder or a hub id"
     parser.add_argument("--attacker", metavar="A", default="", help=f"for crescendo, pair, past-tense: {models}")
     judges = "or wildguard[:MODEL], harmbench[:MODEL], strongreject:MODEL@URL"
@@ -146,9 +148,12 @@ def _targets(args: argparse.Namespace, progress: Progress) -> "dict[str, Target]
         return {args.target: EndpointTarget(Endpoint.parse(args.target), args.max_new_tokens, args.temperature)}
     from clampdown import library
     from clampdown.engine.request import Sampling
+    from clampdown.measuring.outside_gate import decides_outside, outside_gate
     from clampdown.recipe import Recipe
 
     recipes = [Recipe.load(path) for path in args.recipe] if args.recipe else [library.default_recipe()]
+    asking: list[Recipe | None] = [recipe for recipe in recipes if decides_outside(recipe)]
+    outside = {recipe: outside_gate(recipe, args.gate_endpoint, args.gate_model) for recipe in asking or [None]}
     model = load_model(args.model or recipes[0].model, args, progress)
     for recipe in recipes:
         model.check(recipe)
@@ -156,7 +161,7 @@ def _targets(args: argparse.Namespace, progress: Progress) -> "dict[str, Target]
     found: dict[str, Target] = {"none": SteeredTarget(model.chat, None, sampling, weigh=True)}
     for number, recipe in enumerate(recipes, 1):
         name = recipe.name if recipe.name and recipe.name not in found else f"{recipe.name or 'recipe'} ({number})"
-        found[name] = SteeredTarget(model.chat, recipe, sampling, weigh=True)
+        found[name] = SteeredTarget(model.chat, recipe, sampling, weigh=True, outside=outside.get(recipe))
     return found
 
 

@@ -25,6 +25,7 @@ from clampdown.engine.padding import RightPadded, UntilEnded
 from clampdown.engine.prefill import opened
 from clampdown.errors import ClampdownError
 from clampdown.measuring.harness_answers import greedy_answers, is_greedy, real_tokens
+from clampdown.measuring.outside_gate import decides_outside
 from clampdown.models import control_tokens
 from clampdown.models.bearing import bearing
 from clampdown.models.bundled import NAME
@@ -320,6 +321,11 @@ def check_recipe(model: ChatModel, recipe: Recipe) -> None:
         raise ClampdownError(
             f"recipe {recipe.name} edits what the user says, but lm-eval's texts don't tell where that is; measure it "
             'with another window, such as prompt = "all"'
+        )
+    if decides_outside(recipe):
+        raise ClampdownError(
+            f"recipe {recipe.name}: its gate decides outside, and lm-eval's texts can't be asked of it one by one; "
+            'force it open (decide = "open" under [gate]), or measure it with `clampdown study`'
         )
     if recipe.system_prompt:
         model.render([{"role": "user", "content": "?"}], system=recipe.system_prompt)  # some templates refuse one

@@ -21,7 +21,6 @@ from clampdown.studies.store import Row
 
 if TYPE_CHECKING:
     from clampdown.engine.request import Sampling
-    from clampdown.models.chat_model import ChatModel
     from clampdown.recipe import Recipe
     from clampdown.studies.arms import Arm
 
@@ -83,20 +82,20 @@ class AttackColumn:
         sampling = Sampling(plan.max_new_tokens, plan.temperature, plan.seed + _APART * asked.sample)
         found = []
         for arm in arms:
-            target = _target(asked.model, arm, arm.recipe_for(places[0]), sampling)
+            target = _target(asked, arm, arm.recipe_for(places[0]), sampling)
             outcomes = self.building.attack.run([self.goals[place] for place in places], target)
             draw = places[0] % len(arm.recipes)
             found.append([_row(place, draw, outcome) for place, outcome in zip(places, outcomes, strict=True)])
         return found
 
 
-def _target(model: "ChatModel", arm: "Arm", recipe: "Recipe | None", sampling: "Sampling") -> Target:
+def _target(asked: Asked, arm: "Arm", recipe: "Recipe | None", sampling: "Sampling") -> Target:
     from clampdown.studies.arms import FIXED_REFUSAL
 
     if not arm.instead or recipe is None:
-        return SteeredTarget(model, recipe, sampling, weigh=True)
+        return SteeredTarget(asked.model, recipe, sampling, weigh=True, outside=asked.outside)
     sentence = FIXED_REFUSAL if arm.instead == "fixed-refusal" else ""
-    return BehindGate(model, recipe, sampling, sentence, weigh=True)
+    return BehindGate(asked.model, recipe, sampling, sentence, weigh=True, outside=asked.outside)
 
 
 def attack_columns(spec: AttackSpec) -> list[AttackColumn]:

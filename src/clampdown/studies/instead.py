@@ -7,15 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from clampdown.engine.blocks import Below
-from clampdown.engine.deciding import decided
 from clampdown.engine.generation import generate
 from clampdown.engine.request import Answer
 from clampdown.measuring.fluency import answer_surprise
 from clampdown.measuring.judge import JUDGE_VERSION, Label, judge, loops
-from clampdown.measuring.likelihood import choice_scores, question_ids
+from clampdown.measuring.likelihood import choice_scores
 from clampdown.measuring.sets import Item
 from clampdown.models.chat_model import ChatModel
-from clampdown.models.prompt import Prompt
 from clampdown.recipe import Recipe
 from clampdown.steering.decision import Decision
 from clampdown.steering.receipt import Receipt
@@ -27,18 +25,17 @@ from clampdown.studies.store import Row
 
 
 def instead_answers(
-    model: ChatModel, plan: Plan, batch: Batch, prompts: Sequence[Prompt], unsteered: Sequence[Row]
+    model: ChatModel, plan: Plan, batch: Batch, decisions: Sequence[Decision], unsteered: Sequence[Row]
 ) -> list[Row]:
-    """The batch's rows, its prompts as `none` is asked them; the gate reads them so."""
+    """The batch's rows, from what the gate said of the prompts as `none` is asked them."""
     recipe = _recipe(batch)
-    decisions = decided(model, prompts, recipe)
     rows = [
         _noted(row, decision, Receipt(**(row.receipt or {})))
         for row, decision in zip(unsteered, decisions, strict=True)
     ]
     opened = [r for r, decision in enumerate(decisions) if decision.steers]
     if batch.arm.instead == "fixed-refusal":
-        said = [Answer(FIXED_REFUSAL, (), True, Receipt(tokens_seen=len(prompts[r]))) for r in opened]
+        said = [Answer(FIXED_REFUSAL, (), True, Receipt()) for r in opened]
         surprise: Sequence[float | None] = [None] * len(said)
     else:
         asked = [
@@ -52,7 +49,12 @@ def instead_answers(
 
 
 def gated_questions(
-    model: ChatModel, batch: Batch, recipe: Recipe, below: Below | None, unsteered: Callable[[], Sequence[Row]]
+    model: ChatModel,
+    batch: Batch,
+    recipe: Recipe,
+    decisions: Sequence[Decision],
+    below: Below | None,
+    unsteered: Callable[[], Sequence[Row]],
 ) -> list[Row]:
     """The batch's questions under a recipe with a gate, or what stands in place of its edits behind the same gate.
 
@@ -60,13 +62,11 @@ def gated_questions(
     """
     assert recipe.gate is not None
     items, instead = batch.items, batch.arm.instead
-    system = None if instead else recipe.system_prompt
-    decisions = decided(model, question_ids(model, items, system), recipe)
     if recipe.gate.decide != "score" and not instead:  # shown, not taken for granted, what a gate that is forced does
         under = recipe.deciding("open" if recipe.gate.decide == "open" else "shut")
         return _scored(batch, choice_scores(model, items, under, below), decisions)
     opened = [r for r, decision in enumerate(decisions) if decision.steers]
-    if system:
+    if recipe.system_prompt and not instead:
         scores = choice_scores(model, items, recipe.deciding("shut"), below)
     else:
         scores = [row.scores or [] for row in unsteered()]

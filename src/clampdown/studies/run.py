@@ -13,6 +13,7 @@ from typing import Any
 
 from clampdown.engine.gating import check_fits
 from clampdown.errors import ClampdownError
+from clampdown.measuring.outside_gate import OutsideGate, decides_outside, need_outside
 from clampdown.measuring.sets import ItemSet
 from clampdown.models.chat_model import ChatModel
 from clampdown.progress import Progress, quiet
@@ -49,6 +50,7 @@ def study(
     columns: Sequence[Column] = (),
     latents: Sequence[Mapping[str, Any]] = (),
     first_report: Callable[[Mapping[str, Any]], None] = lambda results: None,
+    outside: OutsideGate | None = None,
 ) -> dict[str, Any]:
     """Answer, judge, measure and compare every arm of the plan, and write the report.
 
@@ -61,6 +63,7 @@ def study(
         progress: told the stage `study` in tokens' worth of work.
         columns: attacks, lm-eval's tasks and questions answered in words; see `material.study_columns`.
         latents: what is known of the recipe's latents, for the report.
+        outside: who is asked where the recipe's gate decides outside.
         first_report: told the results of the first arms, whose `missing` names the others, once they are written.
 
     Returns:
@@ -72,9 +75,10 @@ def study(
     plan, asked = plan.meant_for(recipe), [*sets, *(column.item_set for column in columns)]
     _check(asked)
     check_steady(model)
+    _check_outside(recipe, columns, outside)
     check_fits(model, recipe)  # before a database is claimed for a recipe that can't run
     rendered = Rendered(model.at(ANY_DAY), plan)
-    identity = identify(model, recipe, asked, plan, rendered)
+    identity = identify(model, recipe, asked, plan, rendered) | ({"gate": outside.version} if outside else {})
     folder = Path(folder) if folder is not None else default_folder(recipe, plan, identity)
     own = {column.item_set.name: column for column in columns}
     still = model.at(started := datetime.now())
@@ -91,7 +95,7 @@ def study(
             store.keep("arms", [arm.to_dict() for arm in arms])
         batches = first if arms is fresh else cut(still, arms, asked, plan, own, _of(rendered, still))
         _check_same_prompts(store, batches)
-        worker = Worker(still, arms, plan, store.rows)
+        worker = Worker(still, arms, plan, store.rows, outside)
         soon, later = _todo(store, batches, arms)
         total = sum(batch.cost for batch in (*soon, *later))  # what is done counts no more, so the time left is right
         _work(store, soon, worker, asked, total, progress)
@@ -159,6 +163,19 @@ def _check(sets: Sequence[ItemSet]) -> None:
         raise ClampdownError(f"two sets have the same name ({', '.join(names)}); rename one")
     if not any(item_set.kind == "unsafe" for item_set in sets):
         raise ClampdownError("a study of refusal needs a set of unsafe requests; name one, or use the built-in set")
+
+
+def _check_outside(recipe: Recipe, columns: Sequence[Column], outside: OutsideGate | None) -> None:
+    """A gate that decides outside needs somebody to ask, and prompts that can be shown to them."""
+    if not decides_outside(recipe):
+        return
+    need_outside(outside, recipe)
+    for column in columns:
+        if column.item_set.kind == "capability":
+            raise ClampdownError(
+                f"{column.item_set.name} can't be asked of a gate that decides outside, so it can't be measured under "
+                "one; leave it out, or name a set of questions with choices"
+            )
 
 
 def _kept(store: Store) -> list[Arm]:

@@ -1,7 +1,7 @@
 """A model behind a gate that does not steer it: where it opens, a sentence answers, or the model under a prompt."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from clampdown.measuring.attacks.conversation import Reply, SteeredTarget
@@ -9,6 +9,7 @@ from clampdown.measuring.endpoint import Chat
 
 if TYPE_CHECKING:
     from clampdown.engine.request import Sampling
+    from clampdown.measuring.outside_gate import OutsideGate
     from clampdown.models.chat_model import ChatModel
     from clampdown.recipe import Recipe
     from clampdown.steering.decision import Decision
@@ -26,15 +27,18 @@ class BehindGate:
     sampling: "Sampling"
     sentence: str = ""
     weigh: bool = False
+    outside: "OutsideGate | None" = field(default=None, compare=False)
 
     def reply(self, chats: Sequence[Chat], *, seed: int = 0) -> list[Reply | None]:
         """Answers, each with a receipt of what the gate said; None where a conversation outgrew the context."""
         from clampdown.engine.deciding import decided
+        from clampdown.measuring.outside_gate import brought
 
         room = self.model.context_length - self.sampling.max_new_tokens
         rows = [self.model.chat_ids([dict(m) for m in chat]) for chat in chats]
         fitting = [place for place, row in enumerate(rows) if len(row) <= room]
-        told = decided(self.model, [rows[place] for place in fitting], self.recipe) if fitting else []
+        said = brought(self.outside, [self.recipe] * len(fitting), [chats[place] for place in fitting])
+        told = decided(self.model, [rows[place] for place in fitting], self.recipe, said) if fitting else []
         found: list[Reply | None] = [None] * len(chats)
         for steers in (False, True):
             some = [
