@@ -1,5 +1,7 @@
 """A study of a recipe with a gate: which arms, what each is answered, and what the gate did."""
 
+import json
+import sqlite3
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +16,13 @@ from clampdown.errors import ClampdownError
 from clampdown.studies.arms import FIXED_REFUSAL, SAFETY_PROMPT, build_arms, recommended_name
 from clampdown.studies.batches import cut
 from clampdown.studies.first import first_names
+from clampdown.studies.lettered import letter_column
+from clampdown.studies.measures import keyed
 from clampdown.studies.plan import Plan
 from clampdown.studies.power import planned_arms
 from clampdown.studies.record import flat_rows, read_record
 from clampdown.studies.run import study
+from clampdown.studies.study_file import read_study_file
 
 PLAN = Plan(
     name="tiny",
@@ -259,3 +264,54 @@ def test_the_report_opens_with_what_the_gate_changes(results, folder):
     assert "forced open" in page[table:] and "Fixed refusal, gated" in page[table:]
     [gates] = [m["text"] for m in results["methods"] if m["name"] == "Gates"]
     assert "forced open" in gates and FIXED_REFUSAL in gates
+
+
+def test_examples_say_what_the_gate_did(results, folder):
+    told = [a for example in results["examples"] for a in example["answers"]]
+    assert {a["gate"] for a in told if a["arm"] == "clamp-1-gated"} == {"open", "shut"}
+    assert all("gate" not in a for a in told if a["arm"] == "none")
+    assert "The gate was shut." in (folder / "report.html").read_text()
+
+
+def test_a_database_from_before_gates_is_read_and_goes_on(model, recipe, sets, tmp_path):
+    plan = replace(PLAN, gates=(), arms=("none", "clamp"), factors=(1.0,))
+    found = study(model, recipe, sets[:1], plan, tmp_path)
+    assert all("gate_open" not in {m["metric"] for m in arm["measures"]} for arm in found["arms"])
+    with sqlite3.connect(tmp_path / "study.sqlite") as db:
+        db.execute("ALTER TABLE row DROP COLUMN gate")
+    assert study(model, recipe, sets[:1], plan, tmp_path)["arms"] == found["arms"]
+    assert all(row.gate is None for some in read_record(tmp_path).rows.values() for row in some)
+
+
+def test_sampled_answers_behind_a_shut_gate_are_those_of_no_steering_sample_by_sample(model, gated, sets, tmp_path):
+    plan = replace(PLAN, gates=("recipe",), arms=("none", "clamp", "fixed-refusal"), factors=(1.0,))
+    plan = replace(plan, temperature=1.0, samples=2)
+    study(model, gated, sets[:1], plan, tmp_path)
+    record = read_record(tmp_path)
+    none, fixed = (dict(keyed(record.rows[name, sets[0].name])) for name in ("none", "fixed-refusal"))
+    assert len({row.text for row in none.values()}) > len(sets[0].items), "samples differ"
+    for key, row in fixed.items():
+        assert row.text == (FIXED_REFUSAL if row.gate["open"] else none[key].text)
+
+
+def test_questions_answered_in_words_leave_out_what_is_no_edit(model, gated, sets, tmp_path):
+    questions = tmp_path / "questions.jsonl"
+    rows = [{"question": f"Which is {i}?", "choices": ["red", "blue"], "answer": i % 2} for i in range(4)]
+    questions.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    plan = replace(PLAN, gates=("recipe", "open"), factors=(1.0,), strengths=(1.0,))
+    column = letter_column(f"letters:{questions}", plan)
+    found = study(model, gated, sets[:1], plan, tmp_path / "study", columns=[column])
+    [table] = found["letters"]
+    asked = {row["arm"] for row in table["arms"]}
+    assert "clamp-1-gated" in asked and not asked & {"fixed-refusal", "system-prompt-gated"}
+    assert value(found, "clamp-1-gated", "gate_open", "capability") is not None
+
+
+def test_a_study_file_names_gates(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('plan = "quick"\ngates = ["recipe", "shut"]\n')
+    assert read_study_file(path).plan.gates == ("recipe", "shut")
+    for wrong, said in (('["ajar"]', "gates does not know ajar"), ('"open"', "gates must be a list")):
+        path.write_text(f"gates = {wrong}\n")
+        with pytest.raises(ClampdownError, match=said):
+            read_study_file(path)

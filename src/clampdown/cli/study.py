@@ -185,7 +185,8 @@ def _short(results: Mapping[str, Any]) -> dict[str, Any]:
     """What --json prints: schema clampdown-study/1 without what only the report needs."""
     keys = ("set", "kind", "metric", "n", "value", "low", "high")
     arms = [
-        {"name": a["name"], "recipe": a["recipe"], "measures": [{k: m[k] for k in keys} for m in a["measures"]]}
+        {key: a[key] for key in ("name", "recipe", "gate")}
+        | {"measures": [{k: m[k] for k in keys} for m in a["measures"]]}
         for a in results["arms"]
     ]
     told = {key: results[key] for key in ("schema", "report", "database", "recipe")}

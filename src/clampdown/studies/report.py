@@ -157,10 +157,13 @@ class Study:
         for name, metric in sorted(pairs, key=lambda p: (sets.index(p[0]), _order(p[1], metrics))):
             kind = kinds[name]
             if (metric in HEADLINE.get(kind, ())) is headline:
-                ns = {m.get("n") for (_, s, k), m in self.measures.items() if (s, k) == (name, metric)}
-                n = ns.pop() if len(ns) == 1 else None
-                out.append({"set": name, "kind": kind, "metric": metric, "n": n})
+                out.append(self._column(name, kind, metric))
         return out
+
+    def _column(self, name: str, kind: str, metric: str) -> dict[str, Any]:
+        """A column of a table; n where it is the same for all arms."""
+        ns = {m.get("n") for (_, s, k), m in self.measures.items() if (s, k) == (name, metric)}
+        return {"set": name, "kind": kind, "metric": metric, "n": ns.pop() if len(ns) == 1 else None}
 
     def gate_arms(self) -> list[Row]:
         """No steering, the strong clamp without its gate, then all that runs behind one; nothing without a gate."""
@@ -178,7 +181,7 @@ class Study:
             lead = self.lead(kind)
             metrics = ("gate_open", "refusal_when_open", lead) if kind in ("unsafe", "attack") else ("gate_open", lead)
             for name in self.named(kind)[:1]:
-                found += [{"set": name, "kind": kind, "metric": metric, "n": None} for metric in metrics]
+                found += [self._column(name, kind, metric) for metric in metrics]
         return found
 
     def versus_columns(self) -> list[dict[str, Any]]:
