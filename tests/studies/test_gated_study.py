@@ -19,7 +19,7 @@ from clampdown.studies.first import first_names
 from clampdown.studies.lettered import letter_column
 from clampdown.studies.measures import keyed
 from clampdown.studies.plan import Plan
-from clampdown.studies.power import planned_arms
+from clampdown.studies.power import dry_run, planned_arms
 from clampdown.studies.record import flat_rows, read_record
 from clampdown.studies.run import study
 from clampdown.studies.study_file import read_study_file
@@ -315,3 +315,9 @@ def test_a_study_file_names_gates(tmp_path):
         path.write_text(f"gates = {wrong}\n")
         with pytest.raises(ClampdownError, match=said):
             read_study_file(path)
+
+
+def test_a_dry_run_counts_the_passages_that_are_read(gated, sets, record):
+    told = dry_run(gated, PLAN, sets)["work"]
+    assert told["passages"] == sum(len(rows(record, arm.name, "text")) for arm in record.arms)
+    assert told["questions"] == sum(len(rows(record, arm.name, "capability")) for arm in record.arms)

@@ -17,6 +17,8 @@ from clampdown.studies.plan import Plan
 BASE = {"unsafe": 0.5, "safe": 0.05, "lookalike": 0.1, "capability": 0.5, "attack": 0.5, "attack-safe": 0.1}
 """The rates that arms are taken to start from: 0.5 is the hardest; models refuse few harmless requests."""
 POWER, ALPHA = 0.8, 0.05
+INSTEAD = ("fixed-refusal", "system-prompt-gated")
+"""Arms that do something else than edit where their gate opens (see `arms.Arm`)."""
 WANTED = 0.10
 """A set that can't tell a difference of 10 points is too small for most purposes."""
 ASSUMED = (
@@ -48,9 +50,12 @@ def dry_run(recipe: Recipe, plan: Plan, sets: Sequence[ItemSet], columns: Sequen
     warnings = [_warning(row) for row in told if row["base"] is not None and not (row["difference"] or 1) <= WANTED]
     work = _work(arms, sets, plan)
     for column in columns:
+        times = len(arms)
+        if column.item_set.kind == "capability":
+            times -= sum(arm["name"] in INSTEAD for arm in arms)
         for place in range(len(column.item_set.items)):
             for key, count in column.work(place, plan).items():
-                work[key] += len(arms) * count
+                work[key] += times * count
     first = {"arms": arms, "sets": told, "headline": _headline(plan)}
     return first | {"assumed": ASSUMED, "work": work, "warnings": warnings}
 
@@ -151,8 +156,9 @@ def _work(arms: Sequence[Mapping[str, Any]], sets: Sequence[ItemSet], plan: Plan
     for item_set in sets:
         n, kind = len(item_set.items), item_set.kind
         read = sum(len(item.text) + sum(map(len, item.choices)) for item in item_set.items) // 4
-        # A system prompt can't change plain text, which has no chat template.
-        times = len(arms) - (kind == "text" and any(arm["name"] == "system-prompt" for arm in arms))
+        # A system prompt can't change plain text, which has no chat template; nor can what stands in an edit's place.
+        unlike = ("system-prompt", *INSTEAD)
+        times = len(arms) - (kind == "text") * sum(arm["name"] in unlike for arm in arms)
         if kind in ("capability", "text"):
             work["questions" if kind == "capability" else "passages"] += times * n
         else:
