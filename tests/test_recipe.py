@@ -1,5 +1,6 @@
 """Recipes: what is written is read back, and everything that is off is refused on one line."""
 
+import hashlib
 import math
 import os
 from dataclasses import replace
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clampdown.errors import ClampdownError
-from clampdown.recipe import OPERATIONS, RULES, SCOPES, Clamp, Direction, Positions, Recipe
+from clampdown.recipe import DECIDE, OPERATIONS, RULES, SCOPES, Clamp, Direction, Gate, Positions, Recipe
 
 numbers = st.floats(-1e30, 1e30) | st.integers(-(10**9), 10**9)
 multiples = st.builds(lambda a, b: f"{a}.{b}x", st.integers(-99, 99), st.integers(0, 99))
@@ -44,6 +45,14 @@ positions |= st.builds(
     sinks=st.booleans(),
     sink_norm=st.none() | st.integers(1, 10**6),
 )
+gates = st.none() | st.builds(
+    Gate,
+    file=names,
+    sha256=st.text("0123456789abcdef", min_size=64, max_size=64),
+    threshold=st.none() | numbers,
+    decide=st.sampled_from(DECIDE),
+)
+gates |= st.builds(Gate, external=names, decide=st.sampled_from(DECIDE))
 recipes = st.builds(
     Recipe,
     name=names,
@@ -53,6 +62,7 @@ recipes = st.builds(
     positions=positions,
     system_prompt=texts,
     note=texts,
+    gate=gates,
 )
 
 CLAMP = Clamp("sae", "", 3, {7: 2.0, 9: "1.5x"})
@@ -373,11 +383,11 @@ def test_other_latents_layers_and_saes_are_fine():
 
 
 def test_a_hash_is_worked_out_once_and_holds(monkeypatch):
-    from clampdown import recipe as module
+    import json
 
     wide = Recipe("r", "m", "", (Direction(1, 1.0, values=tuple(range(1, 3000))),))
-    worked, dumps = [], module.json.dumps
-    monkeypatch.setattr(module.json, "dumps", lambda *a, **k: worked.append(1) or dumps(*a, **k))
+    worked, dumps = [], json.dumps
+    monkeypatch.setattr(json, "dumps", lambda *a, **k: worked.append(1) or dumps(*a, **k))
     rows = [wide] * 100
     assert len({recipe.sha256 for recipe in rows}) == len(set(rows)) == len(dict.fromkeys(rows)) == 1
     assert len(worked) == 1
@@ -419,3 +429,62 @@ def test_fields_of_the_wrong_type_are_told(fields, one_line):
     with pytest.raises(ClampdownError) as caught:
         replace(RECIPE, **fields)
     one_line(caught)
+
+
+GATE = Gate(file="gate.safetensors", sha256="ab" * 32)
+
+
+def test_a_gate_changes_the_hash_by_what_it_does_and_not_by_where_it_lies():
+    gated = replace(RECIPE, gate=GATE)
+    others = [
+        RECIPE,
+        replace(RECIPE, gate=replace(GATE, sha256="cd" * 32)),
+        replace(RECIPE, gate=replace(GATE, threshold=0.5)),
+        replace(RECIPE, gate=replace(GATE, decide="open")),
+        replace(RECIPE, gate=Gate(external="wildguard")),
+    ]
+    assert len({recipe.sha256 for recipe in [gated, *others]}) == 6
+    elsewhere = replace(RECIPE, gate=replace(GATE, file="/elsewhere/gate.safetensors"))
+    assert elsewhere.sha256 == gated.sha256 and elsewhere == gated
+    # as it was before there were gates
+    assert RECIPE.sha256 == "2946ea2175ec0952e0ad9e798ca6e02b385faa0736e6a36b33a7f084c4a02e3f"
+
+
+def test_a_saved_recipe_takes_its_gates_file_along(tmp_path):
+    content = b"what scores prompts"
+    (tmp_path / "fitted.safetensors").write_bytes(content)
+    gate = Gate(str(tmp_path / "fitted.safetensors"), hashlib.sha256(content).hexdigest(), threshold=0.5)
+    recipe = replace(RECIPE, gate=gate)
+    recipe.save(tmp_path / "here.toml")  # beside it, it is named as it is
+    assert 'file = "fitted.safetensors"' in (tmp_path / "here.toml").read_text()
+    recipe.save(tmp_path / "there" / "r.toml")
+    (tmp_path / "there").rename(tmp_path / "moved")
+    read = Recipe.load(tmp_path / "moved" / "r.toml")
+    assert read == recipe and read.sha256 == recipe.sha256
+    assert gate.sha256[:12] in read.gate.file and (tmp_path / "moved" / read.gate.file).read_bytes() == content
+    (tmp_path / "fitted.safetensors").write_bytes(b"another")
+    with pytest.raises(ClampdownError, match="sha256"):
+        recipe.save(tmp_path / "elsewhere" / "r.toml")
+    assert not (tmp_path / "elsewhere" / "r.toml").exists()
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ('file = "g.safetensors"', "sha256"),
+        ('file = "g.safetensors"\nsha256 = "abc"', "64 hex"),
+        ('sha256 = "GOOD"', "either a file"),
+        ('file = "g"\nsha256 = "GOOD"\nexternal = "x"', "either a file"),
+        ('file = "g"\nsha256 = "GOOD"\nthreshold = nan', "finite"),
+        ('file = "g"\nsha256 = "GOOD"\nthreshold = "0.5"', "finite"),
+        ('file = "g"\nsha256 = "GOOD"\ndecide = "maybe"', "decide"),
+        ('file = "g"\nsha256 = "GOOD"\nfile_name = "h"', "unknown key file_name"),
+        ('external = "wild\\u001bguard"', "printable"),
+        ('external = "wildguard"\nthreshold = 0.5', "decides by itself"),
+        ("external = 3", "text"),
+    ],
+)
+def test_a_gate_that_is_off_is_refused(body, said):
+    with pytest.raises(ClampdownError, match=said) as error:
+        Recipe.from_toml(RECIPE.to_toml() + "\n[gate]\n" + body.replace("GOOD", "ab" * 32))
+    assert "\n" not in str(error.value)

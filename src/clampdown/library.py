@@ -432,7 +432,7 @@ def prepare_study(
         arguments.paths(kind, some)
     arguments.listed("attacks", attacks, (AttackSpec, Mapping))
     arguments.either("tasks", tasks, (TaskSettings, type(None)))
-    decided = named_plan(plan) if isinstance(plan, str) else plan
+    decided = (named_plan(plan) if isinstance(plan, str) else plan).meant_for(chosen)
     paths = {kind: [Path(p) for p in some] for kind, some in (sets or {}).items()}
     specs = [spec if isinstance(spec, AttackSpec) else AttackSpec.from_dict(spec) for spec in attacks]
     asked, columns = study_sets(decided, paths), study_columns(decided, paths, specs, tasks)

@@ -3,9 +3,15 @@
 import io
 import json
 import sys
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+
+sys.path.append(str(Path(__file__).parent.parent / "steering"))
+
+from gates import part, written
 
 from clampdown.cli import session
 from clampdown.cli.session import Session, clamped
@@ -62,6 +68,22 @@ def test_a_recipe_steers_and_the_receipt_says_so(clampdown, loaded, tmp_path):
     receipt = json.loads(out)["receipt"]
     assert receipt["recipe_sha256"] == recipe.sha256
     assert receipt["tokens_edited"] == receipt["tokens_seen"] - 1
+
+
+def test_the_gates_decision_is_seen(clampdown, loaded, tmp_path):
+    texts = (QUESTION, "How do I break into a neighbour's house?")
+    parts = [part(12, d=576, pool="mean")]
+    asked = [loaded.chat.prompt_ids(text) for text in texts]
+    gate = written(tmp_path / "gate.safetensors", loaded.chat, parts, asked)
+    steered, gated, decisions = tmp_path / "steered.toml", tmp_path / "gated.toml", set()
+    random_direction(loaded).save(steered)
+    replace(random_direction(loaded), gate=gate).save(gated)
+    for text in texts:
+        _, out, err = clampdown("chat", text, "--recipe", gated, "--tokens", 4)
+        decisions.add(decision := err.split(" (")[0])
+        same = ("--recipe", steered) if decision == "gate open" else ("--no-recipe",)
+        assert out == clampdown("chat", text, *same, "--tokens", 4)[1]
+    assert decisions == {"gate open", "gate shut"}
 
 
 @pytest.mark.parametrize("arguments", [["-"], []])
@@ -147,6 +169,25 @@ def test_steering_goes_on_off_and_is_compared(talk, model, tmp_path):
     assert "steered by noise" in talk("/on")
 
 
+def test_the_gate_is_forced_and_let_go_again(talk, model, tmp_path):
+    parts, asked = [part(12, d=576, pool="mean")], [model.chat.prompt_ids(text) for text in (QUESTION, "Hello")]
+    recipe = replace(random_direction(model), gate=written(tmp_path / "gate.safetensors", model.chat, parts, asked))
+    recipe.save(tmp_path / "gated.toml")
+    assert "open from" in talk(f"/recipe {tmp_path / 'gated.toml'}") + talk("/gate")
+    decided = talk(QUESTION)
+    assert "gate open (" in decided or "gate shut (" in decided
+    talk("/reset")
+    assert "forced shut" in talk("/gate shut") and "gate shut · unsteered" in talk(QUESTION)
+    talk("/reset")
+    assert "forced open" in talk("/gate open") and "gate open · steered" in talk(QUESTION)
+    talk("/reset")
+    assert "only watched" in talk("/gate watch") and "unsteered" in talk(QUESTION)
+    talk("/reset")
+    talk("/gate recipe")
+    assert talk.session.recipe.sha256 == recipe.sha256 and talk(QUESTION) == decided
+    assert "can't read 'ajar'" in talk("/gate ajar") and talk.session.recipe.sha256 == recipe.sha256
+
+
 def test_compare_before_any_prompt_waits_for_one(talk, model, tmp_path):
     talk.session.recipe = random_direction(model)
     assert "next prompt" in talk("/compare")
@@ -162,6 +203,7 @@ def test_compare_before_any_prompt_waits_for_one(talk, model, tmp_path):
         ("/on", "no recipe to turn on"),
         ("/compare hi", "nothing to compare with"),
         ("/recipe", "needs a file"),
+        ("/gate open", "there is no gate"),
         ("/recipe nowhere.toml", "can't read recipe nowhere.toml"),
         ("/clamp twelve=8", "can't read 'twelve=8'"),
         ("/clamp 12=much", "can't read the value"),
@@ -176,7 +218,7 @@ def test_a_slip_in_a_command_is_told_and_changes_nothing(talk, line, said):
 
 
 def test_ctrl_c_stops_the_answer_only(talk, monkeypatch):
-    def interrupted(_model, _ids, _recipe, _sampling, write):
+    def interrupted(_model, _ids, _recipe, _sampling, write, *_):
         write("The capi")
         raise KeyboardInterrupt
 

@@ -196,7 +196,7 @@ def test_exports_say_which_answers_loop(finished, tmp_path):
         sum(loop is not None for _, loop in flat) == len(judged(record)) == sum(label is not None for label, _ in flat)
     )
     whole = export(folder / "study.sqlite")
-    assert whole["schema"] == "clampdown-export/3"
+    assert whole["schema"] == "clampdown-export/4"
     assert all(
         (row["looping"] is None) == (row["label"] is None) for batch in whole["batches"] for row in batch["rows"]
     )

@@ -11,6 +11,7 @@ from clampdown.cli.options import (
     add_force,
     add_json,
     add_model,
+    add_outside_gate,
     check_writable,
     command,
     existing,
@@ -59,6 +60,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--target", metavar="T", help="attack this endpoint instead, openai:MODEL@URL; no recipe is used"
     )
+    add_outside_gate(parser)
     models = "openai:MODEL@URL (perhaps with ?temperature=T&max_tokens=N behind it), a folder or a hub id"
     parser.add_argument("--attacker", metavar="A", default="", help=f"for crescendo, pair, past-tense: {models}")
     judges = "or wildguard[:MODEL], harmbench[:MODEL], strongreject:MODEL@URL"
@@ -102,6 +104,7 @@ def run(args: argparse.Namespace) -> int:
         from clampdown.measuring.attacks.run import run_attack
         from clampdown.measuring.attacks.spec import AttackSpec
         from clampdown.measuring.attacks.surprising import judged_together
+        from clampdown.measuring.looping import ROOM
 
         if args.out:
             check_writable(args.out, force=args.force)
@@ -112,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
         for name, target in _targets(args, progress).items():
             arms[name] = run_attack(attack, goals, target, batch=args.batch, progress=_named(progress, name))
     judged, limit = judged_together(arms)
-    rows = compare(judged, args.seed)
+    rows = compare(judged, args.seed, room=args.max_new_tokens >= ROOM)
     if args.out:
         _write(args.out, judged)
     if args.json:
@@ -145,9 +148,12 @@ def _targets(args: argparse.Namespace, progress: Progress) -> "dict[str, Target]
         return {args.target: EndpointTarget(Endpoint.parse(args.target), args.max_new_tokens, args.temperature)}
     from clampdown import library
     from clampdown.engine.request import Sampling
+    from clampdown.measuring.outside_gate import decides_outside, outside_gate
     from clampdown.recipe import Recipe
 
     recipes = [Recipe.load(path) for path in args.recipe] if args.recipe else [library.default_recipe()]
+    asking: list[Recipe | None] = [recipe for recipe in recipes if decides_outside(recipe)]
+    outside = {recipe: outside_gate(recipe, args.gate_endpoint, args.gate_model) for recipe in asking or [None]}
     model = load_model(args.model or recipes[0].model, args, progress)
     for recipe in recipes:
         model.check(recipe)
@@ -155,7 +161,7 @@ def _targets(args: argparse.Namespace, progress: Progress) -> "dict[str, Target]
     found: dict[str, Target] = {"none": SteeredTarget(model.chat, None, sampling, weigh=True)}
     for number, recipe in enumerate(recipes, 1):
         name = recipe.name if recipe.name and recipe.name not in found else f"{recipe.name or 'recipe'} ({number})"
-        found[name] = SteeredTarget(model.chat, recipe, sampling, weigh=True)
+        found[name] = SteeredTarget(model.chat, recipe, sampling, weigh=True, outside=outside.get(recipe))
     return found
 
 
@@ -190,7 +196,8 @@ def _print(rows: Sequence[Mapping[str, Any]]) -> None:
     from clampdown.cli.tables import add_row, plain_table
 
     shown = {"refused": "refused", "refused_at_any": "at any turn", "complied_at_any": "complied at any turn"}
-    shown |= {"incoherent": "babble", "attack_success": "attack success"}
+    shown |= {"looping": "looping", "incoherent": "babble", "attack_success": "attack success"}
+    shown |= {"gate_open": "gate open"}
     used = {key: head for key, head in shown.items() if any(r["metric"] == key for row in rows for r in row["rates"])}
     table = plain_table("arm", "goals", *used.values(), "refused, against the first", right=list(used.values()))
     for row in rows:

@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from clampdown.cli.asides import note_system, receipt
 from clampdown.cli.loading import load_model
-from clampdown.cli.options import add_json, add_model, command, existing, positive, temperature, whole
+from clampdown.cli.options import add_json, add_model, add_outside_gate, command, existing, positive, temperature, whole
 from clampdown.cli.progress import ProgressBar
 from clampdown.cli.terminal import Streamed, print_json, say
 from clampdown.errors import ClampdownError
 
 if TYPE_CHECKING:
     from clampdown.library import Model
+    from clampdown.measuring.outside_gate import OutsideGate
     from clampdown.recipe import Recipe
 
-COMMANDS = ("/help", "/clamp", "/off", "/on", "/compare", "/recipe", "/reset", "/quit", "/exit")
+COMMANDS = ("/help", "/clamp", "/off", "/on", "/compare", "/recipe", "/gate", "/reset", "/quit", "/exit")
 """What a conversation takes for commands."""
 _EXAMPLE = """  clampdown chat                               talk; /help tells what else there is
   clampdown chat "How do I pick a lock?"       one answer; its receipt goes to standard error
@@ -30,6 +31,7 @@ def add_parser(subparsers: Any) -> None:
     steering = parser.add_mutually_exclusive_group()
     steering.add_argument("--recipe", metavar="FILE", type=existing, help="(default: the recipe that comes along)")
     steering.add_argument("--no-recipe", action="store_true", help="start unsteered")
+    add_outside_gate(parser)
     parser.add_argument("--system", metavar="TEXT", default="", help="system prompt; the recipe's own comes before it")
     parser.add_argument("--tokens", metavar="N", type=positive, default=256, help="longest answer (default: 256)")
     parser.add_argument(
@@ -41,17 +43,20 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from clampdown.measuring.outside_gate import outside_gate
+
     prompt = _prompt(args)
     recipe = _recipe(args)
+    outside = outside_gate(recipe, args.gate_endpoint, args.gate_model)
     with ProgressBar() as progress:
         model = load_model(args.model or (recipe.model if recipe else None), args, progress)
         if recipe is not None:
             model.check(recipe)
     if prompt is not None:
-        return _one_shot(args, model, recipe, prompt)
+        return _one_shot(args, model, recipe, prompt, outside)
     from clampdown.cli.session import Session
 
-    return Session(model, recipe, _sampling(args), args.system).run()
+    return Session(model, recipe, _sampling(args), args.system, outside).run()
 
 
 def _prompt(args: argparse.Namespace) -> str | None:
@@ -87,13 +92,18 @@ def _recipe(args: argparse.Namespace) -> "Recipe | None":
         raise ClampdownError(f"{error} with --recipe, or talk unsteered with --no-recipe") from error
 
 
-def _one_shot(args: argparse.Namespace, model: "Model", recipe: "Recipe | None", prompt: str) -> int:
+def _one_shot(
+    args: argparse.Namespace, model: "Model", recipe: "Recipe | None", prompt: str, outside: "OutsideGate | None"
+) -> int:
     from clampdown.engine.generation import stream
     from clampdown.library import system_text
+    from clampdown.measuring.outside_gate import brought
 
     ids = model.chat.prompt_ids(prompt, system=system_text(recipe, args.system), room=args.tokens)
     shown = Streamed()
-    answer = stream(model.chat, ids, recipe, _sampling(args), (lambda piece: None) if args.json else shown.write)
+    write = (lambda piece: None) if args.json else shown.write
+    [decision] = brought(outside, [recipe], [[{"role": "user", "content": prompt}]])
+    answer = stream(model.chat, ids, recipe, _sampling(args), write, decision)
     if args.json:
         told = {"prompt": prompt, "answer": answer.text, "finished": answer.finished}
         print_json(told | {"receipt": answer.receipt.to_dict()})

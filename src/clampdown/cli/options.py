@@ -138,6 +138,13 @@ def set_file(text: str) -> Path:
     return path
 
 
+def add_outside_gate(parser: argparse.ArgumentParser) -> None:
+    """Who is asked where the recipe's gate decides outside."""
+    said = "of a recipe whose gate decides outside, the endpoint that is asked: its URL up to and with /v1"
+    parser.add_argument("--gate-endpoint", metavar="URL", help=said)
+    parser.add_argument("--gate-model", metavar="NAME", help="the model asked there (default: the gate's own name)")
+
+
 def add_force(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="replace what is there already")
 

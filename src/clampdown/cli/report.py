@@ -38,12 +38,10 @@ def run(args: argparse.Namespace) -> int:
         if args.arms:
             raise ClampdownError("--arms names an arm of each of two studies; name a second study, or leave it out")
         return _again(read_record(args.studies[0]), args.json)
-    from clampdown.recipe import Recipe
     from clampdown.studies.against import against
-    from clampdown.studies.arms import recommended_name
 
     a, b = (read_record(path) for path in args.studies)
-    arms = args.arms or [recommended_name(Recipe.from_dict(record.about["recipe"])) for record in (a, b)]
+    arms = args.arms or [record.recommended for record in (a, b)]
     found = against(a, b, *arms)
     if args.json:
         print_json(found)

@@ -12,11 +12,13 @@ from clampdown.engine.generation import stream
 from clampdown.engine.request import Sampling
 from clampdown.errors import ClampdownError
 from clampdown.library import system_text
+from clampdown.measuring.outside_gate import brought
 from clampdown.models.thinking import spoken
 from clampdown.recipe import Clamp, Recipe
 
 if TYPE_CHECKING:
     from clampdown.library import Model
+    from clampdown.measuring.outside_gate import OutsideGate
     from clampdown.models.chat_model import Message
 
 HELP = """\
@@ -27,6 +29,8 @@ HELP = """\
 /compare                   answer the last prompt (or the next, if there is none yet) unsteered and steered
 /compare TEXT              the same for this prompt; neither is remembered
 /recipe FILE               take another recipe
+/gate                      what decides whether a prompt is steered
+/gate open                 force it open; so shut, or watch (it scores, and steers nothing); /gate recipe undoes it
 /reset                     forget the conversation
 /quit                      leave (or Ctrl-D); Ctrl-C stops an answer"""
 
@@ -34,8 +38,16 @@ HELP = """\
 class Session:
     """One conversation with a model, under a recipe that its commands may change."""
 
-    def __init__(self, model: "Model", recipe: Recipe | None, sampling: Sampling, system: str = "") -> None:
+    def __init__(
+        self,
+        model: "Model",
+        recipe: Recipe | None,
+        sampling: Sampling,
+        system: str = "",
+        outside: "OutsideGate | None" = None,
+    ) -> None:
         self.model, self.recipe, self.sampling, self.system = model, recipe, sampling, system
+        self.outside, self.decides = outside, _decides(recipe)
         self.on = recipe is not None
         self.history: list[Message] = []
         self.compare_next = False
@@ -46,6 +58,7 @@ class Session:
             "/on": self._turn_on,
             "/compare": self._compare,
             "/recipe": self._take,
+            "/gate": self._gate,
             "/reset": self._reset,
         }
 
@@ -113,7 +126,8 @@ class Session:
             shown.write(piece)
 
         try:
-            answer = stream(self.model.chat, ids, recipe, self.sampling, write)
+            [decision] = brought(self.outside, [recipe], [messages])
+            answer = stream(self.model.chat, ids, recipe, self.sampling, write, decision)
         except KeyboardInterrupt:
             answered()
             self._say("\n(stopped, so there is no receipt)")
@@ -159,7 +173,18 @@ class Session:
     def _take(self, rest: str) -> None:
         if not rest:
             raise ClampdownError("/recipe needs a file, such as: /recipe refusal.toml")
-        self._use(Recipe.load(Path(rest).expanduser()))
+        recipe = Recipe.load(Path(rest).expanduser())
+        self._use(recipe)
+        self.decides = _decides(recipe)
+
+    def _gate(self, rest: str) -> None:
+        if self.recipe is None or self.recipe.gate is None:
+            raise ClampdownError("there is no gate: every prompt is steered, or none; take a /recipe that has one")
+        if rest:
+            if rest not in ("recipe", "open", "shut", "watch"):
+                raise ClampdownError(f"can't read {rest!r}; write /gate open, shut, watch or recipe")
+            self._use(self.recipe.deciding(self.decides if rest == "recipe" else rest))
+        self._say(f"gate: {self.recipe.gate}")
 
     def _clamp(self, rest: str) -> None:
         if rest:
@@ -185,6 +210,11 @@ class Session:
     @staticmethod
     def _say(text: str) -> None:
         say(text, style="dim")
+
+
+def _decides(recipe: Recipe | None) -> str:
+    """What the recipe says that its gate does."""
+    return recipe.gate.decide if recipe and recipe.gate else ""
 
 
 def clamped(recipe: Recipe | None, words: list[str], model: "Model") -> Recipe:

@@ -8,7 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clampdown.cli.loading import load_model
-from clampdown.cli.options import add_json, add_model, add_sets, check_writable, command, existing, out_path, whole
+from clampdown.cli.options import (
+    add_json,
+    add_model,
+    add_outside_gate,
+    add_sets,
+    check_writable,
+    command,
+    existing,
+    out_path,
+    whole,
+)
 from clampdown.cli.progress import ProgressBar
 from clampdown.cli.terminal import print_json, print_table, say
 from clampdown.errors import ClampdownError
@@ -45,6 +55,7 @@ def add_parser(subparsers: Any) -> None:
         "conversations (JSONL with user_turns), or one of `clampdown attack`'s, also ATTACK=FILE with goals; repeatable"
     )
     parser.add_argument("--attack", metavar="A", action="append", default=[], help=said)
+    add_outside_gate(parser)
     parser.add_argument("--include-path", metavar="FOLDER", type=Path, help="of lm-eval task files besides its own")
     parser.add_argument("--seed", metavar="S", type=whole, help="(default: the plan's, 0)")
     parser.add_argument("--out", metavar="FOLDER", type=out_path, help="(default: one below clampdown-studies)")
@@ -55,6 +66,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from clampdown import library
+    from clampdown.measuring.outside_gate import outside_gate
     from clampdown.models.template import is_dated, template_text
     from clampdown.studies.power import power_lines
 
@@ -66,6 +78,7 @@ def run(args: argparse.Namespace) -> int:
         progress("starting", 0, 0)
         ready = library.prepare_study(args.recipe or file.recipe, plan=plan, sets=sets, attacks=attacks, tasks=tasks)
         told = ready.dry_run()
+        outside = None if args.dry_run else outside_gate(ready.recipe, args.gate_endpoint, args.gate_model)
     if args.dry_run:
         if args.json:
             print_json(told)
@@ -85,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
 
         say(f"note: {warning(model.name, plan)}", aside=True)
     with ProgressBar() as progress:
-        results = ready.run(model.chat, args.out, progress, _first_report)
+        results = ready.run(model.chat, args.out, progress, _first_report, outside)
     for note in results.get("notes") or []:
         say(f"note: {note}", aside=True)
     if args.json:
@@ -172,7 +185,8 @@ def _short(results: Mapping[str, Any]) -> dict[str, Any]:
     """What --json prints: schema clampdown-study/1 without what only the report needs."""
     keys = ("set", "kind", "metric", "n", "value", "low", "high")
     arms = [
-        {"name": a["name"], "recipe": a["recipe"], "measures": [{k: m[k] for k in keys} for m in a["measures"]]}
+        {key: a[key] for key in ("name", "recipe", "gate")}
+        | {"measures": [{k: m[k] for k in keys} for m in a["measures"]]}
         for a in results["arms"]
     ]
     told = {key: results[key] for key in ("schema", "report", "database", "recipe")}

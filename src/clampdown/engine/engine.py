@@ -17,7 +17,8 @@ class Engine(Protocol):
         """Queue a request; its number.
 
         Raises:
-            ClampdownError: it does not fit the context, or its recipe does not fit the model.
+            ClampdownError: it does not fit the context, its recipe or gate does not fit the model, or its recipe's gate
+                lies outside and it brings no decision.
         """
         ...
 

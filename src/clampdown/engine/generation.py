@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 
 from clampdown.engine.blocks import Below
 from clampdown.engine.local import LocalEngine
-from clampdown.engine.prefill import Opened, in_order, opened, read_together
+from clampdown.engine.opened import Opened
+from clampdown.engine.prefill import in_order, opened, read_together
 from clampdown.engine.request import Answer, Request, Sampling, all_answered
 from clampdown.engine.running import Row, Running
 from clampdown.models.chat_model import ChatModel
@@ -18,12 +19,14 @@ def generate(
     recipes: Sequence[Recipe | None],
     sampling: Sampling,
     below: Below | None = None,
+    decisions: Sequence[bool | None] | None = None,
     draws: Sequence[int] | None = None,
 ) -> list[Answer]:
     """Answers to rendered prompts (token ids), row r under recipes[r], as one batch.
 
     Args:
         below: shares the prompts' way through the lower blocks with whoever was asked the same just before.
+        decisions: for each prompt what its recipe's gate decided, where that lies outside.
         draws: the place that each row is sampled for, where it is not its own in this batch; rows of one place draw
             alike.
 
@@ -31,7 +34,7 @@ def generate(
         ClampdownError: prompts and answers do not fit the context, or a recipe does not fit the model.
         Unanswered: something was not finite for some rows, once the others are answered.
     """
-    return all_answered(generate_apart(model, prompts, recipes, sampling, below, draws))
+    return all_answered(generate_apart(model, prompts, recipes, sampling, below, decisions, draws))
 
 
 def generate_apart(
@@ -40,12 +43,17 @@ def generate_apart(
     recipes: Sequence[Recipe | None],
     sampling: Sampling,
     below: Below | None = None,
+    decisions: Sequence[bool | None] | None = None,
     draws: Sequence[int] | None = None,
 ) -> list[Answer]:
     """The same, but a row for which something was not finite says so in its answer's `error`."""
     if not prompts:
         return []
-    requests = [Request(prompt, recipe, sampling) for prompt, recipe in zip(prompts, recipes, strict=True)]
+    told = [None] * len(prompts) if decisions is None else decisions
+    requests = [
+        Request(prompt, recipe, sampling, decision=decision)
+        for prompt, recipe, decision in zip(prompts, recipes, told, strict=True)
+    ]
     drawn = range(len(prompts)) if draws is None else draws
     return in_order(read_together(model, prompts), lambda places: _together(model, requests, places, below, drawn))
 
@@ -58,7 +66,8 @@ def _together(
     some = [row.request for row in rows]
     room = max(request.sampling.max_new_tokens for request in some)
     prompts, recipes = [request.prompt for request in some], [request.recipe for request in some]
-    with opened(model, prompts, recipes, room, below, roomy=True, apart=True) as begun:
+    decisions = [request.decision for request in some]
+    with opened(model, prompts, recipes, room, below, roomy=True, apart=True, decisions=decisions) as begun:
         running = Running(model, begun, rows)
         while not running.over:
             running.step()
@@ -84,11 +93,16 @@ def generate_until(
 
 
 def stream(
-    model: ChatModel, prompt: Sequence[int], recipe: Recipe | None, sampling: Sampling, write: Callable[[str], None]
+    model: ChatModel,
+    prompt: Sequence[int],
+    recipe: Recipe | None,
+    sampling: Sampling,
+    write: Callable[[str], None],
+    decision: bool | None = None,
 ) -> Answer:
     """The same for one prompt, handing each piece of text to `write` as soon as it is whole."""
     speech, engine = Speech(model, prompt), LocalEngine(model)
-    engine.submit(Request(prompt, recipe, sampling))
+    engine.submit(Request(prompt, recipe, sampling, decision=decision))
     answers: list[Answer] = []
     while not engine.idle:
         for event in engine.step():

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from functools import cached_property
 from itertools import count
 
+from clampdown.engine.gating import check_fits
 from clampdown.engine.prefill import opened, read_together
 from clampdown.engine.request import Event, Request
 from clampdown.engine.running import Row, Running
 from clampdown.errors import ClampdownError
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.key_values import joins
-from clampdown.steering.attach import Steering
+from clampdown.steering.decision import unasked
 
 
 class LocalEngine:
@@ -46,7 +47,8 @@ class LocalEngine:
         """Queue a request; its number.
 
         Raises:
-            ClampdownError: it does not fit the context, or its recipe does not fit the model.
+            ClampdownError: it does not fit the context, its recipe or gate does not fit the model, or its recipe's gate
+                lies outside and it brings no decision.
         """
         longest = len(request.prompt) + request.sampling.max_new_tokens
         if longest > self.model.context_length:
@@ -54,7 +56,8 @@ class LocalEngine:
                 f"a prompt of {len(request.prompt)} tokens and an answer of {request.sampling.max_new_tokens} exceed "
                 f"the model's context of {self.model.context_length}: shorten either"
             )
-        Steering(self.model, request.recipe)  # compiles it
+        check_fits(self.model, request.recipe)
+        unasked(request.recipe, request.decision)
         number = next(self._numbers)
         self._waiting.append((number, request))
         return number
@@ -106,7 +109,8 @@ class LocalEngine:
         rows = [Row.of(request, place) for place, (_, request) in enumerate(pairs)]
         prompts, recipes = [row.request.prompt for row in rows], [row.request.recipe for row in rows]
         room = max(row.request.sampling.max_new_tokens for row in rows)
-        with opened(self.model, prompts, recipes, room, roomy=True, apart=True) as begun:
+        decisions = [row.request.decision for row in rows]
+        with opened(self.model, prompts, recipes, room, roomy=True, apart=True, decisions=decisions) as begun:
             new = Running(self.model, begun, rows)
         if self._running is None:
             self._running = new

@@ -1,46 +1,27 @@
 """A batch of prompts read and ready to be answered; what all of them begin with runs once for each recipe."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from clampdown.engine.blocks import Below, forward
+from clampdown.engine.gating import Gates, put_together
+from clampdown.engine.opened import Opened
 from clampdown.errors import ClampdownError
 from clampdown.models.bearing import bearing
 from clampdown.models.chat_model import Batch, ChatModel
-from clampdown.models.key_values import choose_rows, roomy_cache
+from clampdown.models.key_values import choose_rows, joins, roomy_cache
 from clampdown.models.prompt import Spans, user_turns
 from clampdown.recipe import Recipe
 from clampdown.steering.attach import Steering
+from clampdown.steering.gates.reading import Reading
 
 T = TypeVar("T")
 _ENDLESS = 1 << 40
 """A prompt length no row reaches: what all prompts begin with is prompt, and not its last token."""
-
-
-@dataclass(frozen=True)
-class Opened:
-    """Prompts that have been read.
-
-    Attributes:
-        steering: what the prompts were read under; on until the context ends.
-        cache: keys and values of every prompt token.
-        logits: after each prompt's last token, [row, 1, vocabulary].
-        mask: of the cache's columns, [row, column]; 0 is padding.
-        position: place of each row's last token, from 0, [row, 1].
-        asked: everything that decides the lower blocks' part of the cache, for `below`.
-    """
-
-    steering: Steering
-    cache: Any
-    logits: Tensor
-    mask: Tensor
-    position: Tensor
-    asked: tuple[Any, ...]
 
 
 @contextmanager
@@ -53,19 +34,24 @@ def opened(
     *,
     roomy: bool = False,
     apart: bool = False,
+    decisions: Sequence[bool | None] | None = None,
     share: bool = True,
 ) -> Iterator[Opened]:
     """Read prompts (token ids), row r under recipes[r]; the context keeps steering on for what follows them.
+
+    Where a recipe has a gate that scores, its row is read unsteered first, and once more, steered, if the gate opens.
 
     Args:
         room: how many tokens may follow the longest prompt.
         roomy: set memory aside for them at once, as is best where they come one by one.
         apart: a row whose steering is not finite fails by itself, as `Steering` has it.
         below: shares the lower blocks with whoever was asked the same just before.
+        decisions: for each row what its recipe's gate decided, where that lies outside.
         share: run what all prompts begin with once, which in low precision moves what is then said.
 
     Raises:
-        ClampdownError: the longest prompt and `room` exceed the model's context, or the prompts can't be read together.
+        ClampdownError: the longest prompt and `room` exceed the model's context, or the prompts can't be read together;
+            a gate that can't be asked.
     """
     longest = max(map(len, prompts))
     if len(read_together(model, prompts)) > 1:
@@ -75,12 +61,50 @@ def opened(
             f"a prompt of {longest} tokens and an answer of {room} exceed the model's context of "
             f"{model.context_length}: shorten either"
         )
-    beginning = _beginning(model, prompts, recipes, room, below, roomy, apart, share)
-    with beginning as (steering, cache, shared), torch.inference_mode():
+    gates = Gates(model, prompts, recipes, decisions)
+    if not gates.scored:
+        with _read(model, prompts, gates.first, room, below, roomy, apart, share) as begun:
+            begun.steering.decide(gates.decisions)
+            yield begun
+        return
+    with _read(model, prompts, gates.first, room, None, roomy, apart, share, gates) as begun:
+        again = gates.decide()
+    rows = again if joins(model.hf) or not again else list(range(len(prompts)))  # all, where none can join later
+    if rows:
+        some, under = [prompts[row] for row in rows], [gates.decided[row] for row in rows]
+        with _read(model, some, under, room, below, roomy, apart, share) as more:
+            pass
+    if len(rows) == len(prompts):
+        begun = more
+    else:
+        begun.steering.go_on_under(gates.decided)
+        begun = put_together(begun, more, rows, prompts) if rows else begun
+    begun.steering.decide(gates.decisions)
+    with begun.steering, torch.inference_mode():
+        yield begun
+
+
+@contextmanager
+def _read(
+    model: ChatModel,
+    prompts: Sequence[Sequence[int]],
+    recipes: Sequence[Recipe | None],
+    room: int,
+    below: Below | None,
+    roomy: bool,
+    apart: bool,
+    share: bool,
+    gates: Gates | None = None,
+) -> Iterator[Opened]:
+    """Read prompts under recipes that are decided; what `gates` want to see of rows without one is scored meanwhile."""
+    beginning = _beginning(model, prompts, recipes, room, below, roomy, apart, share, gates)
+    with beginning as (steering, cache, shared, readings), torch.inference_mode(), ExitStack() as watching:
         batch = model.pad([prompt[shared:] for prompt in prompts])
         mask = torch.cat([batch.attention_mask.new_ones(len(prompts), shared), batch.attention_mask], dim=1)
         position = (mask.cumsum(-1) - 1).clamp_min(0)[:, shared:]
         asked = (shared, len(set(recipes)), *map(tuple, prompts))
+        for reading in readings:
+            watching.enter_context(reading.rest())
         out = forward(
             model,
             below,
@@ -93,6 +117,7 @@ def opened(
             use_cache=True,
             logits_to_keep=1,
         )
+        watching.close()
         yield Opened(steering, out.past_key_values, out.logits, mask, position[:, -1:], asked)
 
 
@@ -106,13 +131,14 @@ def _beginning(
     roomy: bool,
     apart: bool,
     share: bool,
-) -> Iterator[tuple[Steering, Any, int]]:
+    gates: Gates | None,
+) -> Iterator[tuple[Steering, Any, int, list[Reading]]]:
     """Run the tokens that all prompts begin with once for each distinct recipe, then fan out to the rows.
 
-    Yields the steering, the cache, and how many tokens of every row the cache holds. A chat template's own opening is
-    often half of a short prompt. Where blocks look back less far than prompt and room, nothing is shared, for the
-    padding between opening and rest would shorten their view; nor where they keep recurrent states, which it would
-    run through.
+    Yields the steering, the cache, how many tokens of every row the cache holds, and what scores the rest. A chat
+    template's own opening is often half of a short prompt. Where blocks look back less far than prompt and room,
+    nothing is shared, for the padding between opening and rest would shorten their view; nor where they keep recurrent
+    states, which it would run through.
     """
     number = {recipe: n for n, recipe in enumerate(dict.fromkeys(recipes))}
     distinct = list(number)
@@ -124,23 +150,29 @@ def _beginning(
     separate = begun is None or (model.window is not None and model.window < columns)
     begun = begun if roomy else None
     if not share or separate or len(prompts) < 2 * len(distinct) or shared < 4:
-        with Steering(model, recipes, prompt_lengths=lengths, user_turns=turns, apart=apart) as steering:
-            yield steering, begun, 0
+        with Steering(model, recipes, prompt_lengths=lengths, user_turns=turns, apart=apart, decided=True) as steering:
+            yield steering, begun, 0, gates.readings(0) if gates else []
         return
+    readings = gates.readings(shared) if gates else []
     opening = model.pad([prompts[0][:shared]] * len(distinct))
     first = [turns[list(recipes).index(recipe)] for recipe in distinct]  # as all its rows have it here
-    begin = Steering(model, distinct, prompt_lengths=[_ENDLESS] * len(distinct), user_turns=first, apart=apart)
-    with begin as steering, torch.inference_mode():
+    begin = Steering(
+        model, distinct, prompt_lengths=[_ENDLESS] * len(distinct), user_turns=first, apart=apart, decided=True
+    )
+    with begin as steering, torch.inference_mode(), ExitStack() as watching:
+        for reading in readings:
+            watching.enter_context(reading.opening(number[None]))
         asked = (len(distinct), *prompts[0][:shared])
         out = forward(
             model, below, "opening", asked, **opening.as_inputs(), past_key_values=begun, use_cache=True,
             logits_to_keep=1,
         )  # fmt: skip
+        watching.close()
         cache = out.past_key_values
         rows = torch.tensor([number[recipe] for recipe in recipes])
         choose_rows(cache, rows)
         steering.fan_out(rows, lengths, turns)
-        yield steering, cache, shared
+        yield steering, cache, shared, readings
 
 
 def read_together(model: ChatModel, prompts: Sequence[Sequence[int]]) -> list[list[int]]:

@@ -45,6 +45,8 @@ class Request:
     sampling: Sampling = field(default_factory=Sampling)
     stop_ids: frozenset[int] | None = None
     """The token ids that end the answer; None is the model's own."""
+    decision: bool | None = None
+    """What the recipe's gate decided, where that lies outside."""
 
     def __post_init__(self) -> None:
         if not len(self.prompt):

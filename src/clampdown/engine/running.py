@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from clampdown.engine.finite import NOT_FINITE, NOT_FINITE_UNSTEERED, not_finite
-from clampdown.engine.prefill import Opened
+from clampdown.engine.opened import Opened
 from clampdown.engine.request import Answer, Request
 from clampdown.models import key_values
 from clampdown.models.chat_model import ChatModel

@@ -11,6 +11,7 @@ from clampdown.engine.request import Question
 from clampdown.engine.scoring import LocalScorer
 from clampdown.measuring.sets import Item
 from clampdown.models.chat_model import ChatModel
+from clampdown.models.prompt import Prompt
 from clampdown.recipe import Recipe
 
 
@@ -22,12 +23,9 @@ def choice_scores(
     Dividing by characters is lm-eval's `acc_norm`, so long choices are not punished. below: shares the lower blocks
     with whoever was asked the same before.
     """
-    system = recipe.system_prompt if recipe else None
-    questions = []
-    for item in items:
-        choices = [model.text_ids(choice) for choice in item.choices]
-        room = max(64, *map(len, choices))
-        questions.append(Question(model.prompt_ids(item.text, system=system, room=room), choices))
+    prompts = question_ids(model, items, recipe.system_prompt if recipe else None)
+    choices = [[model.text_ids(choice) for choice in item.choices] for item in items]
+    questions = [Question(*asked) for asked in zip(prompts, choices, strict=True)]
     scorer: Scorer = LocalScorer(model, below)
     told = scorer.choices(questions, recipe)
     return [
@@ -44,11 +42,22 @@ def text_nats(
     Passages are raw text, without the chat template; bits per byte is nats / (bytes · ln 2). All but the first token
     counts as answer, so a window on the answer holds that much of a passage.
     """
-    rows = [model.text_ids(text)[: model.context_length] for text in texts]
+    rows = passage_ids(model, texts)
     scorer: Scorer = LocalScorer(model, below)
     told = scorer.passages(rows, recipe)
     covered = [len(model.tokenizer.decode(row[1:]).encode()) for row in rows]
     return [(-nats, size) for nats, size in zip(told, covered, strict=True)]
+
+
+def passage_ids(model: ChatModel, texts: Sequence[str]) -> list[list[int]]:
+    """Token ids of passages, each as far as the context holds it."""
+    return [model.text_ids(text)[: model.context_length] for text in texts]
+
+
+def question_ids(model: ChatModel, items: Sequence[Item], system: str | None = None) -> list[Prompt]:
+    """Token ids of questions, with room for their choices. Raises ClampdownError for one that exceeds the context."""
+    rooms = [max(64, *(len(model.text_ids(choice)) for choice in item.choices)) for item in items]
+    return [model.prompt_ids(item.text, system=system, room=room) for item, room in zip(items, rooms, strict=True)]
 
 
 def bits_per_byte(nats: float, covered: int) -> float:

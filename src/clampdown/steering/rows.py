@@ -12,6 +12,7 @@ from clampdown.errors import ClampdownError
 from clampdown.recipe import Recipe
 from clampdown.steering.apply import apply
 from clampdown.steering.bank import Bank, Under
+from clampdown.steering.decision import Decision
 from clampdown.steering.edits import CompiledEdit
 from clampdown.steering.finite import Finite
 from clampdown.steering.positions import Places, Windows
@@ -52,6 +53,7 @@ class Rows:
         recipes: of every row there ever was.
         kinds: the recipes that differ, and `edits` what each does.
         tally: what was done to every row there ever was; None before the first call.
+        decisions: what gates said, by row; a row whose gate is shut has no recipe.
     """
 
     def __init__(
@@ -59,11 +61,12 @@ class Rows:
     ) -> None:
         self.tally: Tally | None = None
         self.finite = finite
+        self.decisions: dict[int, Decision] = {}
         self._edited: Tensor | None = None  # what lower layers edited in this call
         self._of: Tensor | None = None
-        self._own(recipes, compiled)
+        self.own(recipes, compiled)
 
-    def _own(self, recipes: Sequence[Recipe | None], compiled: Callable[[Recipe], list[CompiledEdit]]) -> None:
+    def own(self, recipes: Sequence[Recipe | None], compiled: Callable[[Recipe], list[CompiledEdit]]) -> None:
         """Let the rows be under these recipes from now on."""
         self.recipes = list(recipes)
         numbers: dict[Recipe, int] = {}
@@ -160,6 +163,7 @@ class Rows:
             raise ClampdownError("rows were left out already; a batch can be fanned out before that only")
         index = rows.cpu()
         self.finite.fan_out(index)
+        self.decisions = _moved(self.decisions, index)
         self.owner, self._now = self._owners()[index], None
         self.recipes = [self.recipes[i] if i < len(self.recipes) else self.recipes[0] for i in index.tolist()]
         if self.tally is not None:
@@ -171,8 +175,10 @@ class Rows:
         known = dict(zip([*self.kinds, *other.kinds], [*self.edits, *other.edits], strict=True))
         recipes = [recipe for rows in (self, other) for recipe in rows.recipes_of_now()]
         self.finite = self.finite.joined(self.tally.alive, other.finite, other.tally.alive)
+        more = _moved(other.decisions, other.tally.alive, start=len(self.tally.alive))
+        self.decisions = _moved(self.decisions, self.tally.alive) | more
         self.tally = self.tally.joined(other.tally)
-        self._own(recipes, known.__getitem__)
+        self.own(recipes, known.__getitem__)
 
     def recipes_of_now(self) -> list[Recipe | None]:
         """The recipe of each row that is still in the batch."""
@@ -185,14 +191,17 @@ class Rows:
         if self.tally is None:
             return [Receipt() for _ in self.recipes]
         self.finite.settle()
-        found = []
-        for owner, (seen, edited, push) in zip(self._owners().tolist(), self.tally.rows(), strict=True):
-            if owner == len(self.kinds):
-                found.append(Receipt(tokens_seen=seen))
-                continue
-            push = push if math.isfinite(push) else 0.0  # only of a row that has an error
-            path = "+".join(dict.fromkeys(edit.path for edit in self.edits[owner])) or "none"
-            found.append(Receipt(self.kinds[owner].sha256, seen, edited, push, path))
+        found, apart = [], len(self.owner) == len(self.tally)
+        for row, (owner, (seen, edited, push)) in enumerate(
+            zip(self._owners().tolist(), self.tally.rows(), strict=True)
+        ):
+            receipt = Receipt(tokens_seen=seen)
+            if owner != len(self.kinds):
+                push = push if math.isfinite(push) else 0.0  # only of a row that has an error
+                path = "+".join(dict.fromkeys(edit.path for edit in self.edits[owner])) or "none"
+                receipt = Receipt(self.kinds[owner].sha256, seen, edited, push, path)
+            decision = self.decisions.get(row if apart else 0)
+            found.append(receipt if decision is None else decision.noted(receipt))
         return found
 
     def _owners(self) -> Tensor:
@@ -228,6 +237,11 @@ class Rows:
             so_far = self._edited.to(mask.device)
             new, self._edited = mask & ~so_far, mask | so_far
         self.tally.edited(new, mask, ratio, self._of)
+
+
+def _moved(decisions: dict[int, Decision], rows: Tensor, start: int = 0) -> dict[int, Decision]:
+    """Those of the new rows from `start` on, which continue these."""
+    return {new: decisions[old] for new, old in enumerate(rows.tolist(), start) if old in decisions}
 
 
 def _free_to_ask(x: Tensor) -> bool:

@@ -13,6 +13,7 @@ from clampdown.recipe import Clamp, Edit, Recipe
 from clampdown.saes.load import load_sae
 from clampdown.steering.attach import Steering
 from clampdown.steering.edits import direction_vector
+from clampdown.steering.gates.check import check_gate
 
 _PROBE = "Name a colour."
 
@@ -21,16 +22,19 @@ _PROBE = "Name a colour."
 def self_test(model: ChatModel, recipe: Recipe) -> None:
     """Run a short prompt and one cached token, steered beside unsteered, and compare with plain arithmetic.
 
+    A gate scores again the prompts that its file names; the edits are tested as if it were open.
+
     Raises:
-        ClampdownError: no token was edited, a neighbour's row changed, or the edited residual is not what the recipe's
-            formula gives.
+        ClampdownError: no token was edited, a neighbour's row changed, the edited residual is not what the recipe's
+            formula gives, or a gate's score is not what its file says.
     """
+    check_gate(model, recipe)
     if not recipe.edits:
         return
     ids = model.probe_ids(_PROBE)
     batch = model.pad([ids, ids])
     turns = user_turns(ids)
-    steering = Steering(model, [recipe, None], user_turns=[turns, turns])
+    steering = Steering(model, [recipe, None], user_turns=[turns, turns], decided=True)
     layer = min(steering.rows.layers)
     unedited: list[Tensor] = []
     edited: list[Tensor] = []

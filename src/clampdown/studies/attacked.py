@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from clampdown.measuring.attacks.conversation import SteeredTarget
+from clampdown.measuring.attacks.behind_gate import BehindGate
+from clampdown.measuring.attacks.conversation import SteeredTarget, Target
 from clampdown.measuring.attacks.outcome import Attack, Goal, Outcome
 from clampdown.measuring.attacks.run import groups
 from clampdown.measuring.attacks.spec import AttackSpec
@@ -19,6 +20,8 @@ from clampdown.studies.plan import Plan
 from clampdown.studies.store import Row
 
 if TYPE_CHECKING:
+    from clampdown.engine.request import Sampling
+    from clampdown.recipe import Recipe
     from clampdown.studies.arms import Arm
 
 KINDS = {"unsafe": "attack", "safe": "attack-safe"}
@@ -79,11 +82,20 @@ class AttackColumn:
         sampling = Sampling(plan.max_new_tokens, plan.temperature, plan.seed + _APART * asked.sample)
         found = []
         for arm in arms:
-            target = SteeredTarget(asked.model, arm.recipe_for(places[0]), sampling, weigh=True)
+            target = _target(asked, arm, arm.recipe_for(places[0]), sampling)
             outcomes = self.building.attack.run([self.goals[place] for place in places], target)
             draw = places[0] % len(arm.recipes)
             found.append([_row(place, draw, outcome) for place, outcome in zip(places, outcomes, strict=True)])
         return found
+
+
+def _target(asked: Asked, arm: "Arm", recipe: "Recipe | None", sampling: "Sampling") -> Target:
+    from clampdown.studies.arms import FIXED_REFUSAL
+
+    if not arm.instead or recipe is None:
+        return SteeredTarget(asked.model, recipe, sampling, weigh=True, outside=asked.outside)
+    sentence = FIXED_REFUSAL if arm.instead == "fixed-refusal" else ""
+    return BehindGate(asked.model, recipe, sampling, sentence, weigh=True, outside=asked.outside)
 
 
 def attack_columns(spec: AttackSpec) -> list[AttackColumn]:

@@ -11,8 +11,8 @@ from clampdown.engine.request import Sampling
 from clampdown.measuring.sets import Item, ItemSet
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Recipe
-from clampdown.studies.arms import Arm
-from clampdown.studies.columns import Column
+from clampdown.studies.arms import FIXED_REFUSAL, Arm
+from clampdown.studies.columns import Column, is_column
 from clampdown.studies.first import first_names
 from clampdown.studies.measures import PROMPT_KINDS
 from clampdown.studies.plan import Plan
@@ -127,14 +127,19 @@ def samples(item_set: ItemSet, plan: Plan) -> int:
 
 
 def measured(arm: Arm, item_set: ItemSet) -> bool:
-    """Whether an arm can differ from no steering on a set: a mere system prompt can't on plain text."""
+    """Whether an arm can differ from no steering on a set: a mere system prompt can't on plain text.
+
+    What does something else than edit (`Arm.instead`) is measured neither there nor on lm-eval's or lettered ones.
+    """
+    if arm.instead:
+        return item_set.kind != "text" and not is_column(item_set.name)
     return arm.name == "none" or arm.steered or item_set.kind != "text"
 
 
 def system_of(arm: Arm) -> str:
-    """The arm's system prompt; all its draws share one. Empty for the model's own."""
+    """The arm's system prompt; all its draws share one. Empty for the model's own, as before a gate that gives one."""
     first = arm.recipes[0]
-    return first.system_prompt if first else ""
+    return first.system_prompt if first and not arm.instead else ""
 
 
 def sampling_of(plan: Plan, batch: Batch) -> Sampling:
@@ -176,9 +181,13 @@ def _side_by_side(batches: Sequence[Batch], first: Collection[str], most: int) -
 
     Their keys then hash each other, since in low precision an answer depends on all that shares its batch.
     """
-    for (kind, *_), alike in groupby(batches, lambda b: (b.kind, b.arm.name in first, b.sample, _together(b))):
+
+    def same(b: Batch) -> tuple[Any, ...]:
+        return b.kind, b.arm.instead, b.arm.name in first, b.sample, _together(b)
+
+    for (kind, instead, *_), alike in groupby(batches, same):
         some = list(alike)
-        size = most if kind == "prompts" else 1
+        size = most if kind == "prompts" and not instead else 1
         for group in (some[at : at + size] for at in range(0, len(some), size)):
             if len(group) == 1:
                 yield group[0]
@@ -227,6 +236,8 @@ def _key(same: Sequence[Any], batch: Batch, plan: Plan, ids: Sequence[Sequence[i
     made_by: list[Any] = [*same, arm.name, recipes, batch.number, vars(sampling_of(plan, batch)), ids]
     for (item_set, place), item in zip(batch.asked, batch.items, strict=True):
         made_by.append([item_set.name, item_set.kind, place, item.id, item.text, *item.choices])
+    if arm.instead:
+        made_by += [arm.instead, FIXED_REFUSAL]
     if batch.column:
         made_by += [batch.column.item_set.sha256, plan.batch]
     return _digest(made_by)

@@ -8,6 +8,7 @@ from clampdown.measuring.sets import LETTERS, LM_EVAL, ItemSet
 
 if TYPE_CHECKING:
     from clampdown.engine.blocks import Below
+    from clampdown.measuring.outside_gate import OutsideGate
     from clampdown.models.chat_model import ChatModel
     from clampdown.studies.arms import Arm
     from clampdown.studies.plan import Plan
@@ -46,6 +47,7 @@ class Asked:
     """One batch of a column: the items' places, which sample it is, and what it runs on.
 
     below: keeps what the lower blocks made of a batch's prompts for the next arm.
+    outside: who is asked where a gate decides outside.
     """
 
     model: "ChatModel"
@@ -53,6 +55,7 @@ class Asked:
     places: Sequence[int]
     sample: int
     below: "Below"
+    outside: "OutsideGate | None" = None
 
 
 def is_column(name: str) -> bool:

@@ -13,12 +13,11 @@ from clampdown.measuring.sets import selecting_prompts
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Clamp, Direction, Edit, Recipe
 from clampdown.saes.load import load_sae
+from clampdown.studies.gated import Parts
 from clampdown.studies.matching import Calibration, scale_to
 from clampdown.studies.plan import Plan
 from clampdown.studies.scaling import clamps, resolved
 
-Parts = tuple[str, str, str, str, tuple[Recipe | None, ...]]
-"""An arm's name, label, group, description and recipes."""
 _ROWS = 16
 _TRIES = 20
 _MEANS = 32

@@ -14,8 +14,9 @@ COUNTS = {"unsafe": 4, "safe": 3, "lookalike": 3, "attack": 2, "attack-safe": 1}
 def examples(arms: Sequence[Arm], sets: Sequence[ItemSet], rows: Rows, seed: int) -> list[dict[str, Any]]:
     """For a few items of the first set of each kind: {"set", "kind", "prompt", "answers"}.
 
-    An answer is {"arm", "text", "label", "looping"}. Of an attack, the prompt is the goal and the answer the one that
-    it ends on, beside the labels of all its `turns`.
+    An answer is {"arm", "text", "label", "looping"}, and of an arm with a gate what it said, `gate`: "open" or "shut".
+    Of an attack, the prompt is the goal and the answer the one that it ends on, beside the labels of all its `turns`,
+    and what the gate said before each, `gates`.
     """
     found = []
     for kind, count in COUNTS.items():
@@ -31,7 +32,12 @@ def examples(arms: Sequence[Arm], sets: Sequence[ItemSet], rows: Rows, seed: int
                 row = next(row for row in rows[arm.name, item_set.name] if row.place == place)
                 cut = "" if row.finished else "…"
                 told = {"arm": arm.name, "text": (row.text or "") + cut, "label": row.label, "looping": row.looping}
-                answers.append(told | ({"turns": row.attack["labels"]} if row.attack else {}))
+                if row.decision is not None:
+                    told["gate"] = "open" if row.decision["open"] else "shut"
+                if row.attack:
+                    told["turns"] = row.attack["labels"]
+                    told |= {"gates": gates} if (gates := row.attack.get("gates")) else {}
+                answers.append(told)
             prompt = item_set.items[place].text
             found.append({"set": item_set.name, "kind": kind, "prompt": prompt, "answers": answers})
     return found

@@ -1,9 +1,12 @@
 """Which arms come first: those that a study is read by, so that a report of them need not wait for all others."""
 
 import math
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Sequence
 
-_ALWAYS = ("none", "clamp-1", "direction-1", "system-prompt")
+_RECIPE = r"(clamp|direction)-1(-gated|-shut|-watch)?"
+_ALWAYS = ("none", "system-prompt")
+_GATED = ("none", "fixed-refusal", "system-prompt-gated")
 _RANDOM = ("random-latents", "random-directions")
 _DENSE = "difference-in-means-"
 
@@ -12,16 +15,28 @@ def first_names(arms: Collection[str]) -> list[str]:
     """Of the arms' names those that come first, in the order given.
 
     No steering, the recipe as it is, the difference in means at the strength closest to 1, the random latents (where a
-    recipe clamps none, the random directions) and the system prompt.
+    recipe clamps none, the random directions) and the system prompt. Where a gate decides: no steering, the recipe
+    under all its gates, and what else stands behind the same gate.
     """
-    closest = sorted((name for name in arms if name.startswith(_DENSE)), key=_from_one)[:1]
-    chosen = {*_ALWAYS, *closest, *[name for name in _RANDOM if name in arms][:1]}
+    dense = sorted((name for name in arms if name.startswith(_DENSE)), key=_from_one)
+    chosen = {name for name in arms if re.fullmatch(_RECIPE, name)}
+    if any(name.endswith("-gated") for name in chosen):
+        gated = [name for name in dense if name.endswith("-gated")]
+        chosen |= {*_GATED, *gated[:1]}
+    else:
+        chosen |= {*_ALWAYS, *dense[:1], *[name for name in arms if name.startswith(_RANDOM)][:1]}
     return [name for name in arms if name in chosen]
 
 
+def closest_to_one(strengths: Sequence[float]) -> float:
+    """The strength closest to 1; of two as close, the first."""
+    return min(strengths, key=lambda strength: abs(strength - 1))
+
+
 def _from_one(name: str) -> float:
-    """How far from 1 the strength is that a name ends on."""
+    """How far from 1 the strength is that a name tells."""
+    told = re.match(r"[\d.]+(e[+-]?\d+)?", name.removeprefix(_DENSE))
     try:
-        return abs(float(name.removeprefix(_DENSE)) - 1)
+        return abs(float(told[0]) - 1) if told else math.inf
     except ValueError:  # of a database that somebody changed
         return math.inf

@@ -48,8 +48,8 @@ def check_about(about: Mapping[str, Any], arms: Sequence[Arm]) -> None:
     """Each fact is of its kind, and one of the arms is the recipe as it is."""
     for key, kind in ABOUT.items():
         require(about[key], kind, key)
-    checked(Plan.from_dict(about["plan"]))
-    if recommended_name(Recipe.from_dict(about["recipe"])) not in {arm.name for arm in arms}:
+    plan = checked(Plan.from_dict(about["plan"]))
+    if recommended_name(Recipe.from_dict(about["recipe"]), plan) not in {arm.name for arm in arms}:
         raise ValueError("no arm is the recipe as it is")
     for key in ("clampdown", "torch", "transformers", "dtype", "device"):
         require(about["environment"].get(key), str, f"environment's {key}")

@@ -16,6 +16,7 @@ from clampdown.measuring.named.finding import reported_set
 from clampdown.measuring.sets import LETTERS, Item, ItemSet
 from clampdown.studies.arms import Arm
 from clampdown.studies.columns import Asked, cut, is_column
+from clampdown.studies.decisions import of_receipt
 from clampdown.studies.measures import Rows
 from clampdown.studies.plan import Plan
 from clampdown.studies.store import Row
@@ -61,6 +62,7 @@ class LetterColumn:
                 receipt=answer.receipt.to_dict(),
                 metrics={"accuracy": float(answer.chosen == item.answer)},
                 looping=loops(item.text, answer.text),
+                gate=of_receipt(answer.receipt.to_dict()),
             )
             for place, item, answer in zip(asked.places, items, answers, strict=True)
         ]
@@ -98,7 +100,7 @@ def letters(arms: Sequence[Arm], sets: Sequence[ItemSet], rows: Rows) -> list[di
         if widest > len(ALPHABET):
             continue
         told = []
-        for arm in arms:
+        for arm in (arm for arm in arms if (arm.name, item_set.name) in rows):
             mine = [(item_set.items[row.place], row) for row in rows[arm.name, item_set.name]]
             chosen = [_chosen(item, row) for item, row in mine if item.choices]
             told.append({"arm": arm.name, "letters": letter_counts(chosen, widest)})

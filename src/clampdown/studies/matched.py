@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from clampdown.studies.measures import leading
 
-_PREFIX = "difference-in-means-"
+_NAME = re.compile(r"difference-in-means-([\d.]+(?:e[+-]?\d+)?)(-gated)?")
 
 
 class Point(NamedTuple):
@@ -23,17 +23,17 @@ def matched(
 ) -> list[dict[str, Any]]:
     """One sentence ({"text", ...}) for the arm called `chosen`, from the results' own arms and sets.
 
-    The baseline's costs are interpolated linearly in strength, no steering being strength 0, to the first strength at
-    which it refuses as many unsafe requests as the arm does, coherently where answers had room to end. Empty where
-    there is nothing to compare.
+    An arm behind a gate is compared with the baseline behind the same one. The baseline's costs are interpolated
+    linearly in strength, no steering being strength 0, to the first strength at which it refuses as many unsafe
+    requests as the arm does, coherently where answers had room to end. Empty where there is nothing to compare.
     """
     unsafe = next((s["name"] for s in sets if s["kind"] == "unsafe"), None)
     arm = next((a for a in arms if a["name"] == chosen), None)
-    line, metric = _line(arms, room), leading("unsafe", room)
+    line, metric = _line(arms, room, gated=chosen.endswith("-gated")), leading("unsafe", room)
     how = " coherently" if metric == "coherent_refusal" else ""
     if arm is None or unsafe is None or len(line) < 2:
         return []
-    own = _values(arm, room)
+    own, behind = _values(arm, room), " behind the same gate" if chosen.endswith("-gated") else ""
     if any(unsafe not in point.values for point in line) or unsafe not in own:
         return []
     target = own[unsafe]
@@ -43,20 +43,20 @@ def matched(
     for low, high in pairwise(line):
         a, b = low.values[unsafe], high.values[unsafe]
         if min(a, b) <= target <= max(a, b) and a != b:
-            told = _sentence(arm["label"], own, low, high, (target - a) / (b - a), unsafe, sets, how)
+            told = _sentence(arm["label"], own, low, high, (target - a) / (b - a), unsafe, sets, how, behind)
             return [told | {metric: target}]
     most = max(point.values[unsafe] for point in line)
     reached = f"the strengths tried refuse between {_percent(line[0].values[unsafe])} and {_percent(most)}"
-    text = f"{arm['label']} refuses {_percent(target)} of unsafe requests{how}. The difference in means could not be "
-    return [{"text": f"{text}matched to that: {reached}."}]
+    text = f"{arm['label']} refuses {_percent(target)} of unsafe requests{how}. The difference in means{behind} could "
+    return [{"text": f"{text}not be matched to that: {reached}."}]
 
 
-def _line(arms: Sequence[Mapping[str, Any]], room: bool) -> list[Point]:
-    """No steering, then the differences in means by strength."""
+def _line(arms: Sequence[Mapping[str, Any]], room: bool, *, gated: bool) -> list[Point]:
+    """No steering, then the differences in means by strength; those behind the gate, or those that are not."""
     found = []
     for arm in arms:
-        strength = re.fullmatch(re.escape(_PREFIX) + r"([\d.]+)", arm["name"])
-        if arm["name"] == "none" or strength:
+        strength = _NAME.fullmatch(arm["name"])
+        if arm["name"] == "none" or (strength and bool(strength[2]) == gated):
             found.append(Point(float(strength[1]) if strength else 0.0, arm["label"], _values(arm, room)))
     return sorted(found, key=lambda point: point.strength)
 
@@ -76,6 +76,7 @@ def _sentence(
     unsafe: str,
     sets: Sequence[Mapping[str, Any]],
     how: str,
+    behind: str,
 ) -> dict[str, Any]:
     strength = low.strength + share * (high.strength - low.strength)
     costs = []
@@ -97,8 +98,8 @@ def _sentence(
     )
     return {
         "text": f"At the same {_percent(own[unsafe])} of unsafe requests refused{how}, {label} beside the difference "
-        f"in means at strength {strength:.2f} (linear interpolation between {low.strength:g} and {high.strength:g}; no "
-        f"interval): {told}.",
+        f"in means{behind} at strength {strength:.2f} (linear interpolation between {low.strength:g} and "
+        f"{high.strength:g}; no interval): {told}.",
         "strength": strength,
         "costs": [{key: cost[key] for key in ("set", "kind", "own", "baseline")} for cost in costs],
     }

@@ -95,24 +95,41 @@ def compared(item_set: ItemSet, rows: Sequence[Row], *, room: bool = False) -> l
     return found
 
 
+def gate_values(rows: Sequence[Row], *, room: bool = False) -> list[Values]:
+    """What an arm's gate did: whether it is open, and whether what it opened for was refused, coherently given room.
+
+    Their product is the share refused where what the gate leaves alone is never refused. None where there is no gate.
+    """
+    told = {key: gate for key, row in keyed(rows) if (gate := row.decision) is not None}
+    if not told:
+        return []
+    found = [Values({key: float(bool(gate["open"])) for key, gate in told.items()}, True, "gate_open")]
+    refused = _coherent(rows) if room else _labelled(rows, "refusal", REFUSING)
+    opened = {key: value for key, value in refused.by_place.items() if key in told and told[key]["open"]}
+    return [*found, Values(opened, True, "refusal_when_open")] if opened else found
+
+
 def receipt(arm: Arm, sets: Sequence[ItemSet], rows: Rows) -> dict[str, Any] | None:
     """The arm's receipts together: tokens summed, ‖Δ‖/‖x‖ averaged over edited tokens. None where nothing is edited.
 
     Raises:
-        ClampdownError: a recipe with edits shows no edited token: its answers would be unsteered text under a steered
-            label.
+        ClampdownError: what was done is not what the recipe should do, such as no edited token where it has edits: its
+            answers would be unsteered text under a steered label.
     """
     if not arm.steered:
         return None
     kinds = {item_set.name for item_set in sets if item_set.kind in PROMPT_KINDS + ATTACK_KINDS}
     mine = [row for (name, item_set), some in rows.items() if name == arm.name and item_set in kinds for row in some]
     for draw, recipe in enumerate(arm.recipes):
-        taken = [row.receipt for row in mine if row.draw == draw and row.receipt]
-        if recipe and recipe.edits and taken and not any(r["tokens_edited"] for r in taken):
+        taken = [Receipt(**row.receipt) for row in mine if row.draw == draw and row.receipt]
+        if taken and not (together := joined(taken)).accounts_for(recipe):
+            who, did = (
+                recipe.name if recipe else "none",
+                "edited tokens" if together.tokens_edited else "edited no token",
+            )
             raise ClampdownError(
-                f"arm {arm.name}: recipe {recipe.name} edited no token of {len(taken)} answers, so it can't be "
-                f"reported as "
-                "steered; check its positions"
+                f"arm {arm.name}: recipe {who} {did} of {len(taken)} answers, so it can't be reported as it is called; "
+                "check its positions and its gate"
             )
     told = joined([Receipt(**row.receipt) for row in mine if row.receipt]).to_dict()
     del told["recipe_sha256"]  # draws differ in it
@@ -135,7 +152,7 @@ def _by_category(
     arms: Sequence[Arm], item_set: ItemSet, rows: Rows, seed: int, room: bool = False
 ) -> Iterator[dict[str, Any]]:
     for category in sorted({item.category for item in item_set.items if item.category}):
-        for arm in arms:
+        for arm in (arm for arm in arms if (arm.name, item_set.name) in rows):
             mine = [row for row in rows[arm.name, item_set.name] if item_set.items[row.place].category == category]
             metric, n, _, interval = _interval(headline(item_set, mine, room=room), item_set, seed)
             where = {"arm": arm.name, "set": item_set.name, "category": category, "metric": metric, "n": n}
@@ -148,7 +165,7 @@ def bounds(interval: Interval) -> dict[str, float | None]:
 
 
 def _of_set(item_set: ItemSet, rows: Sequence[Row], seed: int, room: bool) -> Iterator[tuple[str, int, int, Interval]]:
-    for values in (*compared(item_set, rows, room=room), *_finer(item_set, rows, room)):
+    for values in (*compared(item_set, rows, room=room), *gate_values(rows, room=room), *_finer(item_set, rows, room)):
         if values.binary or values.by_place:
             yield _interval(values, item_set, seed)
 

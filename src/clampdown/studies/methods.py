@@ -6,7 +6,7 @@ from clampdown.discovery.evidence import COMPLIANCE, REFUSAL
 from clampdown.measuring.judge import JUDGE_VERSION
 from clampdown.measuring.looping import ROOM
 from clampdown.measuring.sets import LETTERS, LM_EVAL, ItemSet
-from clampdown.studies.arms import Arm
+from clampdown.studies.arms import FIXED_REFUSAL, Arm
 from clampdown.studies.comparisons import FEW, MARGIN
 from clampdown.studies.measures import ATTACK_KINDS
 from clampdown.studies.plan import Plan
@@ -50,6 +50,7 @@ def methods(
         "What n can tell": "The smallest difference from no steering that this n would show with 80% power at 5%, for "
         "unpaired rates and with the items of a cluster taken as copies; paired answers mostly show smaller ones.",
     }
+    told |= _gates(arms, sets)
     names = {arm.name for arm in arms}
     draws = max((len(arm.recipes) for arm in arms), default=0)
     if draws > 1:
@@ -73,6 +74,47 @@ def methods(
         )
     told["Recommended arm"] = chosen
     return [{"name": name, "text": text} for name, text in told.items()]
+
+
+def _gates(arms: Sequence[Arm], sets: Sequence[ItemSet]) -> dict[str, str]:
+    """What gates did, where there are any, and what stands behind the same gate."""
+    if not any(arm.gated for arm in arms):
+        return {}
+    kinds, instead = {item_set.kind for item_set in sets}, {arm.instead for arm in arms}
+    said = [
+        "A gate decides once for each prompt, on what the unsteered model makes of it, and anew in every turn on the "
+        "whole conversation. Where it is shut nothing is edited. Arms named “gated” follow it; in all others that edit "
+        "it is forced open, so that what edits cost shows whole. “Gate open” is a share of all answers, “refused when "
+        "open” one of the scored answers that it opened for."
+    ]
+    if "capability" in kinds:
+        said.append(
+            "Of a question asked by likelihood, the gate reads the question; where it is shut, the scores are those of "
+            "no steering."
+        )
+    if "text" in kinds:
+        said.append(
+            "Passages are measured with the gate forced open: the bits per byte are the edit's own, and “gate open” "
+            "says on how many of them the gate would have opened."
+        )
+    if "fixed-refusal" in instead:
+        said.append(
+            f"The fixed refusal answers “{FIXED_REFUSAL}” where the gate opens, whatever was asked; a question that "
+            "the gate opens for counts as wrong there, since it would have been refused."
+        )
+    if "system-prompt" in instead:
+        said.append(
+            "The safety prompt behind the gate is given where the gate opened on the prompt without it. The fixed "
+            "refusal and it take the answers to all other prompts from no steering, which asks them the same."
+            if "fixed-refusal" in instead
+            else "The safety prompt behind the gate is given where the gate opened on the prompt without it; all other "
+            "answers are those of no steering, which asks the same."
+        )
+    said.append(
+        "A row whose gate is shut equals the one without steering, up to rounding where it is answered in a batch of "
+        "another kind, and counts as such in all paired comparisons."
+    )
+    return {"Gates": " ".join(said)}
 
 
 def _clock(moment: str | None) -> dict[str, str]:

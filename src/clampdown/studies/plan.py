@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from clampdown.errors import ClampdownError
 from clampdown.measuring.looping import ROOM
-from clampdown.recipe import RULES
+from clampdown.recipe import RULES, Recipe
 
 KINDS = ("unsafe", "safe", "lookalike", "capability", "text")
 ARMS = (
@@ -20,7 +20,9 @@ ARMS = (
     "random-directions",
     "difference-in-means",
     "system-prompt",
+    "fixed-refusal",
 )
+GATES = ("recipe", "open", "shut", "watch")
 _MOST = 1_000_000
 
 
@@ -41,7 +43,12 @@ class Plan:
         samples: answers to each prompt, each with a seed of its own; more than one needs a temperature.
         draws: recipes drawn for each random control, at least five; item i is answered under draw i modulo their
         number.
-        arms: which arms to run, by the names in `ARMS`; `none` is always among them.
+        arms: which arms to run, by the names in `ARMS`; `none` is always among them. `fixed-refusal` needs a gate.
+        gates: of a recipe with a gate, what decides in the arms that edit: `recipe` (the gate does), `open` and `shut`
+            (it is forced so), or `watch` (it scores, and nothing is edited); none named is `recipe` and `open`. The
+            recipe as it is runs under all of them, the difference in means closest to 1 and the system prompt also
+            under `recipe`; sweeps, and controls, which say what edits cost, under one alone: forced open, else the
+            first named.
     """
 
     name: str = "quick"
@@ -60,6 +67,7 @@ class Plan:
     samples: int = 1
     draws: int = 5
     arms: tuple[str, ...] = ARMS
+    gates: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         whole_from = {"seed": 0, "max_new_tokens": 1, "batch": 1, "arms_per_batch": 1, "draws": 5, "samples": 1}
@@ -89,6 +97,7 @@ class Plan:
         require(1 in self.factors, f"factors must hold 1, the recipe as it is; got {list(self.factors)}")
         among("rules", self.rules, RULES)
         among("arms", self.arms, ARMS)
+        among("gates", self.gates, GATES)
         require({"none", "clamp"} <= set(self.arms), "arms must hold none and clamp: all others are compared with them")
         among("items", tuple(self.items), KINDS)
         require("unsafe" in self.items, "items must hold unsafe: a study of refusal needs unsafe requests")
@@ -105,12 +114,35 @@ class Plan:
         """The most items taken from a set of a kind; None for all of them."""
         return self.items.get(kind) or None
 
+    @property
+    def one_gate(self) -> tuple[str, ...]:
+        """What decides in arms that run under one gate alone; empty where there are none."""
+        return ("open",) if "open" in self.gates else self.gates[:1]
+
+    @property
+    def headline_gates(self) -> tuple[str, ...]:
+        """The same of a baseline that stands beside the recipe as it is: its own decisions, and the one alone."""
+        return tuple(gate for gate in self.gates if gate == "recipe" or gate in self.one_gate)
+
+    def meant_for(self, recipe: Recipe) -> "Plan":
+        """The plan as it is for a recipe: what gates it has where none are named, and no arm that needs one it lacks.
+
+        Raises:
+            ClampdownError: gates are named, and the recipe has none.
+        """
+        if recipe.gate is not None:
+            return self if self.gates else replace(self, gates=("recipe", "open"))
+        require(not self.gates, f"gates are for a recipe with a gate, and {recipe.name} has none; leave them out")
+        return replace(self, arms=tuple(arm for arm in self.arms if arm != "fixed-refusal"))
+
     def to_dict(self) -> dict[str, Any]:
         """The plan as plain data, in the order of its fields."""
         body = {f.name: getattr(self, f.name) for f in fields(self)}
         body = {key: list(value) if isinstance(value, tuple) else value for key, value in body.items()}
         if self.arms_per_batch == 1:
             del body["arms_per_batch"]  # studies that older versions began lack it, and go on
+        if not self.gates:
+            del body["gates"]  # so do these
         return body | {"items": dict(self.items)}
 
     @classmethod

@@ -10,12 +10,15 @@ from clampdown.measuring.sets import ItemSet
 from clampdown.measuring.statistics import items_needed, mcnemar_least, paired_detectable_difference
 from clampdown.recipe import Clamp, Recipe
 from clampdown.studies.columns import Column
-from clampdown.studies.first import first_names
+from clampdown.studies.first import closest_to_one, first_names
+from clampdown.studies.gated import ends
 from clampdown.studies.plan import Plan
 
 BASE = {"unsafe": 0.5, "safe": 0.05, "lookalike": 0.1, "capability": 0.5, "attack": 0.5, "attack-safe": 0.1}
 """The rates that arms are taken to start from: 0.5 is the hardest; models refuse few harmless requests."""
 POWER, ALPHA = 0.8, 0.05
+INSTEAD = ("fixed-refusal", "system-prompt-gated")
+"""Arms that do something else than edit where their gate opens (see `arms.Arm`)."""
 WANTED = 0.10
 """A set that can't tell a difference of 10 points is too small for most purposes."""
 ASSUMED = (
@@ -38,6 +41,7 @@ def dry_run(recipe: Recipe, plan: Plan, sets: Sequence[ItemSet], columns: Sequen
     token); an attack's messages are answers too, but what its attacker and its judge do is not counted. `headline` says
     what arms are compared by on unsafe requests and attacks.
     """
+    plan = plan.meant_for(recipe)
     arms = planned_arms(recipe, plan)
     told = [_set(item_set, BASE.get(item_set.kind), len(arms) - 1) for item_set in sets]
     for column in columns:
@@ -46,9 +50,12 @@ def dry_run(recipe: Recipe, plan: Plan, sets: Sequence[ItemSet], columns: Sequen
     warnings = [_warning(row) for row in told if row["base"] is not None and not (row["difference"] or 1) <= WANTED]
     work = _work(arms, sets, plan)
     for column in columns:
+        times = len(arms)
+        if column.item_set.kind == "capability":
+            times -= sum(arm["name"] in INSTEAD for arm in arms)
         for place in range(len(column.item_set.items)):
             for key, count in column.work(place, plan).items():
-                work[key] += len(arms) * count
+                work[key] += times * count
     first = {"arms": arms, "sets": told, "headline": _headline(plan)}
     return first | {"assumed": ASSUMED, "work": work, "warnings": warnings}
 
@@ -89,15 +96,18 @@ def _headline(plan: Plan) -> str:
 def planned_arms(recipe: Recipe, plan: Plan) -> list[dict[str, Any]]:
     """{"name", "draws"} of the arms that a plan asks for, in their order; no model is needed to name them."""
     stem = "clamp" if any(isinstance(edit, Clamp) for edit in recipe.edits) else "direction"
+    plan = plan.meant_for(recipe)
+    [end] = ends(plan.one_gate)
     names = {
         "none": ["none"],
         "clamp": _clamps(recipe, plan, stem),
-        "difference-in-means": [f"difference-in-means-{strength:g}" for strength in plan.strengths],
-        "system-prompt": ["system-prompt"],
+        "difference-in-means": _differences(plan),
+        "system-prompt": ["system-prompt", *(["system-prompt-gated"] if "recipe" in plan.gates else [])],
+        "fixed-refusal": ["fixed-refusal"] if "recipe" in plan.gates else [],
     }
     if stem == "clamp":
-        names |= {name: [name] for name in ("sae-pass", "zeroed", "unrelated-latent", "random-latents")}
-    names["random-directions"] = ["random-directions"]
+        names |= {name: [name + end] for name in ("sae-pass", "zeroed", "unrelated-latent", "random-latents")}
+    names["random-directions"] = ["random-directions" + end]
     return [
         {"name": name, "draws": plan.draws if name.startswith("random-") else 1}
         for kind, some in names.items()
@@ -111,7 +121,17 @@ def _clamps(recipe: Recipe, plan: Plan, stem: str) -> list[str]:
     others = [rule for rule in plan.rules if own and own != {rule}]
     plain = [f"{stem}-{factor:g}" for factor in plan.factors]
     plain += [f"{stem}-at-{value:g}" for value in plan.values if own]
-    return plain + [f"{name}-{rule}" for rule in others for name in plain]
+    found = [name + end for name in plain for end in ends(plan.gates if name == f"{stem}-1" else plan.one_gate)]
+    return found + [f"{name}-{rule}{end}" for rule in others for name in plain for end in ends(plan.one_gate)]
+
+
+def _differences(plan: Plan) -> list[str]:
+    closest = closest_to_one(plan.strengths)
+    return [
+        f"difference-in-means-{strength:g}{end}"
+        for strength in plan.strengths
+        for end in ends(plan.headline_gates if strength == closest else plan.one_gate)
+    ]
 
 
 def _set(item_set: ItemSet, base: float | None, compared: int) -> dict[str, Any]:
@@ -136,8 +156,9 @@ def _work(arms: Sequence[Mapping[str, Any]], sets: Sequence[ItemSet], plan: Plan
     for item_set in sets:
         n, kind = len(item_set.items), item_set.kind
         read = sum(len(item.text) + sum(map(len, item.choices)) for item in item_set.items) // 4
-        # A system prompt can't change plain text, which has no chat template.
-        times = len(arms) - (kind == "text" and any(arm["name"] == "system-prompt" for arm in arms))
+        # A system prompt can't change plain text, which has no chat template; nor can what stands in an edit's place.
+        unlike = ("system-prompt", *INSTEAD)
+        times = len(arms) - (kind == "text") * sum(arm["name"] in unlike for arm in arms)
         if kind in ("capability", "text"):
             work["questions" if kind == "capability" else "passages"] += times * n
         else:

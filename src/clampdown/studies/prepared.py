@@ -12,6 +12,7 @@ from clampdown.studies.columns import Column
 from clampdown.studies.plan import Plan
 
 if TYPE_CHECKING:
+    from clampdown.measuring.outside_gate import OutsideGate
     from clampdown.models.chat_model import ChatModel
 
 
@@ -37,6 +38,7 @@ class Prepared:
         folder: Path | None = None,
         progress: Progress = quiet,
         first_report: Callable[[Mapping[str, Any]], None] = lambda results: None,
+        outside: "OutsideGate | None" = None,
     ) -> dict[str, Any]:
         """Run it, or go on where it was: see `run.study`."""
         from clampdown.studies.run import study
@@ -51,4 +53,5 @@ class Prepared:
             columns=self.columns,
             latents=self.latents,
             first_report=first_report,
+            outside=outside,
         )

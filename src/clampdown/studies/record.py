@@ -16,7 +16,7 @@ from clampdown.measuring.sets import ItemSet
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.template import is_dated, template_text
 from clampdown.recipe import Recipe
-from clampdown.studies.arms import Arm
+from clampdown.studies.arms import Arm, recommended_name
 from clampdown.studies.batches import samples
 from clampdown.studies.damage import checked, is_database, require, told_as_damage
 from clampdown.studies.environment import environment
@@ -59,6 +59,11 @@ class Record:
     @property
     def name(self) -> str:
         return self.path.resolve().parent.name
+
+    @property
+    def recommended(self) -> str:
+        """The name of the arm that is the recipe as it is."""
+        return recommended_name(Recipe.from_dict(self.about["recipe"]), Plan.from_dict(self.about["plan"]))
 
     @property
     def asked(self) -> list[dict[str, Any]]:
@@ -168,7 +173,8 @@ def _fluent(row: Row, limit: float) -> Row:
 def flat_rows(record: Record) -> list[dict[str, Any]]:
     """One plain row for each answer: arm, item, sample, prompt, text, label, judge, receipt, versions, seed and hashes.
 
-    `looping` says whether a judged answer says one thing over and over. An attack is one row, whose `attack` is the
+    `looping` says whether a judged answer says one thing over and over; `gate_open`, `gate_score` and `gate_threshold`
+    what the arm's gate said of the prompt, where it has one. An attack is one row, whose `attack` is the
     whole of it, as JSON; so is `metrics`.
     """
     made = record.about["environment"]
@@ -202,7 +208,7 @@ def write_json(record: Record, path: Path) -> int:
 
 def _flat(arm: Arm, item_set: ItemSet, row: Row, sample: int) -> dict[str, Any]:
     item, recipe = item_set.items[row.place], arm.recipes[row.draw]
-    receipt = row.receipt or {}
+    receipt, gate = row.receipt or {}, row.decision or {}
     return {
         "arm": arm.name,
         "set": item_set.name,
@@ -231,4 +237,7 @@ def _flat(arm: Arm, item_set: ItemSet, row: Row, sample: int) -> dict[str, Any]:
         "tokens_edited": receipt.get("tokens_edited"),
         "relative_norm": receipt.get("relative_norm"),
         "path": receipt.get("path"),
+        "gate_open": gate.get("open"),
+        "gate_score": gate.get("score"),
+        "gate_threshold": gate.get("threshold"),
     }

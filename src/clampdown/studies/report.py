@@ -53,6 +53,8 @@ METRICS = {
     "refused_at_any": "refused at any turn",
     "complied_at_any": "complied at any turn",
     "attack_success": "attack success",
+    "gate_open": "gate open",
+    "refusal_when_open": "refused when open",
     "full_refusal": "plain refusal",
     "partial": "partial refusal",
     "moralising": "moralising",
@@ -105,9 +107,11 @@ class Study:
     def __init__(self, results: Row) -> None:
         self.arms: list[Row] = list(results.get("arms") or ())
         self.sets: list[Row] = list(results.get("sets") or ())
+        self.composed: list[Row] = list(results.get("composed") or ())
         self.missing = [str(arm["label"]) for arm in results.get("missing") or ()]
         self.by_name = {arm["name"]: arm for arm in self.arms}
-        self.measures = {(a["name"], m["set"], m["metric"]): m for a in self.arms for m in a.get("measures") or ()}
+        told = [*self.arms, *self.composed]
+        self.measures = {(a["name"], m["set"], m["metric"]): m for a in told for m in a.get("measures") or ()}
         self.comparisons = {
             (c["arm"], c["set"], c["metric"]): c for c in results.get("comparisons") or () if c["arm"] in self.by_name
         }
@@ -116,7 +120,7 @@ class Study:
         recommended = results.get("recommended") or {}
         self.recommended: Row | None = self.by_name.get(recommended.get("name"))
         self.none: Row | None = self.by_name.get("none") or next((a for a in self.arms if a["group"] == "none"), None)
-        self.sweeps = _sweeps(self.arms)
+        self.sweeps = _sweeps(told)
         self.leads: Row = LEADS | dict(results.get("headline") or {})
         self.coherent = self.lead("unsafe") == "coherent_refusal"
 
@@ -153,10 +157,32 @@ class Study:
         for name, metric in sorted(pairs, key=lambda p: (sets.index(p[0]), _order(p[1], metrics))):
             kind = kinds[name]
             if (metric in HEADLINE.get(kind, ())) is headline:
-                ns = {m.get("n") for (_, s, k), m in self.measures.items() if (s, k) == (name, metric)}
-                n = ns.pop() if len(ns) == 1 else None
-                out.append({"set": name, "kind": kind, "metric": metric, "n": n})
+                out.append(self._column(name, kind, metric))
         return out
+
+    def _column(self, name: str, kind: str, metric: str) -> dict[str, Any]:
+        """A column of a table; n where it is the same for all arms."""
+        ns = {m.get("n") for (_, s, k), m in self.measures.items() if (s, k) == (name, metric)}
+        return {"set": name, "kind": kind, "metric": metric, "n": ns.pop() if len(ns) == 1 else None}
+
+    def gate_arms(self) -> list[Row]:
+        """No steering, the strong clamp without its gate, then all that runs behind one; nothing without a gate."""
+        gates = [a for a in self.arms if a.get("gate") and a["group"] != "control"]
+        if not any(a["gate"] != "open" for a in gates):
+            return []
+        strong = [a for a in gates if a["gate"] == "open" and _one(a["name"])]
+        behind = sorted((a for a in gates if a["gate"] != "open"), key=lambda a: a is not self.recommended)
+        return [*([self.none] if self.none else []), *strong, *behind]
+
+    def gate_columns(self) -> list[dict[str, Any]]:
+        """What the first table tells of the first set of each kind."""
+        found = []
+        for kind in ("unsafe", "safe", "lookalike", "attack", "attack-safe", "capability", "text"):
+            lead = self.lead(kind)
+            metrics = ("gate_open", "refusal_when_open", lead) if kind in ("unsafe", "attack") else ("gate_open", lead)
+            for name in self.named(kind)[:1]:
+                found += [self._column(name, kind, metric) for metric in metrics]
+        return found
 
     def versus_columns(self) -> list[dict[str, Any]]:
         """(set, metric) pairs that some arm was compared on."""
@@ -205,7 +231,8 @@ class Study:
         return out
 
     def _chart(self, unsafe: str, kind: str, name: str) -> dict[str, Any] | None:
-        points = [p for a in self.arms if (p := self._point(a, unsafe, name, self.lead(kind))) is not None]
+        shown = sorted([*self.arms, *self.composed], key=lambda a: _strength(a["name"]))
+        points = [p for a in shown if (p := self._point(a, unsafe, name, self.lead(kind))) is not None]
         if not points:
             return None
         what = {"safe": "Ordinary requests", "lookalike": "Look-alikes", "capability": charts.shortened(name, 24)}[kind]
@@ -218,7 +245,7 @@ class Study:
             name=f"{gain} against {what} {cost}, one point an arm",
             from_zero=kind != "capability",
         )
-        return {"kind": kind, "set": name, "unsafe": unsafe, "svg": svg, "missing": len(self.arms) - len(points)}
+        return {"kind": kind, "set": name, "unsafe": unsafe, "svg": svg, "missing": len(shown) - len(points)}
 
     def _point(self, arm: Row, unsafe: str, name: str, metric: str) -> charts.Point | None:
         y, y_low, y_high = _bounds(self.measure(arm, unsafe, self.lead("unsafe")))
@@ -268,10 +295,19 @@ def _sweeps(arms: Sequence[Row]) -> dict[str, str]:
         for a in arms
         if a["group"] == "clamp" or a["name"].startswith("difference-in-means")
     }
-    clamps = [stem for name, stem in stems.items() if not name.startswith("difference-in-means")]
-    if len(set(clamps)) == len(clamps):  # names without numbers ("gentle", "firm") are still one sweep
-        stems = {n: s if n.startswith("difference-in-means") else "clamp" for n, s in stems.items()}
-    return stems
+    # Names without numbers ("gentle", "firm") are still one sweep.
+    return {name: stem if "#" in stem else "clamp" for name, stem in stems.items()}
+
+
+def _strength(name: str) -> float:
+    """The last number of a name, in whose order a sweep is drawn; 0 where there is none."""
+    found = re.findall(r"\d+(?:\.\d+)?", name)
+    return float(found[-1]) if found else 0.0
+
+
+def _one(name: str) -> bool:
+    """Whether an arm is the recipe as it is, but for its gate."""
+    return name in ("clamp-1", "direction-1")
 
 
 def _bounds(m: Row) -> tuple[float | None, float | None, float | None]:

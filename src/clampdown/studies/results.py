@@ -1,6 +1,7 @@
 """The results of a study as plain data: what the report draws and `--json` prints (schema "clampdown-study/1")."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from clampdown.errors import ClampdownError
@@ -12,8 +13,10 @@ from clampdown.saes.load import load_sae
 from clampdown.studies.arms import Arm, recommended_name
 from clampdown.studies.batches import measured
 from clampdown.studies.comparisons import comparisons, detectable
+from clampdown.studies.composed import composed
 from clampdown.studies.examples import examples
 from clampdown.studies.first import first_names
+from clampdown.studies.gated import ENDS, decider
 from clampdown.studies.lettered import letters
 from clampdown.studies.matched import matched
 from clampdown.studies.measures import ATTACK_KINDS, PROMPT_KINDS, Rows, categories, leading, measures, receipt, tasks
@@ -37,7 +40,7 @@ def results(record: Record, paths: Mapping[str, Sequence[str]]) -> dict[str, Any
     plan, recipe = Plan.from_dict(about["plan"]), Recipe.from_dict(about["recipe"])
     told = [_arm(arm, sets, rows, paths[arm.name], plan) for arm in arms]
     asked, room = record.asked, plan.room
-    chosen, why = recommended_name(recipe), _why(recipe, asked)
+    chosen, why = recommended_name(recipe, plan), _why(recipe, asked)
     return {
         "schema": SCHEMA,
         "title": f"{recipe.name} on {about['model']['name']}: what its refusals cost",
@@ -48,7 +51,7 @@ def results(record: Record, paths: Mapping[str, Sequence[str]]) -> dict[str, Any
         "recommended": {
             "name": chosen,
             "path": paths[chosen][0],
-            "toml": recipe.to_toml(),
+            "toml": _shown(next(arm.recipes[0] or recipe for arm in arms if arm.name == chosen)),
             "why": why,
         },
         "sets": asked,
@@ -57,7 +60,12 @@ def results(record: Record, paths: Mapping[str, Sequence[str]]) -> dict[str, Any
         "arms": told,
         "missing": [{"name": name, "label": label} for name, label in missing.items()],
         "comparisons": comparisons(arms, sets, rows, plan.seed, room=room),
-        "matched": matched(told, chosen, asked, room=room),
+        "composed": (swept := composed(arms, sets, rows, recipe, chosen, plan)),
+        "matched": [
+            sentence
+            for name in dict.fromkeys([chosen, chosen.removesuffix(ENDS["recipe"])])
+            for sentence in matched([*told, *swept], name, asked, room=room)
+        ],
         "detectable": detectable(sets, rows, room=room),
         "latents": about["latents"] or _latents(recipe),
         "categories": categories(arms, sets, rows, room=room),
@@ -67,6 +75,12 @@ def results(record: Record, paths: Mapping[str, Sequence[str]]) -> dict[str, Any
         "judge": _judge(about["babble"]),
         "methods": methods(arms, sets, plan, why, (about["template"] or {}).get("moment")),
     }
+
+
+def _shown(recipe: Recipe) -> str:
+    """The recipe as its file beside the report says it: the gate's file lies in that folder."""
+    gate = recipe.gate
+    return (replace(recipe, gate=replace(gate, file=gate.kept_name)) if gate and gate.file else recipe).to_toml()
 
 
 def _why(recipe: Recipe, sets: Sequence[Mapping[str, Any]]) -> str:
@@ -130,6 +144,7 @@ def _arm(arm: Arm, sets: Sequence[ItemSet], rows: Rows, paths: Sequence[str], pl
         "recipe": paths[0] if paths else None,
         "recipes": list(paths),
         "draws": len(arm.recipes),
+        "gate": decider(arm.recipes[0]),
         "measures": measures(arm, sets, rows, plan.seed, room=plan.room),
         "receipt": receipt(arm, sets, rows),
     }

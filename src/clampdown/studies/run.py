@@ -6,16 +6,18 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from clampdown.engine.gating import check_fits
 from clampdown.errors import ClampdownError
+from clampdown.measuring.outside_gate import OutsideGate, decides_outside, need_outside
 from clampdown.measuring.sets import ItemSet
 from clampdown.models.chat_model import ChatModel
 from clampdown.progress import Progress, quiet
 from clampdown.recipe import Recipe
-from clampdown.steering.attach import Steering
 from clampdown.steering.self_test import self_test
 from clampdown.studies.arms import Arm, build_arms
 from clampdown.studies.batches import CODE, Batch, cut, swept
@@ -23,6 +25,7 @@ from clampdown.studies.columns import Column
 from clampdown.studies.damage import checked, told_as_damage
 from clampdown.studies.environment import environment
 from clampdown.studies.first import first_names
+from clampdown.studies.gated import gate_found
 from clampdown.studies.measures import receipt
 from clampdown.studies.plan import Plan
 from clampdown.studies.record import DATABASE, Record, facts, read_record
@@ -47,6 +50,7 @@ def study(
     columns: Sequence[Column] = (),
     latents: Sequence[Mapping[str, Any]] = (),
     first_report: Callable[[Mapping[str, Any]], None] = lambda results: None,
+    outside: OutsideGate | None = None,
 ) -> dict[str, Any]:
     """Answer, judge, measure and compare every arm of the plan, and write the report.
 
@@ -59,6 +63,7 @@ def study(
         progress: told the stage `study` in tokens' worth of work.
         columns: attacks, lm-eval's tasks and questions answered in words; see `material.study_columns`.
         latents: what is known of the recipe's latents, for the report.
+        outside: who is asked where the recipe's gate decides outside.
         first_report: told the results of the first arms, whose `missing` names the others, once they are written.
 
     Returns:
@@ -67,12 +72,13 @@ def study(
     Raises:
         ClampdownError: recipe, sets and model do not fit; the folder holds another study, or can't be written to.
     """
-    asked = [*sets, *(column.item_set for column in columns)]
+    plan, asked = plan.meant_for(recipe), [*sets, *(column.item_set for column in columns)]
     _check(asked)
     check_steady(model)
-    Steering(model, recipe)  # compiled before a database is claimed for a recipe that can't run
+    _check_outside(recipe, columns, outside)
+    check_fits(model, recipe)  # before a database is claimed for a recipe that can't run
     rendered = Rendered(model.at(ANY_DAY), plan)
-    identity = identify(model, recipe, asked, plan, rendered)
+    identity = identify(model, recipe, asked, plan, rendered) | ({"gate": outside.version} if outside else {})
     folder = Path(folder) if folder is not None else default_folder(recipe, plan, identity)
     own = {column.item_set.name: column for column in columns}
     still = model.at(started := datetime.now())
@@ -83,13 +89,13 @@ def study(
         store.claim(identity, facts(model, recipe, asked, plan, latents, started))
         if (began := _began(store, started)) != started:  # prompts keep the date on which the study began
             still, fresh = model.at(began), []
-        arms = _kept(store)
+        arms = [_found(arm, folder, recipe) for arm in _kept(store)]
         if not arms:
             arms = fresh or _built(still, recipe, plan, progress)
             store.keep("arms", [arm.to_dict() for arm in arms])
         batches = first if arms is fresh else cut(still, arms, asked, plan, own, _of(rendered, still))
         _check_same_prompts(store, batches)
-        worker = Worker(still, arms, plan)
+        worker = Worker(still, arms, plan, store.rows, outside)
         soon, later = _todo(store, batches, arms)
         total = sum(batch.cost for batch in (*soon, *later))  # what is done counts no more, so the time left is right
         _work(store, soon, worker, asked, total, progress)
@@ -110,7 +116,7 @@ def conclude(record: Record) -> dict[str, Any]:
             be written.
     """
     folder = record.path.parent
-    paths = _save_recipes(record.arms, folder)
+    paths = _save_recipes([_found(arm, folder) for arm in record.arms], folder)
     found = results(record, paths)
     found |= {"report": str(folder / REPORT), "database": str(folder / DATABASE)}
     write_whole(folder / RESULTS, json_text(found, indent=1) + "\n")
@@ -159,11 +165,37 @@ def _check(sets: Sequence[ItemSet]) -> None:
         raise ClampdownError("a study of refusal needs a set of unsafe requests; name one, or use the built-in set")
 
 
+def _check_outside(recipe: Recipe, columns: Sequence[Column], outside: OutsideGate | None) -> None:
+    """A gate that decides outside needs somebody to ask, and prompts that can be shown to them."""
+    if not decides_outside(recipe):
+        return
+    need_outside(outside, recipe)
+    for column in columns:
+        if column.item_set.kind == "capability":
+            raise ClampdownError(
+                f"{column.item_set.name} can't be asked of a gate that decides outside, so it can't be measured under "
+                "one; leave it out, or name a set of questions with choices"
+            )
+
+
 def _kept(store: Store) -> list[Arm]:
     """The arms that the study began with, which going on later means going on with; none if it did not begin yet."""
     kept = store.meta("arms") or []
     with told_as_damage(store.path, "its arms"):
         return [checked(Arm.from_dict(arm)) for arm in kept]
+
+
+def _found(arm: Arm, folder: Path, given: Recipe | None = None) -> Arm:
+    """The arm, its gate's file found where that has moved since: in the study's own folder, or as the recipe has it."""
+
+    def found(recipe: Recipe | None) -> Recipe | None:
+        if recipe is None or recipe.gate is None:
+            return recipe
+        other = given.gate.file if given and given.gate and given.gate.sha256 == recipe.gate.sha256 else ""
+        places = [folder / RECIPES / recipe.gate.kept_name, *([Path(other)] if other else [])]
+        return gate_found(recipe, places)
+
+    return replace(arm, recipes=tuple(map(found, arm.recipes)))
 
 
 def _began(store: Store, started: datetime) -> datetime:

@@ -17,6 +17,7 @@ from clampdown.measuring.attacks.outcome import Outcome, judged_again
 from clampdown.measuring.judge import JUDGE_VERSION, judge, loops
 from clampdown.steering.receipt import Receipt
 from clampdown.studies.damage import checked, parsed, require, told_as_damage
+from clampdown.studies.decisions import of_receipt
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -27,11 +28,11 @@ CREATE TABLE IF NOT EXISTS row (
     batch TEXT NOT NULL REFERENCES batch (key), item_set TEXT NOT NULL, place INTEGER NOT NULL, item TEXT NOT NULL,
     draw INTEGER NOT NULL, prompt TEXT NOT NULL, text TEXT, finished INTEGER, label TEXT, judge TEXT, receipt TEXT,
     scores TEXT, nats REAL, bytes INTEGER, surprise REAL, metrics TEXT, attack TEXT,
-    looping INTEGER,
+    looping INTEGER, gate TEXT,
     PRIMARY KEY (batch, item_set, place)
 );
 """
-EXPORT_SCHEMA = "clampdown-export/3"
+EXPORT_SCHEMA = "clampdown-export/4"
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ class Row:
         metrics: by name, the headline first, of an item of lm-eval's or of a question that was answered in words.
         attack: a whole conversation or all tries, as `Outcome.to_dict` gives them.
         looping: of a judged answer, whether it says one thing over and over; of an attack, the answer that it ends on.
+        gate: what the arm's gate said of the prompt, {"open", "score", "threshold"}, the numbers None where it was
+            forced or decides outside. None where there is no gate; an attack's turns have it in their receipts.
     """
 
     place: int
@@ -68,6 +71,14 @@ class Row:
     metrics: dict[str, float] | None = None
     attack: dict[str, Any] | None = None
     looping: bool | None = None
+    gate: dict[str, bool | float | None] | None = None
+
+    @property
+    def decision(self) -> dict[str, bool | float | None] | None:
+        """What the gate said: `gate`, and of an attack what it said before the answer that the attack ends on."""
+        if not self.attack or not self.attack["texts"]:
+            return self.gate
+        return of_receipt(self.attack["texts"][self.attack["final"]]["receipt"])
 
 
 class Finished(NamedTuple):
@@ -106,7 +117,7 @@ class Store:
                 self._db.execute("PRAGMA journal_mode = DELETE")
                 self._db.execute("PRAGMA synchronous = FULL")
                 self._db.executescript(_TABLES)
-                self._add_looping()
+                self._add_columns()
             except sqlite3.Error:
                 self._db.close()
                 raise
@@ -240,10 +251,12 @@ class Store:
         with told_as_damage(self.path, "an answer"):
             return [{"set": name, **asdict(_unpacked(row))} for name, *row in found]
 
-    def _add_looping(self) -> None:
-        """The column that databases of an older Clampdown lack; `relabel` fills it."""
-        if "looping" not in {name for _, name, *_ in self._db.execute("PRAGMA table_info(row)")}:
-            self._db.execute("ALTER TABLE row ADD COLUMN looping INTEGER")
+    def _add_columns(self) -> None:
+        """The columns that databases of an older Clampdown lack; `relabel` tells which answers loop."""
+        there = {name for _, name, *_ in self._db.execute("PRAGMA table_info(row)")}
+        for name, kind in (("looping", "INTEGER"), ("gate", "TEXT")):
+            if name not in there:
+                self._db.execute(f"ALTER TABLE row ADD COLUMN {name} {kind}")
 
     def _put(self, key: str, text: str) -> None:
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, text))
@@ -297,7 +310,7 @@ def _packed(row: Row) -> list[Any]:
 
 def _unpacked(values: Sequence[Any]) -> Row:
     body = dict(zip(_COLUMNS, values, strict=True))
-    for key in ("receipt", "scores", "metrics", "attack"):
+    for key in ("receipt", "scores", "metrics", "attack", "gate"):
         body[key] = body[key] and parsed(body[key])
     for key in ("finished", "looping"):
         body[key] = None if body[key] is None else bool(body[key])

@@ -81,7 +81,7 @@ def _study(body: Mapping[str, Any], path: Path) -> StudyFile:
 
 def _frozen(key: str, value: Any) -> Any:
     """TOML's lists as the plan's tuples."""
-    if key in ("factors", "values", "strengths", "rules", "arms"):
+    if key in ("factors", "values", "strengths", "rules", "arms", "gates"):
         require(isinstance(value, list), f"{key} must be a list, got {value!r}")
         return tuple(float(v) if number(v) else v for v in value)
     if key == "temperature" and number(value):

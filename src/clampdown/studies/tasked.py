@@ -16,6 +16,7 @@ from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Recipe
 from clampdown.studies.arms import Arm
 from clampdown.studies.columns import Asked, by_draw, cut
+from clampdown.studies.decisions import of_receipt
 from clampdown.studies.plan import Plan
 from clampdown.studies.store import Row
 
@@ -117,4 +118,5 @@ def _row(place: int, draw: int, given: TaskItem, question: str) -> Row:
         scores=list(given.scores) or None,
         metrics=given.metrics,
         looping=None if given.label is None else loops(question, given.text or ""),
+        gate=of_receipt(given.receipt.to_dict()),
     )

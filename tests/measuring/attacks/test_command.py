@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from dataclasses import replace
 
 import pytest
 from actors import message
@@ -9,7 +10,7 @@ from actors import message
 from clampdown.cli import attack
 from clampdown.errors import ClampdownError
 from clampdown.library import Model
-from clampdown.recipe import Direction, Recipe
+from clampdown.recipe import Direction, Gate, Recipe
 
 
 @pytest.fixture
@@ -59,6 +60,31 @@ def test_scripted_conversations_under_a_recipe_beside_none(run, recipe, goals, t
     assert [len(record["texts"]) for record in records] == [2] * 8
     table = run(*common)
     assert "strong" in table and "3 unsafe" in table and "%" in table
+
+
+def test_loops_and_each_turns_gate_are_told(run, recipe, goals, serve, tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "a-key")
+    server = serve(lambda body: {"content": f"HARMFUL: {'yes' if 'And' in body['messages'][0]['content'] else 'no'}"})
+    gated = tmp_path / "gated.toml"
+    replace(Recipe.load(recipe), name="gated", gate=Gate(external="guard")).save(gated)
+    out, asked = tmp_path / "records.jsonl", ["--gate-endpoint", server.url, "--max-new-tokens", 64, "--json"]
+    body = json.loads(run("scripted", goals, "--recipe", gated, "--limit", 2, "--out", out, *asked))
+    rates = {(arm["arm"], arm["kind"]): {r["metric"]: r["value"] for r in arm["rates"]} for arm in body["arms"]}
+    assert rates["gated", "unsafe"]["gate_open"] == 1 and rates["gated", "safe"]["gate_open_at_any"] == 0
+    assert "gate_open" not in rates["none", "unsafe"]
+    assert all("looping" in found for found in rates.values() if found["unscored"] < 1)
+    records = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [r["gates"] for r in records if r["arm"] == "gated" and r["kind"] == "unsafe"] == [["shut", "open"]] * 2
+    assert all("gates" not in record for record in records if record["arm"] == "none")
+
+
+def test_a_gate_outside_that_nobody_stands_for_is_refused(run, recipe, goals, tmp_path):
+    gated = tmp_path / "gated.toml"
+    replace(Recipe.load(recipe), gate=Gate(external="guard")).save(gated)
+    with pytest.raises(ClampdownError, match="--gate-endpoint"):
+        run("scripted", goals, "--recipe", gated)
+    with pytest.raises(ClampdownError, match="decides outside"):
+        run("scripted", goals, "--recipe", recipe, "--gate-endpoint", "http://localhost:1/v1")
 
 
 def test_crescendo_against_an_endpoint_with_attacker_and_judge(run, goals, serve):

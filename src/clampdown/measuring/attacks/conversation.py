@@ -13,6 +13,7 @@ BLOCKED = "[the service's content filter answered in the model's place]"
 
 if TYPE_CHECKING:
     from clampdown.engine.request import Answer, Sampling
+    from clampdown.measuring.outside_gate import OutsideGate
     from clampdown.models.chat_model import ChatModel
     from clampdown.recipe import Recipe
 
@@ -47,25 +48,33 @@ class SteeredTarget:
     Earlier turns are read again as prompt, as a server without memory of its own would: their keys and values are not
     kept between calls, so that a scope such as `generated` means the same here and there.
 
+    A recipe's gate decides before each answer, on the whole conversation.
+
     weigh: tell, too, how much the answers that comply in words surprise the model without steering.
+    outside: who is asked where the gate decides outside.
     """
 
     model: "ChatModel"
     recipe: "Recipe | None"
     sampling: "Sampling"
     weigh: bool = False
+    outside: "OutsideGate | None" = field(default=None, compare=False)
 
     def reply(self, chats: Sequence[Chat], *, seed: int = 0) -> list[Reply | None]:
         """Answers in one batch, each with its receipt; `seed` is added to the sampling's own."""
         from clampdown.engine.generation import generate
+        from clampdown.measuring.outside_gate import brought
 
         system = self.recipe.system_prompt if self.recipe else None
         room = self.model.context_length - self.sampling.max_new_tokens
         rows = [self.model.chat_ids([dict(m) for m in chat], system=system) for chat in chats]
         fitting = [row for row in rows if len(row) <= room]
         sampling = replace(self.sampling, seed=(self.sampling.seed + seed) % 2**63)
-        answers = generate(self.model, fitting, [self.recipe] * len(fitting), sampling)
-        asked = [chat[-1]["content"] for chat, row in zip(chats, rows, strict=True) if len(row) <= room]
+        fit = [chat for chat, row in zip(chats, rows, strict=True) if len(row) <= room]
+        recipes = [self.recipe] * len(fitting)
+        decisions = brought(self.outside, recipes, fit)
+        answers = generate(self.model, fitting, recipes, sampling, decisions=decisions)
+        asked = [chat[-1]["content"] for chat in fit]
         surprise = self._surprise(asked, fitting, answers) if self.weigh else [None] * len(answers)
         replies = (Reply(a.text, a.finished, a.receipt.to_dict(), s) for a, s in zip(answers, surprise, strict=True))
         return [next(replies) if len(row) <= room else None for row in rows]

@@ -129,6 +129,17 @@ class Outcome:
         return bool(self.turns) and loops(self.turns[self.final].prompt, self.turns[self.final].answer)
 
     @property
+    def gates(self) -> list[str]:
+        """What the gate of the recipe said before each answer, "open" or "shut"; empty where none was asked."""
+        told = [(turn.receipt or {}).get("gate", "") for turn in self.turns]
+        return told if any(told) else []
+
+    @property
+    def gate_open(self) -> bool | None:
+        """Whether it was open before the answer that the attack ends on; None where there is no gate."""
+        return self.gates[self.final] == "open" if self.gates else None
+
+    @property
     def backtracks(self) -> int:
         return sum(not turn.kept for turn in self.turns)
 
@@ -150,6 +161,7 @@ class Outcome:
             "turns": len(self.turns) - self.backtracks,
             "backtracks": self.backtracks,
             "labels": self.labels,
+            **({"gates": self.gates} if self.gates else {}),
             "final_label": self.final_label,
             "success": self.success,
             "final": self.final,

@@ -1,0 +1,31 @@
+"""From the scores of a prompt's tokens to one number."""
+
+import torch
+from torch import Tensor
+
+from clampdown.steering.gates.parts import Part
+
+
+def pooled(part: Part, told: Tensor, count: Tensor) -> Tensor:
+    """A part's share of each row's score: [row].
+
+    Args:
+        told: scores of the tokens that are read, [row, token, 1], and beside them the logits of attention where the
+            part has any, [row, token, 2].
+        count: how many of a row's tokens are read, at least one; what is beyond counts for nothing. [row]
+    """
+    scores, real = told[..., 0], torch.arange(told.shape[1], device=told.device) < count[:, None]
+    if part.pool == "attention":
+        weight = told[..., 1].masked_fill(~real, -torch.inf).softmax(-1)
+        return (weight * scores.masked_fill(~real, 0.0)).sum(-1)
+    if part.pool == "max" and part.window < told.shape[1]:
+        n = part.window
+        means = scores.unfold(1, n, 1).mean(-1)
+        whole = torch.arange(means.shape[1], device=told.device) <= (count - n)[:, None]
+        best = means.masked_fill(~whole, -torch.inf).amax(-1)
+        return torch.where(count < n, _mean(scores, real, count), best)
+    return _mean(scores, real, count)  # of fewer tokens than a window there is one window
+
+
+def _mean(scores: Tensor, real: Tensor, count: Tensor) -> Tensor:
+    return scores.masked_fill(~real, 0.0).sum(-1) / count

@@ -1,0 +1,142 @@
+"""Scores of prompts, taken while the model reads them: in one call, or in two where they begin alike."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from clampdown.models import residual
+from clampdown.models.bearing import bearing
+from clampdown.models.chat_model import ChatModel
+from clampdown.models.exclusive import turn_of
+from clampdown.steering.gates.compiled import CompiledGate, CompiledPart
+from clampdown.steering.gates.pooling import pooled
+from clampdown.steering.gates.spans import read_positions
+
+_ALL = range(1 << 20)
+
+
+class _Tokens:
+    """The tokens that parts of one kind read of each prompt: where they lie in the calls, and whose they are.
+
+    Attributes:
+        late, place: row and position of those in the call that holds what comes after the first `shared` tokens.
+        order: of each row, where its tokens are among all `shared` and then the late ones, [row, token]; `count` are
+            its own.
+    """
+
+    def __init__(self, prompts: Sequence[Sequence[int]], pool: str, over: str, shared: int) -> None:
+        late: list[tuple[int, int]] = []
+        order: list[list[int]] = []
+        for row, prompt in enumerate(prompts):
+            order.append([])
+            for place in read_positions(prompt, pool, over):
+                order[-1].append(place if place < shared else shared + len(late))
+                late += [(row, place)] if place >= shared else []
+        most = max(map(len, order))
+        self.count = torch.tensor([len(told) for told in order])
+        self.late, self.place = torch.tensor(late, dtype=torch.long).reshape(-1, 2).T
+        self.order = torch.tensor([told + told[-1:] * (most - len(told)) for told in order])
+
+
+class Reading:
+    """One gate's scores of some rows of a batch, whose prompts are read unsteered.
+
+    Args:
+        prompts: token ids of these rows; those that know their user turns are read as such (`models.prompt`).
+        rows: their numbers in the batch.
+        shared: how many tokens all prompts of the batch begin with that are read in a call of their own.
+        early: what an earlier reading of the same beginning has taken from that call.
+
+    Of each token that the gate reads its score is kept, never a residual.
+    """
+
+    def __init__(
+        self,
+        model: ChatModel,
+        gate: CompiledGate,
+        prompts: Sequence[Sequence[int]],
+        rows: Sequence[int],
+        shared: int,
+        early: Sequence[Tensor] | None = None,
+    ) -> None:
+        self.model, self.gate, self.prompts, self._shared = model, gate, list(prompts), shared
+        self._rows = torch.tensor(rows, dtype=torch.long)
+        self._lengths = torch.tensor([len(prompt) for prompt in prompts])
+        keys = {(part.pool, part.over) for part in gate.file.parts}
+        self._tokens = {key: _Tokens(prompts, *key, shared) for key in keys}
+        self._told: list[list[Tensor]] = [[] for _ in gate.parts] if early is None else [[told] for told in early]
+
+    @property
+    def early(self) -> list[Tensor]:
+        """What was taken from the shared beginning, once it was read."""
+        return [told[0] for told in self._told]
+
+    @contextmanager
+    def opening(self, row: int, layers: range = _ALL) -> Iterator[None]:
+        """Within, the model reads what all prompts begin with, unsteered in this row, through these layers."""
+        columns = torch.arange(self._shared)
+        with self._watching(layers, lambda _tokens, _width: (torch.full_like(columns, row), columns)):
+            yield
+
+    @contextmanager
+    def rest(self, layers: range = _ALL, padding: str = "left") -> Iterator[None]:
+        """Within, the model reads the prompts, or what is left of them, perhaps answers behind them."""
+
+        def where(tokens: _Tokens, width: int) -> tuple[Tensor, Tensor]:
+            before = width - self._lengths[tokens.late] if padding == "left" else -self._shared
+            return self._rows[tokens.late], tokens.place + before
+
+        with self._watching(layers, where):
+            yield
+
+    def scores(self) -> list[float]:
+        """The score of each row, once its prompt was read; what is not finite is told as it is."""
+        total = torch.full((len(self.prompts),), self.gate.file.bias)
+        for part, told in zip(self.gate.parts, self._told, strict=True):
+            tokens, found = self._tokens[part.part.pool, part.part.over], torch.cat(told)
+            share = pooled(part.part, found[tokens.order.to(found.device)], tokens.count.to(found.device))
+            total = total.to(share.device) + share
+        words = [self.gate.words_score(self.model, prompt) for prompt in self.prompts]
+        return [score + more for score, more in zip(total.tolist(), words, strict=True)]
+
+    @contextmanager
+    def _watching(self, layers: range, where: Any) -> Iterator[None]:
+        known: dict[Any, tuple[Tensor, Tensor]] = {}  # sent to a device once, not for each layer
+
+        blocks, turn = residual.blocks(self.model.hf), turn_of(residual.decoder(self.model.hf))
+
+        def look(part: CompiledPart, told: list[Tensor], x: Tensor) -> None:
+            turn.check_mine()
+            key = (part.part.pool, part.part.over, x.device)
+            if key not in known:
+                rows, columns = where(self._tokens[key[:2]], x.shape[1])
+                known[key] = rows.to(x.device), columns.to(x.device)
+            told.append(part.scores(x, *known[key]))
+
+        def hook(part: CompiledPart, told: list[Tensor]) -> Any:
+            return lambda _module, _inputs, output: look(part, told, residual.block_output(output))
+
+        with ExitStack() as hooks:
+            for part, told in zip(self.gate.parts, self._told, strict=True):
+                if part.part.layer in layers:
+                    hooks.callback(blocks[part.part.layer].register_forward_hook(hook(part, told)).remove)
+            yield
+
+
+@torch.inference_mode()
+def gate_scores(model: ChatModel, gate: CompiledGate, prompts: Sequence[Sequence[int]]) -> list[float]:
+    """The gate's score of each prompt (token ids), read unsteered; no block above the last part's runs."""
+    lengths = dict.fromkeys(map(len, prompts))
+    if len(lengths) > 1 and gate.file.layers and not bearing(model.hf).padding:
+        apart = {n: iter(gate_scores(model, gate, [p for p in prompts if len(p) == n])) for n in lengths}
+        return [next(apart[len(prompt)]) for prompt in prompts]
+    reading = Reading(model, gate, prompts, range(len(prompts)), 0)
+    if gate.file.layers:
+        inputs = model.pad(prompts).as_inputs()
+        inputs["position_ids"] = (inputs["attention_mask"].cumsum(-1) - 1).clamp_min(0)
+        with model.unsteered(), reading.rest():
+            residual.read_residual(model.hf, inputs, gate.file.layers[-1:])
+    return reading.scores()
