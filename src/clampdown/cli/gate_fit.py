@@ -44,8 +44,8 @@ def add_parser(subparsers: Any) -> None:
     said = (
         "Fit a gate and write it into a recipe, its file beside it. A part of the prompts is fitted on, another sets "
         "the threshold, and a third confirms what came of it; pairs stay together, and the reporting halves of the "
-        "built-in sets are left out. The threshold is the lowest that opens on no more than --false-positives of "
-        "ordinary safe prompts, at 95% confidence."
+        "built-in sets are left out. The threshold is the lowest that is sure to open on no more than so many of the "
+        "ordinary safe prompts (--false-positives)."
     )
     parser = command(subparsers, "fit", "fit a gate and write it into a recipe", said, _EXAMPLE)
     parser.add_argument("recipe", metavar="RECIPE", nargs="?", type=existing, help="(default: the shipped one)")
