@@ -109,7 +109,7 @@ def test_check_explains_a_prompt(clampdown, gated, few):
 
 def test_a_gate_outside_is_named_and_has_no_scores(clampdown, tmp_path, one_line):
     out_file = tmp_path / "outside.toml"
-    status, out, _ = clampdown("gate", "fit", "--kind", "external", "--classifier", "wildguard", "--out", out_file)
+    status, _, _ = clampdown("gate", "fit", "--kind", "external", "--classifier", "wildguard", "--out", out_file)
     assert status == 0 and Recipe.load(out_file).gate.external == "wildguard"
     status, _, err = clampdown("gate", "check", out_file)
     assert status == 2 and "decides outside" in err and err.count("\n") == 1
