@@ -34,8 +34,9 @@ import torch
 
 from clampdown import library
 from clampdown.engine.prefill import shared_length
+from clampdown.engine.request import Continuation
+from clampdown.engine.scoring import sweep_loglikelihood
 from clampdown.engine.sharing import Sweep
-from clampdown.engine.sweep import Request, sweep_loglikelihood
 from clampdown.measuring.sets import builtin_set
 from clampdown.models import residual
 from clampdown.models.chat_model import ChatModel, load_chat_model
@@ -143,14 +144,14 @@ def few_shot(model: ChatModel, recipes: Sequence[Recipe], options: Any) -> dict[
     return {"few-shot": measured, "few-shot, theory": theory}
 
 
-def requests(model: ChatModel, questions: int, shots: int) -> list[Request]:
+def requests(model: ChatModel, questions: int, shots: int) -> list[Continuation]:
     """Every choice of built-in questions, behind so many worked examples."""
     items = builtin_set("capability").items
     shown = "".join(f"Question: {i.text}\nAnswer: {i.choices[i.answer]}\n\n" for i in items[len(items) - shots :])
     asked = (list(items[: len(items) - shots]) * 9)[:questions]
     prompts = [model.ids(f"{shown}Question: {n}. {item.text}\nAnswer:") for n, item in enumerate(asked)]
     return [
-        Request(prompt, model.ids(f" {choice}"))
+        Continuation(prompt, model.ids(f" {choice}"))
         for prompt, item in zip(prompts, asked, strict=True)
         for choice in item.choices
     ]
@@ -184,7 +185,7 @@ class Theirs:
             with torch.no_grad():
                 run(self.lm)
 
-    def scoring(self, asked: Sequence[Request], batch_size: int) -> Contenders:
+    def scoring(self, asked: Sequence[Continuation], batch_size: int) -> Contenders:
         self.lm.batch_size_per_gpu = batch_size
         rows = [(("", str(n)), list(r.prompt), list(r.answer)) for n, r in enumerate(asked)]
         return {"lm-eval's apart": lambda: self.each(lambda lm: lm._loglikelihood_tokens(rows, disable_tqdm=True))}

@@ -3,8 +3,8 @@
     python benchmarks/windows.py RECIPE ... [--tokens 64] [--limit 80] [--out ANSWERS.jsonl] [--json FIGURES.json]
 
 The first arm is the unsteered model. Unsafe requests and questions are all asked, of ordinary requests and look-alikes
-`--limit` are drawn by seed. Intervals are 95%, by cluster. Babble is told from the words alone. A passage is read at
-once and counts as prompt, so a window on all of the prompt holds all of it.
+`--limit` are drawn by seed. Intervals are 95%, by cluster. Babble is told from the words alone. A passage counts as
+answer after its first token.
 """
 
 import argparse

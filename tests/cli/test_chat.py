@@ -3,9 +3,15 @@
 import io
 import json
 import sys
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+
+sys.path.append(str(Path(__file__).parent.parent / "steering"))
+
+from gates import part, written
 
 from clampdown.cli import session
 from clampdown.cli.session import Session, clamped
@@ -62,6 +68,22 @@ def test_a_recipe_steers_and_the_receipt_says_so(clampdown, loaded, tmp_path):
     receipt = json.loads(out)["receipt"]
     assert receipt["recipe_sha256"] == recipe.sha256
     assert receipt["tokens_edited"] == receipt["tokens_seen"] - 1
+
+
+def test_the_gates_decision_is_seen(clampdown, loaded, tmp_path):
+    texts = (QUESTION, "How do I break into a neighbour's house?")
+    parts = [part(12, d=576, pool="mean")]
+    asked = [loaded.chat.prompt_ids(text) for text in texts]
+    gate = written(tmp_path / "gate.safetensors", loaded.chat, parts, asked)
+    steered, gated, decisions = tmp_path / "steered.toml", tmp_path / "gated.toml", set()
+    random_direction(loaded).save(steered)
+    replace(random_direction(loaded), gate=gate).save(gated)
+    for text in texts:
+        _, out, err = clampdown("chat", text, "--recipe", gated, "--tokens", 4)
+        decisions.add(decision := err.split(" (")[0])
+        same = ("--recipe", steered) if decision == "gate open" else ("--no-recipe",)
+        assert out == clampdown("chat", text, *same, "--tokens", 4)[1]
+    assert decisions == {"gate open", "gate shut"}
 
 
 @pytest.mark.parametrize("arguments", [["-"], []])

@@ -10,7 +10,7 @@ import transformers
 
 sys.path += [str(Path(__file__).parent.parent / folder) for folder in ("steering", "models", "engine")]
 
-from families import HYBRIDS, build
+from families import FAMILIES, HYBRIDS, build
 from gates import WORDS, gate_file, part, written
 from test_local import requests, run, same
 
@@ -91,7 +91,8 @@ def check(model, prompt, recipe, answer):
     assert receipt.path == plain.receipt.path
     assert receipt.relative_norm == pytest.approx(plain.receipt.relative_norm, rel=1e-3)
     assert receipt.recipe_sha256 == recipe.sha256
-    assert receipt.read_again == (len(prompt) if receipt.gate == "open" else 0)
+    reads = receipt.gate == "open" and recipe.positions.prompt != "none"
+    assert receipt.read_again == (len(prompt) if reads else 0)
     assert receipt.accounts_for(recipe)
     return receipt.gate
 
@@ -112,6 +113,14 @@ def test_a_batch_is_answered_as_its_rows_alone(names, opening, tiny, recipes):
         if recipe and recipe.gate:
             assert alone.receipt.gate == answer.receipt.gate
             assert alone.receipt.score == pytest.approx(answer.receipt.score, abs=1e-3)
+
+
+@pytest.mark.parametrize("opening", [(), OPENING])
+def test_windows_on_what_the_user_says(opening, tiny, recipes):
+    asked = [prompt for prompt in prompts(18, opening=opening) if prompt.user]
+    recipe = replace(recipes["deep"], positions=Positions(prompt="user", generated=3))
+    answers = generate(tiny, asked, [recipe] * len(asked), GREEDY)
+    assert {"open", "shut"} == {check(tiny, p, recipe, a) for p, a in zip(asked, answers, strict=True)}
 
 
 def test_steering_shows_where_the_gate_opens(tiny, recipes):
@@ -137,16 +146,21 @@ def test_models_whose_rows_can_not_join(tiny, recipes, monkeypatch):
     assert {"open", "shut"} <= {check(tiny, *row) for row in zip(asked, under, answers, strict=True)}
 
 
-@pytest.mark.parametrize("family", HYBRIDS)
-def test_models_that_keep_states(family, tiny, tmp_path):
-    if not hasattr(transformers, HYBRIDS[family].config):
+SLIDING = {"mistral": FAMILIES["mistral"], "gemma3": FAMILIES["gemma3"]}
+
+
+@pytest.mark.parametrize("family", [*HYBRIDS, *SLIDING])
+def test_models_that_keep_states_or_look_back_a_little(family, tiny, tmp_path):
+    kind = (HYBRIDS | SLIDING)[family]
+    if not hasattr(transformers, kind.config):
         pytest.skip(f"this Transformers has no {family}")
     model = ChatModel(family, tmp_path, build(family, tiny.tokenizer), tiny.tokenizer)
     asked = [prompt for prompt in prompts(10) if len(prompt) == 5] * 2 + prompts(5)
     gate = written(tmp_path / "gate.safetensors", model, [part(1, d=model.d_model)], asked[:2])
     recipe = Recipe("gated", family, "", (Direction(1, 3.0, seed=0),), gate=gate)
-    answers = generate(model, asked, [recipe] * len(asked), GREEDY)
-    assert {check(model, p, recipe, a) for p, a in zip(asked, answers, strict=True)} == {"open", "shut"}
+    for under in (recipe, replace(recipe, positions=Positions("generated"))):
+        answers = generate(model, asked, [under] * len(asked), GREEDY)
+        assert {check(model, p, under, a) for p, a in zip(asked, answers, strict=True)} == {"open", "shut"}
 
 
 def test_forced_gates_and_one_that_watches(tiny, recipes):

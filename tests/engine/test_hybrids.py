@@ -19,8 +19,8 @@ from clampdown.discovery.tree import grow, log_odds
 from clampdown.engine.blocks import Below
 from clampdown.engine.generation import generate
 from clampdown.engine.prefill import opened
-from clampdown.engine.request import Sampling
-from clampdown.engine.sweep import Request, sweep_loglikelihood
+from clampdown.engine.request import Continuation, Sampling
+from clampdown.engine.scoring import sweep_loglikelihood
 from clampdown.errors import ClampdownError
 from clampdown.measuring.fluency import Unsteered
 from clampdown.measuring.likelihood import choice_scores, text_nats
@@ -142,7 +142,7 @@ def test_choices_and_passages_are_scored_as_alone(name, shared, hybrid):
             naive = [nats(hybrid, prompt, hybrid.ids(choice), recipe) / len(choice) for choice in item.choices]
             assert found == close(naive)
         for text, (found, _) in zip(TEXTS, text_nats(hybrid, TEXTS, recipe, below), strict=True):
-            with torch.inference_mode(), Steering(hybrid, recipe):
+            with torch.inference_mode(), Steering(hybrid, recipe, prompt_lengths=[1]):
                 ids = hybrid.ids(text)
                 told = hybrid.hf(input_ids=torch.tensor([ids]), use_cache=False).logits[0, :-1].double()
             naive = told.log_softmax(-1).gather(1, torch.tensor(ids[1:])[:, None]).sum()
@@ -152,7 +152,7 @@ def test_choices_and_passages_are_scored_as_alone(name, shared, hybrid):
 @pytest.mark.parametrize("share_prefix", [True, False])
 def test_a_sweep_scores_as_separate_runs(share_prefix, hybrid):
     opening = hybrid.ids("Some examples, said before all else: one, two, three, four.")
-    asked = [Request([*opening, *hybrid.ids(q)], hybrid.ids(a)) for q in PROMPTS for a in (" yes", " no, never")]
+    asked = [Continuation([*opening, *hybrid.ids(q)], hybrid.ids(a)) for q in PROMPTS for a in (" yes", " no, never")]
     arms = list(RECIPES.values())
     found = sweep_loglikelihood(hybrid, arms, asked, batch_size=3, share_prefix=share_prefix).scores
     for recipe, scores in zip(arms, found, strict=True):

@@ -6,8 +6,9 @@ import random
 import pytest
 import torch
 
+from clampdown.engine.request import Continuation
+from clampdown.engine.scoring import sweep_loglikelihood
 from clampdown.engine.sharing import Sweep
-from clampdown.engine.sweep import Request, sweep_loglikelihood
 from clampdown.errors import ClampdownError
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Clamp, Direction, Positions, Recipe
@@ -50,10 +51,10 @@ def requests(shared=0):
     found = []
     for n in range(5):
         prompt = opening + ids(n + 1, 2 + 3 * n)
-        found += [Request(prompt, [token]) for token in ids(n + 50, 3)]
-        found += [Request(prompt, ids(n + 70, 1 + n % 4))]
+        found += [Continuation(prompt, [token]) for token in ids(n + 50, 3)]
+        found += [Continuation(prompt, ids(n + 70, 1 + n % 4))]
     prompt = opening + ids(9, 6)
-    return [*found, Request(prompt, [7, 8]), Request([*prompt, 7], [8]), found[0]]
+    return [*found, Continuation(prompt, [7, 8]), Continuation([*prompt, 7], [8]), found[0]]
 
 
 @torch.inference_mode()
@@ -116,7 +117,7 @@ def test_blocks_below_run_once_for_all(tiny, recipes):
         return blocks[number].register_forward_pre_hook(hook)
 
     handles = [count(number) for number in range(tiny.n_layers)]
-    asked = [Request(ids(0, 20) + ids(n + 1, 4), [5]) for n in range(6)]
+    asked = [Continuation(ids(0, 20) + ids(n + 1, 4), [5]) for n in range(6)]
     try:
         sweep_loglikelihood(tiny, recipes[:3], asked, batch_size=3)
     finally:
@@ -140,7 +141,7 @@ def test_bfloat16_stays_within_its_tolerance(bundled):
     half = ChatModel(bundled.name, bundled.folder, copy.deepcopy(bundled.hf).bfloat16(), bundled.tokenizer)
     shown = "".join(f"Question: What is {n} + {n}?\nAnswer: {2 * n}\n\n" for n in range(1, 4))
     asked = [
-        Request(half.ids(f"{shown}Question: {question}\nAnswer:"), half.ids(answer))
+        Continuation(half.ids(f"{shown}Question: {question}\nAnswer:"), half.ids(answer))
         for question in ("What is 4 + 4?", "What is the capital of France?")
         for answer in (" 8", " Paris", " a small town in the north")
     ]
@@ -180,8 +181,8 @@ def test_generation_begins_within_bfloat16s_tolerance(bundled):
 
 
 def test_long_requests_lose_their_beginning(tiny, recipes):
-    long = Request(ids(1, 30), ids(2, 3))
-    short = Request(long.prompt[-14:], long.answer)
+    long = Continuation(ids(1, 30), ids(2, 3))
+    short = Continuation(long.prompt[-14:], long.answer)
     swept = sweep_loglikelihood(tiny, recipes, [long], max_length=16)
     assert swept.scores == sweep_loglikelihood(tiny, recipes, [short], max_length=16).scores
 
@@ -190,7 +191,7 @@ def test_edges(tiny, recipes, one_line):
     assert sweep_loglikelihood(tiny, [None, None], []).scores == [[], []]
     plain = sweep_loglikelihood(tiny, [None, None], requests())
     assert plain.scores[0] == plain.scores[1]
-    for wrong in (Request([], [5]), Request([5], []), Request([5], ids(0, 17))):
+    for wrong in (Continuation([], [5]), Continuation([5], []), Continuation([5], ids(0, 17))):
         with pytest.raises(ClampdownError) as caught:
             sweep_loglikelihood(tiny, recipes, [wrong], max_length=16)
         one_line(caught, "request 0")

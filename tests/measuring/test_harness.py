@@ -195,6 +195,14 @@ def test_wrong_arguments_are_told(options, words, tiny, one_line):
     one_line(caught, *words)
 
 
+def test_a_window_on_what_the_user_says_is_refused_since_texts_do_not_tell(tiny, one_line):
+    said = Recipe("said", "tiny", "", EDITS, Positions(prompt="user"))
+    for make in (lambda: SteeredLM(tiny, said), lambda: SweepLM(tiny, [None, STEERED, said])):
+        with pytest.raises(ClampdownError) as caught:
+            make()
+        one_line(caught, "said", "what the user says", 'prompt = "all"')
+
+
 def test_kept_answers_are_refused_under_a_recipe(tiny, one_line, tmp_path):
     from lm_eval.api.model import CachingLM
 

@@ -8,8 +8,10 @@ import torch
 from clampdown.errors import ClampdownError
 from clampdown.measuring.likelihood import bits_per_byte, choice_scores, text_nats
 from clampdown.measuring.sets import Item
+from clampdown.models import residual
 from clampdown.recipe import Direction, Positions, Recipe
 from clampdown.steering.attach import Steering
+from clampdown.steering.edits import direction_vector
 
 EDITS = (Direction(1, 20.0, seed=1),)
 RECIPES = {
@@ -47,7 +49,49 @@ def test_choice_scores_are_the_naive_ones(name, tiny):
             assert score == pytest.approx(naive, rel=1e-4, abs=1e-4)
 
 
-@pytest.mark.parametrize("name", ["none", "steered"])
+PASSAGES = {name: RECIPES[name] for name in ("none", "steered", "answers only")} | {
+    "a window": Recipe("r", "tiny", "", EDITS, Positions(generated=3, fade=2)),
+    "what the user says, and a window": Recipe("r", "tiny", "", EDITS, Positions(prompt="user", generated=4)),
+    "sinks too": Recipe("r", "tiny", "", EDITS, Positions(prompt="last", generated=1, sinks=True)),
+    "the prompt alone": Recipe("r", "tiny", "", EDITS, Positions(generated="none", sinks=True)),
+}
+
+
+def passage_nats(model, ids, positions):
+    """A passage's log-likelihood, edited token by token: its first token is the prompt, and no user's."""
+
+    def weight(place):
+        if not place:
+            return float(positions.sinks and positions.prompt in ("all", "last"))
+        if positions.generated in ("all", "none"):
+            return float(positions.generated == "all")
+        return min(1, max(0, (positions.generated + positions.fade - (place - 1)) / (positions.fade + 1)))
+
+    weights = torch.tensor([weight(place) for place in range(len(ids))])[:, None]
+    vector = EDITS[0].strength * direction_vector(EDITS[0], model.d_model)
+
+    def edit(_module, _inputs, output):
+        return residual.with_block_output(output, residual.block_output(output) + weights * vector)
+
+    handle = residual.blocks(model.hf)[1].register_forward_hook(edit)
+    try:
+        told = model.hf(input_ids=torch.tensor([ids])).logits[0].double().log_softmax(-1)
+    finally:
+        handle.remove()
+    return sum(float(told[i - 1, ids[i]]) for i in range(1, len(ids)))
+
+
+@pytest.mark.parametrize("name", [name for name in PASSAGES if name != "none"])
+def test_a_passage_is_answer_after_its_first_token(name, tiny):
+    recipe = PASSAGES[name]
+    with torch.inference_mode():
+        wanted = [-passage_nats(tiny, tiny.ids(text), recipe.positions) for text in TEXTS]
+    assert [nats for nats, _ in text_nats(tiny, TEXTS, recipe)] == pytest.approx(wanted, rel=1e-4, abs=1e-4)
+    moved = text_nats(tiny, TEXTS, recipe) != text_nats(tiny, TEXTS, None)
+    assert moved, "bits per byte see every window"
+
+
+@pytest.mark.parametrize("name", ["none", "steered", "answers only"])
 def test_text_nats_are_the_naive_ones(name, tiny):
     recipe = RECIPES[name]
     for text, (found, covered) in zip(TEXTS, text_nats(tiny, TEXTS, recipe), strict=True):

@@ -2,11 +2,13 @@
 
 import torch
 
+from clampdown.models.prompt import user_turns
 from clampdown.recipe import Gate
 from clampdown.steering.gates.compiled import CompiledGate, CompiledPart
 from clampdown.steering.gates.gate_file import GateFile, Sample, save_gate
 from clampdown.steering.gates.parts import Part
 from clampdown.steering.gates.reading import gate_scores
+from clampdown.steering.gates.spans import read_text
 from clampdown.steering.gates.words import Words
 
 
@@ -44,8 +46,9 @@ def written(path, model, parts, prompts, words=None, **how) -> Gate:
     low, high = ranked[len(ranked) // 2 - 1], ranked[len(ranked) // 2]
     samples = []
     for place in (high, low):
-        user = getattr(prompts[place], "user", None)
-        samples.append(Sample(scores[place], tuple(prompts[place]), user, model.tokenizer.decode(prompts[place])))
+        prompt = prompts[place]
+        text = "\n".join(model.tokenizer.decode(ids, skip_special_tokens=True) for ids in read_text(prompt, "request"))
+        samples.append(Sample(scores[place], tuple(prompt), user_turns(prompt), text))
     threshold = (scores[low] + scores[high]) / 2
     how |= {"model": model.name, "model_sha256": model.sha256}
     file = GateFile(threshold, *samples, parts=tuple(parts), words=words, **how)

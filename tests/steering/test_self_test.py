@@ -1,14 +1,24 @@
 """The self-test passes what works, and sees every way in which a hook can silently do something else."""
 
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import torch
+
+sys.path.append(str(Path(__file__).parent))
+
+from gates import WORDS, part, written
 
 from clampdown.errors import ClampdownError
 from clampdown.models import residual
-from clampdown.recipe import Clamp, Direction, Positions, Recipe
+from clampdown.recipe import Clamp, Direction, Gate, Positions, Recipe
 from clampdown.saes.files import save_sae
 from clampdown.steering.bank import SlicedClamps
+from clampdown.steering.gates import reading
+from clampdown.steering.gates.gate_file import read_gate
+from clampdown.steering.gates.words import Words
 from clampdown.steering.positions import Windows
 from clampdown.steering.rows import Rows
 from clampdown.steering.self_test import self_test
@@ -96,3 +106,37 @@ def test_the_bundled_model_in_low_precision_passes():
 
     model = load_chat_model(dtype="bfloat16")
     self_test(model, Recipe("mine", model.name, model.sha256, (Direction(12, 40.0, seed=1),)))
+
+
+@pytest.fixture(params=["mean", "last", "words"])
+def gated(request, tiny, recipe, tmp_path):
+    prompts = [tiny.prompt_ids("Name a colour."), tiny.prompt_ids("How do I whittle a spoon?")]
+    kind = request.param
+    parts = [] if kind == "words" else [part(2, pool=kind)]
+    gate = written(tmp_path / "gate.safetensors", tiny, parts, prompts, words=WORDS if kind == "words" else None)
+    return replace(recipe, gate=gate)
+
+
+def test_a_good_gate_passes_though_its_edits_would_not_be_asked_for(tiny, gated):
+    for decide in ("score", "open", "shut", "watch"):
+        self_test(tiny, replace(gated, gate=replace(gated.gate, decide=decide)))
+    self_test(tiny, replace(gated, gate=replace(gated.gate, threshold=1e9)))
+    self_test(tiny, replace(gated, gate=Gate(external="wildguard")))
+
+
+@pytest.mark.parametrize("told", [-1e9, 1e9, float("nan")])
+def test_a_gate_that_always_says_the_same_is_seen(told, tiny, gated, monkeypatch, one_line):
+    monkeypatch.setattr(reading, "pooled", lambda part, scores, count: torch.full_like(count, told, dtype=torch.float))
+    monkeypatch.setattr(Words, "score", lambda self, text: told)
+    fails(tiny, gated, one_line)
+
+
+def test_a_gate_that_reads_other_tokens_is_seen(tiny, gated, monkeypatch, one_line):
+    monkeypatch.setattr(reading, "read_positions", lambda prompt, pool, over: [1, 2])
+    if read_gate(gated.gate).words is None:
+        fails(tiny, gated, one_line)
+
+
+def test_an_edit_behind_a_gate_is_tested_too(tiny, gated, monkeypatch, one_line):
+    monkeypatch.setattr(Rows, "steer", lambda self, layer, x, places: None)
+    fails(tiny, gated, one_line)

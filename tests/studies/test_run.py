@@ -4,12 +4,17 @@ import json
 import os
 import random
 import signal
+import sys
 import time
 import traceback
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+sys.path.append(str(Path(__file__).parent.parent / "steering"))
+
+from gates import part, written
 
 from clampdown.errors import ClampdownError
 from clampdown.recipe import Direction, Positions, Recipe
@@ -130,6 +135,31 @@ def test_an_arm_that_edits_nothing_is_not_reported_as_steered(model, recipe, set
     silent = replace(recipe, positions=Positions("all-but-sinks", sink_norm=1e-6))
     with pytest.raises(ClampdownError, match="edited no token"):
         study(model, silent, sets, replace(PLAN, arms=("none", "clamp")), tmp_path)
+
+
+def test_a_study_of_a_gated_recipe_takes_shut_gates_for_what_they_are(model, recipe, sets, tmp_path):
+    prompts = [item_set for item_set in sets if item_set.kind in ("unsafe", "safe")]
+    asked = [model.prompt_ids(item.text) for item_set in prompts for item in item_set.items]
+    gate = written(tmp_path / "gate.safetensors", model, [part(2, pool="mean")], asked)
+    gated, plan = replace(recipe, gate=gate), replace(PLAN, arms=("none", "clamp", "random-directions"))
+    found = study(model, gated, sets, plan, tmp_path / "study")
+    plain = study(model, recipe, sets, plan, tmp_path / "plain")
+    (tmp_path / "gate.safetensors").unlink()  # the study keeps what it needs
+    receipts = {arm["name"]: arm["receipt"] for arm in found["arms"]}
+    ungated = {arm["name"]: arm["receipt"] for arm in plain["arms"]}
+    for name in ("clamp-1", "clamp-2"):
+        assert receipts[name]["gate"] == "mixed" and receipts[name]["read_again"] > 0
+        assert 0 < receipts[name]["tokens_edited"] < ungated[name]["tokens_edited"]
+    kept = Recipe.load(Path(found["recommended"]["path"]))
+    assert kept.sha256 == gated.sha256 and Path(kept.gate.file).is_file()
+
+    always = replace(gated, gate=replace(kept.gate, threshold=1e9))
+    found = study(model, always, sets, replace(plan, arms=("none", "clamp")), tmp_path / "shut")
+    none, *steered = (
+        {m["set"]: m["value"] for m in arm["measures"] if m["metric"] == "refusal"} for arm in found["arms"]
+    )
+    assert all(arm == none for arm in steered)
+    assert {arm["receipt"]["gate"] for arm in found["arms"][1:]} == {"shut"}
 
 
 def test_a_refused_study_leaves_no_database(model, recipe, sets, tmp_path):

@@ -11,7 +11,7 @@ from clampdown.cli.options import add_json, command
 from clampdown.cli.terminal import print_facts, print_json, print_table, say
 from clampdown.errors import ClampdownError
 from clampdown.reading import read_text
-from clampdown.recipe import Clamp, Recipe
+from clampdown.recipe import Clamp, Gate, Recipe
 
 _EXAMPLE = """  clampdown show                               the recipe that comes along
   clampdown show refusal.toml
@@ -72,6 +72,7 @@ def _recipe(recipe: Recipe, as_json: bool) -> int:
             "sha256": recipe.sha256,
             "model": f"{recipe.model} ({recipe.model_sha256[:12] or 'any weights'})",
             "positions": str(recipe.positions),
+            "gate": str(recipe.gate or ""),
             "system": recipe.system_prompt,
             "note": recipe.note,
         }
@@ -85,7 +86,24 @@ def _recipe(recipe: Recipe, as_json: bool) -> int:
         else:
             vector = f"seed {edit.seed}" if edit.seed is not None else f"{len(edit.values)} values"
             say(f"\nedit {number}: {edit.operation} a direction ({vector}) × {edit.strength:g} at layer {edit.layer}")
+    if recipe.gate is not None and recipe.gate.file:
+        _gate(recipe.gate)
     return 0
+
+
+def _gate(gate: Gate) -> None:
+    """What a gate's file reads, and where it opens."""
+    from clampdown.steering.gates.gate_file import read_gate
+
+    file = read_gate(gate)
+    threshold = file.threshold if gate.threshold is None else gate.threshold
+    say(f"\ngate: open where a prompt's score reaches {threshold:g} (bias {file.bias:g})")
+    for part in file.parts:
+        say(f"layer {part.layer:>2}: {part}")
+    if file.words is not None:
+        say(f"words: {file.words}")
+    for name, value in file.about.items():
+        say(f"{name}: {value}")
 
 
 def _sae(name: str, path: Path, as_json: bool) -> int:

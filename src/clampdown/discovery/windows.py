@@ -8,7 +8,7 @@ from clampdown.recipe import Positions
 WINDOWS = ("all", "all+8", "all+14", "last+14")
 """Those that a search tries. A clamp that is held for ever ("all", the paper's) often says one sentence without end."""
 
-_NAME = re.compile(r"(all|last|none)(?:\+([0-9]{1,9})(?:~([0-9]{1,9}))?)?")
+_NAME = re.compile(r"(all|user|last|none)(?:\+([0-9]{1,9})(?:~([0-9]{1,9}))?)?")
 
 
 def window(name: str, sink_norm: float | None = None) -> Positions:

@@ -1,8 +1,10 @@
-"""What everything that wants an answer asks of an engine, whichever it is."""
+"""What everything that wants an answer asks of an engine, whichever it is, and a likelihood of its scorer."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
-from clampdown.engine.request import Event, Request
+from clampdown.engine.request import Continuation, Event, Question, Request, Swept
+from clampdown.recipe import Recipe
 
 
 class Engine(Protocol):
@@ -31,4 +33,27 @@ class Engine(Protocol):
     @property
     def idle(self) -> bool:
         """Whether nothing waits or runs."""
+        ...
+
+
+class Scorer(Protocol):
+    """Tells how likely given tokens are under a recipe: log-likelihoods in nats, of token ids.
+
+    What is scored counts as generated, what it follows as prompt; so do windows read it.
+
+    Raises, each of them:
+        ClampdownError: more tokens than the context holds, a recipe that does not fit the model, or logits that are not
+            finite.
+    """
+
+    def choices(self, questions: Sequence[Question], recipe: Recipe | None) -> list[list[float]]:
+        """For each question the log-likelihood of every choice as its answer."""
+        ...
+
+    def passages(self, rows: Sequence[Sequence[int]], recipe: Recipe | None) -> list[float]:
+        """For each row the log-likelihood of all but its first token, which counts as its prompt."""
+        ...
+
+    def continuations(self, asked: Sequence[Continuation], recipes: Sequence[Recipe | None]) -> Swept:
+        """For each recipe the score of every continuation, and a receipt for each."""
         ...

@@ -5,22 +5,32 @@ prompt is read again, steered, and answered from what that left.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
 import torch
+from torch import Tensor
 
 from clampdown.engine.opened import Opened
 from clampdown.models import key_values
 from clampdown.models.chat_model import ChatModel
+from clampdown.models.prompt import user_turns
 from clampdown.recipe import Recipe
+from clampdown.steering.attach import Steering
 from clampdown.steering.decision import Decision, unasked
 from clampdown.steering.gates.compiled import CompiledGate, compile_gate
 from clampdown.steering.gates.reading import Reading
 from clampdown.steering.positions import PlaceTracker
 
 T = TypeVar("T")
+
+
+def check_fits(model: ChatModel, recipe: Recipe | None) -> None:
+    """Raises ClampdownError if a recipe, its SAEs or its gate do not fit the model."""
+    Steering(model, recipe, decided=True)
+    if recipe is not None and recipe.gate is not None and recipe.gate.asks and recipe.gate.file:
+        compile_gate(model, recipe)
 
 
 class Gates:
@@ -56,38 +66,52 @@ class Gates:
         ]
         self._readings: list[tuple[list[int], Reading]] = []
 
-    def readings(self, shared: int) -> list[Reading]:
-        """One for each gate's file, for prompts of which the first `shared` tokens are read in a call of their own."""
-        by_file: dict[int, list[int]] = {}
+    def readings(self, shared: int, early: Mapping[str, Sequence[Tensor]] | None = None) -> list[Reading]:
+        """One for each gate's file, for prompts of which the first `shared` tokens are read in a call of their own.
+
+        early: what was taken from that call before, by the hash of the gate's file.
+        """
+        by_file: dict[str, list[int]] = {}
         for row, gate in self.scored.items():
-            by_file.setdefault(id(gate.file), []).append(row)
+            by_file.setdefault(gate.sha256, []).append(row)
+        known = early or {}
         self._readings = [
-            (rows, Reading(self.model, self.scored[rows[0]], _of(self.prompts, rows), rows, shared))
-            for rows in by_file.values()
+            (rows, Reading(self.model, self.scored[rows[0]], _of(self.prompts, rows), rows, shared, known.get(sha256)))
+            for sha256, rows in by_file.items()
         ]
         return [reading for _, reading in self._readings]
 
     def decide(self) -> list[int]:
         """Decide the rows whose prompts were scored; those that are to be read again, steered.
 
-        A gate whose score is not finite can't be evaluated: it is open.
+        A gate whose score is not finite can't be evaluated: it is open. Where the window leaves out the prompt, an open
+        row goes on from what was read.
         """
         for rows, reading in self._readings:
             for row, score in zip(rows, reading.scores(), strict=True):
-                recipe, threshold = self.recipes[row], self.scored[row].threshold
-                assert recipe is not None
-                if math.isfinite(score):
-                    told = Decision(recipe, score >= threshold, score, threshold)
-                else:
-                    told = Decision(recipe, True)
-                self.decisions[row] = replace(told, read_again=len(self.prompts[row])) if told.steers else told
-        return [row for row in self.scored if (decision := self.decisions[row]) and decision.steers]
+                self.decisions[row] = self._decided(row, score)
+        return [row for row in self.scored if (decision := self.decisions[row]) and decision.read_again]
+
+    @property
+    def decided(self) -> list[Recipe | None]:
+        """The recipe that each row goes on under."""
+        pairs = zip(self.recipes, self.decisions, strict=True)
+        return [recipe if decision is None or decision.steers else None for recipe, decision in pairs]
+
+    def _decided(self, row: int, score: float) -> Decision:
+        recipe, threshold = self.recipes[row], self.scored[row].threshold
+        assert recipe is not None
+        told = Decision(recipe, True)
+        if math.isfinite(score):
+            told = Decision(recipe, score >= threshold, score, threshold)
+        reads = told.steers and recipe.positions.prompt != "none"
+        return replace(told, read_again=len(self.prompts[row]) if reads else 0)
 
 
 @torch.inference_mode()
-def put_together(begun: Opened, again: Opened, rows: Sequence[int]) -> Opened:
-    """A batch in which these rows go on from where they were read again. Neither steering may be on."""
-    others = [row for row in range(len(begun.mask)) if row not in set(rows)]
+def put_together(begun: Opened, again: Opened, rows: Sequence[int], prompts: Sequence[Sequence[int]]) -> Opened:
+    """The batch of `prompts` in which these rows go on from where they were read again. Neither steering may be on."""
+    others = [row for row in range(len(prompts)) if row not in set(rows)]
     index = torch.tensor(others, dtype=torch.long)
     key_values.choose_rows(begun.cache, index)
     begun.steering.rows.keep(index)
@@ -97,13 +121,13 @@ def put_together(begun: Opened, again: Opened, rows: Sequence[int]) -> Opened:
     place = {row: at for at, row in enumerate([*others, *rows])}
     order = torch.tensor([place[row] for row in range(len(place))])
     key_values.choose_rows(cache, order)
+    lengths, turns = list(map(len, prompts)), [user_turns(prompt) for prompt in prompts]
     begun.steering.fan_out(order)
+    begun.steering.tracker = PlaceTracker(lengths, turns)
     there = order.to(mask.device)
     position, logits = (
         torch.cat([getattr(begun, name)[here], getattr(again, name)])[there] for name in ("position", "logits")
     )
-    lengths = (position[:, 0] + 1).tolist()
-    begun.steering.tracker = PlaceTracker(lengths)
     asked = ("gated", tuple(rows), begun.asked, again.asked)
     return Opened(begun.steering, cache, logits, mask[there], position, asked)
 

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from functools import cached_property
 from itertools import count
 
-from clampdown.engine.gating import Gates
+from clampdown.engine.gating import check_fits
 from clampdown.engine.prefill import opened, read_together
 from clampdown.engine.request import Event, Request
 from clampdown.engine.running import Row, Running
 from clampdown.errors import ClampdownError
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.key_values import joins
-from clampdown.steering.attach import Steering
+from clampdown.steering.decision import unasked
 
 
 class LocalEngine:
@@ -56,8 +56,8 @@ class LocalEngine:
                 f"a prompt of {len(request.prompt)} tokens and an answer of {request.sampling.max_new_tokens} exceed "
                 f"the model's context of {self.model.context_length}: shorten either"
             )
-        Steering(self.model, request.recipe, decided=True)  # compiles it
-        Gates(self.model, [request.prompt], [request.recipe], [request.decision])  # and its gate
+        check_fits(self.model, request.recipe)
+        unasked(request.recipe, request.decision)
         number = next(self._numbers)
         self._waiting.append((number, request))
         return number

@@ -6,14 +6,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from clampdown.models.prompt import Spans
 from clampdown.steering.positions import Places, PlaceTracker
 
 
 class RightPadded(PlaceTracker):
     """Told which columns are padding [row, position] by a mask of its own: the model is given none."""
 
-    def __init__(self, prompt_lengths: Sequence[int], mask: Tensor) -> None:
-        super().__init__(prompt_lengths)
+    def __init__(
+        self, prompt_lengths: Sequence[int], mask: Tensor, user_turns: Sequence[Spans | None] | None = None
+    ) -> None:
+        super().__init__(prompt_lengths, user_turns)
         self.mask = mask
 
     def places(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Places:

@@ -14,6 +14,7 @@ from clampdown.errors import ClampdownError
 from clampdown.models.bearing import bearing
 from clampdown.models.chat_model import Batch, ChatModel
 from clampdown.models.key_values import choose_rows, joins, roomy_cache
+from clampdown.models.prompt import Spans, user_turns
 from clampdown.recipe import Recipe
 from clampdown.steering.attach import Steering
 from clampdown.steering.gates.reading import Reading
@@ -66,12 +67,16 @@ def opened(
         return
     with _read(model, prompts, gates.first, room, None, roomy, apart, gates) as begun:
         again = gates.decide()
-    if again:
-        rows = again if joins(model.hf) else list(range(len(prompts)))  # all of them, where none can join later
-        decided = [recipes[row] if row in again else gates.first[row] for row in rows]
-        with _read(model, [prompts[row] for row in rows], decided, room, below, roomy, apart) as more:
+    rows = again if joins(model.hf) or not again else list(range(len(prompts)))  # all, where none can join later
+    if rows:
+        some, under = [prompts[row] for row in rows], [gates.decided[row] for row in rows]
+        with _read(model, some, under, room, below, roomy, apart) as more:
             pass
-        begun = more if len(rows) == len(prompts) else put_together(begun, more, rows)
+    if len(rows) == len(prompts):
+        begun = more
+    else:
+        begun.steering.go_on_under(gates.decided)
+        begun = put_together(begun, more, rows, prompts) if rows else begun
     begun.steering.decide(gates.decisions)
     with begun.steering, torch.inference_mode():
         yield begun
@@ -133,19 +138,23 @@ def _beginning(
     """
     number = {recipe: n for n, recipe in enumerate(dict.fromkeys(recipes))}
     distinct = list(number)
-    shared = shared_length(prompts)
-    columns = max(map(len, prompts)) + room
+    lengths, turns = list(map(len, prompts)), [user_turns(prompt) for prompt in prompts]
+    read = [spans for spans, recipe in zip(turns, recipes, strict=True) if recipe and recipe.positions.prompt == "user"]
+    shared = alike(read, shared_length(prompts))
+    columns = max(lengths) + room
     begun = roomy_cache(model.hf, columns)
     separate = begun is None or (model.window is not None and model.window < columns)
     begun = begun if roomy else None
     if separate or len(prompts) < 2 * len(distinct) or shared < 4:
-        lengths = [len(p) for p in prompts]
-        with Steering(model, recipes, prompt_lengths=lengths, apart=apart, decided=True) as steering:
+        with Steering(model, recipes, prompt_lengths=lengths, user_turns=turns, apart=apart, decided=True) as steering:
             yield steering, begun, 0, gates.readings(0) if gates else []
         return
     readings = gates.readings(shared) if gates else []
     opening = model.pad([prompts[0][:shared]] * len(distinct))
-    begin = Steering(model, distinct, prompt_lengths=[_ENDLESS] * len(distinct), apart=apart, decided=True)
+    first = [turns[list(recipes).index(recipe)] for recipe in distinct]  # as all its rows have it here
+    begin = Steering(
+        model, distinct, prompt_lengths=[_ENDLESS] * len(distinct), user_turns=first, apart=apart, decided=True
+    )
     with begin as steering, torch.inference_mode(), ExitStack() as watching:
         for reading in readings:
             watching.enter_context(reading.opening(number[None]))
@@ -158,7 +167,7 @@ def _beginning(
         cache = out.past_key_values
         rows = torch.tensor([number[recipe] for recipe in recipes])
         choose_rows(cache, rows)
-        steering.fan_out(rows, [len(p) for p in prompts])
+        steering.fan_out(rows, lengths, turns)
         yield steering, cache, shared, readings
 
 
@@ -214,3 +223,12 @@ def shared_length(rows: Sequence[Sequence[int]]) -> int:
     """How many leading tokens all rows share, leaving each at least one of its own."""
     most = min(map(len, rows)) - 1
     return next((i for i in range(most) if len({row[i] for row in rows}) > 1), most)
+
+
+def alike(turns: Sequence[Spans | None], shared: int) -> int:
+    """How many of the `shared` tokens that rows begin with are the user's in all of them or in none."""
+    here = {tuple((a, min(b, shared)) for a, b in spans if a < min(b, shared)) for spans in turns if spans is not None}
+    if len(here) < 2:
+        return shared
+    said = [[any(a <= place < b for a, b in spans) for spans in here] for place in range(shared)]
+    return next((place for place, rows in enumerate(said) if len(set(rows)) > 1), shared)

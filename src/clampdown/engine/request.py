@@ -1,12 +1,14 @@
-"""What an engine is asked and what it says: requests, how they are sampled, answers and events. Pure data."""
+"""What an engine is asked and what it says: requests, how they are sampled, answers and scores. Pure data."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from clampdown.errors import ClampdownError
+from clampdown.models.prompt import user_turns
 from clampdown.recipe import Recipe
+from clampdown.steering.positions import check_told
 from clampdown.steering.receipt import Receipt
 
 
@@ -32,9 +34,12 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Request:
-    """A rendered prompt (token ids), the recipe it is answered under, and how.
+    """A rendered prompt (token ids; a `Prompt` knows its user's turns), the recipe it is answered under, and how.
 
     decision: what the recipe's gate decided, where that lies outside.
+
+    Raises:
+        ClampdownError: an empty prompt, or one that does not know the user's turns, which the recipe's window needs.
     """
 
     prompt: Sequence[int]
@@ -45,6 +50,7 @@ class Request:
     def __post_init__(self) -> None:
         if not len(self.prompt):
             raise ClampdownError("a request needs a prompt of one token at least")
+        check_told([self.recipe], [user_turns(self.prompt)])
 
 
 @dataclass(frozen=True)
@@ -103,3 +109,31 @@ class Event:
     request: int
     token: int | None = None
     answer: Answer | None = None
+
+
+class Question(NamedTuple):
+    """Token ids of a prompt, and of several answers to it, of which each one's log-likelihood is asked."""
+
+    prompt: Sequence[int]
+    choices: Sequence[Sequence[int]]
+
+
+class Continuation(NamedTuple):
+    """Token ids of a prompt, and of the answer whose log-likelihood after it is asked."""
+
+    prompt: Sequence[int]
+    answer: Sequence[int]
+
+
+class Score(NamedTuple):
+    """The answer's log-likelihood (nats), and whether greedy decoding would give it."""
+
+    log_probability: float
+    greedy: bool
+
+
+class Swept(NamedTuple):
+    """Scores and receipts, [recipe][request] each. What several requests share is in the first one's receipt."""
+
+    scores: list[list[Score]]
+    receipts: list[list[Receipt]]

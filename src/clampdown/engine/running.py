@@ -125,7 +125,8 @@ class Running:
         real = torch.tensor([[not row.ended] for row in self.rows]).to(self._mask.device)
         self._mask = torch.cat([self._mask, real.to(self._mask)], dim=1)
         self._position = self._position + 1
-        self.steering.expect(Places(real, self._position, self._prompt_length, begun=True))
+        nobody = torch.zeros_like(real)  # what is said now is an answer, and no user's turn
+        self.steering.expect(Places(real, self._position, self._prompt_length, begun=True, user=nobody))
         self._logits = self.model.hf(
             input_ids=self._tokens[:, None],
             attention_mask=self._mask,

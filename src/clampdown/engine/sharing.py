@@ -12,20 +12,28 @@ runs, as they do when a batch has another shape.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, NamedTuple
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
 
 from clampdown.engine.blocks import Split
+from clampdown.engine.gating import Gates
 from clampdown.engine.padding import RightPadded
 from clampdown.models.bearing import bearing
 from clampdown.models.chat_model import Batch, ChatModel
 from clampdown.models.key_values import copied, empty_cache, lower_part, put_lower, repeat_rows
+from clampdown.models.prompt import user_turns
 from clampdown.recipe import Recipe
 from clampdown.steering.attach import Steering
+from clampdown.steering.decision import unasked
+from clampdown.steering.gates.reading import Reading
 from clampdown.steering.receipt import Receipt, joined
+
+_Beginning: TypeAlias = tuple[Any, Receipt | None]
+"""What the upper blocks keep of the prefix, and its receipt; of no prefix nothing."""
 
 
 class Prefilled(NamedTuple):
@@ -47,10 +55,14 @@ class Sweep:
     def __init__(self, model: ChatModel, recipes: Sequence[Recipe | None], prefix: Sequence[int] = ()) -> None:
         self.model, self.recipes = model, list(recipes)
         self.prefix = list(prefix) if prefix and bearing(model.hf).parts else []
+        self._turns = user_turns(prefix)
         self.layer = min((e.layer for r in self.recipes if r for e in r.edits), default=model.n_layers - 1)
         self.split = Split(model, self.layer)  # tells at once where a model's upper blocks can't be run alone
+        self._asks = [unasked(r) is None and r is not None and r.gate is not None for r in self.recipes]
+        self._early: dict[str, list[Tensor]] = {}  # what gates read of the prefix, by the hash of their file
         self._below: Any = None
-        self._above: list[tuple[Any, Receipt | None]] = [(None, None)] * len(self.recipes)
+        self._plain: _Beginning = None, None
+        self._above: list[_Beginning] = [self._plain] * len(self.recipes)
         if self.prefix:
             self._run_prefix()
 
@@ -60,8 +72,11 @@ class Sweep:
     ) -> Iterator[tuple[Tensor, list[Receipt]]]:
         """For each recipe the rows' logits, and a receipt for each row.
 
+        Gates decide at each prompt's end, all of them from one unsteered pass; of a gated recipe only the rows whose
+        gate is open are run again.
+
         Args:
-            rows: token ids, each beginning with the prefix.
+            rows: token ids, each beginning with the prefix, and with the same user's turns in it.
             prompts: how many of each row's tokens are its prompt; the rest are steered as an answer.
             answers_only: run the head only from a prompt's last token on.
 
@@ -72,19 +87,48 @@ class Sweep:
         known = len(self.prefix)
         batch = self.model.pad([row[known:] for row in rows], side="right")
         mask = torch.cat([batch.attention_mask.new_ones(len(rows), known), batch.attention_mask], dim=1)
-        below = _repeated(self._below, len(rows))
         # No mask for the model: causal attention does not see padding on the right, and runs faster without.
         columns = torch.arange(known, mask.shape[1], device=mask.device)
         inputs = {"input_ids": batch.input_ids, "position_ids": columns.expand(len(rows), -1)}
-        x = self.split.lower(inputs | _with(below))
-        where = [(r, p - known - 1, len(row) - known) for r, (row, p) in enumerate(zip(rows, prompts, strict=True))]
-        for recipe, (cache, opening) in zip(self.recipes, self._above, strict=True):
-            steering = Steering(self.model, [recipe] * len(rows), prompt_lengths=prompts)
-            steering.tracker = RightPadded(prompts, mask)
-            with steering, _head_at(self.model, where if answers_only else None):
-                logits = self.split.upper(x, inputs | _with(_repeated(cache, len(rows)))).logits
-            receipts = [joined([opening, taken]) if opening else taken for taken in steering.receipts()]
-            yield logits[0] if answers_only else logits, receipts
+        spans = [(p - known - 1, len(row) - known) for row, p in zip(rows, prompts, strict=True)]
+        asked = _Asked(rows, prompts, mask, inputs, spans if answers_only else None)
+        gates = self._gates_of([row[:length] for row, length in zip(rows, prompts, strict=True)])
+        readings = [reading for gate in gates.values() for reading in gate.readings(known, self._early)]
+        with _reading(readings, range(self.layer + 1)):
+            x = self.split.lower(inputs | _with(_repeated(self._below, len(rows))))
+        plain = None
+        if gates:
+            with _reading(readings, range(self.layer + 1, self.model.n_layers)):
+                plain = self._upper(asked, x, None, self._plain)
+        for arm, (recipe, above) in enumerate(zip(self.recipes, self._above, strict=True)):
+            if plain is not None and recipe is None:
+                yield plain
+            elif plain is None or arm not in gates:
+                yield self._upper(asked, x, recipe, above)
+            else:
+                again = gates[arm].decide()
+                steered = self._upper(asked.of(again), x[again], recipe, above, decided=True) if again else None
+                logits, receipts = _put_in(asked, plain, again, steered)
+                told = [d.noted(r) if d else r for d, r in zip(gates[arm].decisions, receipts, strict=True)]
+                yield logits, told
+
+    def _gates_of(self, prompts: Sequence[Sequence[int]]) -> dict[int, Gates]:
+        """The gates that must score these prompts, by their recipe's place."""
+        some = [arm for arm, asks in enumerate(self._asks) if asks]
+        return {arm: Gates(self.model, prompts, [self.recipes[arm]] * len(prompts)) for arm in some}
+
+    def _upper(
+        self, asked: "_Asked", x: Tensor, recipe: Recipe | None, above: _Beginning, decided: bool = False
+    ) -> tuple[Tensor, list[Receipt]]:
+        """Logits and receipts of rows under one recipe, from the residual x after `layer`."""
+        cache, opening = above
+        turns, count = [user_turns(row) for row in asked.rows], len(asked.rows)
+        steering = Steering(self.model, [recipe] * count, user_turns=turns, decided=decided)
+        steering.tracker = RightPadded(asked.prompts, asked.mask, turns)
+        with steering, _head_at(self.model, asked.spans):
+            logits = self.split.upper(x, asked.inputs | _with(_repeated(cache, count))).logits
+        receipts = [joined([opening, taken]) if opening else taken for taken in steering.receipts()]
+        return logits[0] if asked.spans else logits, receipts
 
     def laid_out(self, rows: Sequence[Sequence[int]]) -> Batch:
         """Rows that begin with the prefix as one batch to decode from: the padding lies between it and the rest."""
@@ -101,6 +145,7 @@ class Sweep:
         Close the iterator after the last: until then the last recipe's steering stays on.
         """
         batch, known, prompts = self.laid_out(rows), len(self.prefix), [len(row) for row in rows]
+        turns = [user_turns(row) for row in rows]
         inputs = {
             "input_ids": batch.input_ids[:, known:-1],
             "attention_mask": batch.attention_mask[:, :-1],
@@ -111,7 +156,7 @@ class Sweep:
         x = self.split.lower(inputs | _with(below)) if any_left else None
         for recipe, (opened, opening) in zip(self.recipes, self._above, strict=True):
             cache = self._begun(opened, len(rows))
-            with Steering(self.model, [recipe] * len(rows), prompt_lengths=prompts) as steering:
+            with Steering(self.model, [recipe] * len(rows), prompt_lengths=prompts, user_turns=turns) as steering:
                 if x is not None:
                     self.split.upper(x, inputs | _with(cache) | {"logits_to_keep": 1})
                 put_lower(cache, lower_part(below, self.layer))
@@ -119,30 +164,105 @@ class Sweep:
 
     @torch.no_grad()
     def _run_prefix(self) -> None:
-        batch = self.model.pad([self.prefix])
-        inputs = {"input_ids": batch.input_ids}
+        inputs = {"input_ids": self.model.pad([self.prefix]).input_ids}
         self._below = empty_cache(self.model.hf)
-        x = self.split.lower(inputs | _with(self._below))
-        for arm, recipe in enumerate(self.recipes):
-            cache = empty_cache(self.model.hf)
-            # Two more than there are: all of it is prompt, and none of it a prompt's last token.
-            with Steering(self.model, [recipe], prompt_lengths=[len(self.prefix) + 2]) as steering:
-                self.split.upper(x, inputs | _with(cache) | {"logits_to_keep": 1})
-            self._above[arm] = cache, steering.receipts()[0]
+        gates = self._gates_of([[*self.prefix, *self.prefix[-1:]]])  # a prompt of one token more: all of it is begun
+        readings = [reading for gate in gates.values() for reading in gate.readings(len(self.prefix))]
+        with _opening(readings, range(self.layer + 1)):
+            x = self.split.lower(inputs | _with(self._below))
+        if gates:
+            with _opening(readings, range(self.layer + 1, self.model.n_layers)):
+                self._plain = self._prefix_under(None, x, inputs)
+            self._early = {reading.gate.sha256: reading.early for reading in readings}
+        self._above = [
+            self._plain if gates and recipe is None else self._prefix_under(recipe, x, inputs, arm in gates)
+            for arm, recipe in enumerate(self.recipes)
+        ]
+
+    def _prefix_under(
+        self, recipe: Recipe | None, x: Tensor, inputs: dict[str, Any], decided: bool = False
+    ) -> _Beginning:
+        """The upper blocks' cache of the prefix under one recipe, and its receipt."""
+        cache = empty_cache(self.model.hf)
+        # Two more than there are: all of it is prompt, and none of it a prompt's last token.
+        lengths, turns = [len(self.prefix) + 2], [self._turns]
+        steering = Steering(self.model, [recipe], prompt_lengths=lengths, user_turns=turns, decided=decided)
+        with steering:
+            self.split.upper(x, inputs | _with(cache) | {"logits_to_keep": 1})
+        return cache, steering.receipts()[0]
 
     def _begun(self, cache: Any, rows: int) -> Any:
         """The prefix's cache for so many rows, or an empty one."""
         return empty_cache(self.model.hf) if cache is None else _repeated(cache, rows)
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """Rows that are asked for: token ids, their prompts' lengths, the mask of all columns, and what the model is given.
+
+    spans: the columns [start, end) of each row whose logits are wanted; None for all.
+    """
+
+    rows: Sequence[Sequence[int]]
+    prompts: Sequence[int]
+    mask: Tensor
+    inputs: dict[str, Tensor]
+    spans: Sequence[tuple[int, int]] | None
+
+    def of(self, some: Sequence[int]) -> "_Asked":
+        """Some of the rows."""
+        spans = None if self.spans is None else [self.spans[row] for row in some]
+        inputs = {name: tensor[some] for name, tensor in self.inputs.items()}
+        return _Asked([self.rows[r] for r in some], [self.prompts[r] for r in some], self.mask[some], inputs, spans)
+
+
+def _put_in(
+    asked: _Asked,
+    plain: tuple[Tensor, list[Receipt]],
+    again: Sequence[int],
+    steered: tuple[Tensor, list[Receipt]] | None,
+) -> tuple[Tensor, list[Receipt]]:
+    """Logits and receipts of all rows, those of the rows that ran `again` in their places."""
+    if steered is None:
+        return plain
+    receipts = list(plain[1])
+    for row, receipt in zip(again, steered[1], strict=True):
+        receipts[row] = receipt
+    if asked.spans is None:
+        return plain[0].index_copy(0, torch.tensor(again, device=plain[0].device), steered[0]), receipts
+    lengths = [end - start for start, end in asked.spans]
+    parts = list(plain[0].split(lengths))
+    for row, part in zip(again, steered[0].split([lengths[row] for row in again]), strict=True):
+        parts[row] = part
+    return torch.cat(parts), receipts
+
+
 @contextmanager
-def _head_at(model: ChatModel, where: Sequence[tuple[int, int, int]] | None) -> Iterator[None]:
-    """Within, the head sees only columns start to end of each (row, start, end), as one row of all of them."""
-    if where is None:
+def _reading(readings: Sequence[Reading], layers: range) -> Iterator[None]:
+    """Within, the model reads these layers of the prompts; the blocks below are passed over, and nobody looks there."""
+    with ExitStack() as on:
+        for reading in readings:
+            on.enter_context(reading.rest(layers, "right"))
+        yield
+
+
+@contextmanager
+def _opening(readings: Sequence[Reading], layers: range) -> Iterator[None]:
+    """The same of the prefix."""
+    with ExitStack() as on:
+        for reading in readings:
+            on.enter_context(reading.opening(0, layers))
+        yield
+
+
+@contextmanager
+def _head_at(model: ChatModel, spans: Sequence[tuple[int, int]] | None) -> Iterator[None]:
+    """Within, the head sees only columns [start, end) of each row, as one row of all of them."""
+    if spans is None:
         yield
         return
-    rows = torch.tensor([row for row, start, end in where for _ in range(start, end)])
-    columns = torch.tensor([column for _, start, end in where for column in range(start, end)])
+    rows = torch.tensor([row for row, (start, end) in enumerate(spans) for _ in range(start, end)])
+    columns = torch.tensor([column for start, end in spans for column in range(start, end)])
 
     def fewer(_module: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
         hidden, *others = args

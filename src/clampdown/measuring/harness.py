@@ -120,7 +120,8 @@ class SteeredLM(HFLM):
             ClampdownError: there is a recipe with edits, but no token was edited.
         """
         recipe, receipt = self.recipe, self.receipt
-        if recipe and not receipt.tokens_edited and (recipe.edits or not recipe.system_prompt):
+        does_something = recipe is None or recipe.edits or recipe.system_prompt
+        if recipe and not (does_something and receipt.accounts_for(recipe)):
             raise ClampdownError(
                 f"recipe {recipe.name} edited none of the {receipt.tokens_seen} tokens of lm-eval's requests, so their "
                 f"scores can't be reported as steered; check its edits and its positions ({recipe.positions})"
@@ -305,7 +306,12 @@ class SteeredLM(HFLM):
 
 
 def check_recipe(model: ChatModel, recipe: Recipe) -> None:
-    """Test that a recipe does to this model what it says. Raises ClampdownError if not."""
+    """Test that a recipe does to this model what it says. Raises ClampdownError if not, or if lm-eval can't ask it."""
+    if recipe.edits and recipe.positions.prompt == "user":
+        raise ClampdownError(
+            f"recipe {recipe.name} edits what the user says, but lm-eval's texts don't tell where that is; measure it "
+            'with another window, such as prompt = "all"'
+        )
     if recipe.system_prompt:
         model.render([{"role": "user", "content": "?"}], system=recipe.system_prompt)  # some templates refuse one
     self_test(model, recipe)

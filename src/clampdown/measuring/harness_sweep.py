@@ -14,8 +14,9 @@ from torch import Tensor
 from clampdown.engine.finite import finite_logits
 from clampdown.engine.padding import UntilEnded
 from clampdown.engine.prefill import shared_length
+from clampdown.engine.request import Continuation
+from clampdown.engine.scoring import WORTH_SHARING, LocalScorer
 from clampdown.engine.sharing import Sweep
-from clampdown.engine.sweep import WORTH_SHARING, Request, sweep_loglikelihood
 from clampdown.measuring.harness import SteeredLM, check_recipe
 from clampdown.models.bearing import bearing
 from clampdown.models.chat_model import ChatModel
@@ -96,9 +97,9 @@ class SweepLM(SteeredLM):
         self, requests: Sequence[Any], disable_tqdm: bool = False, override_bs: int | None = None
     ) -> list[Any]:
         """For each request the log-likelihoods under all recipes, and whether each is greedy's: two arrays [recipe]."""
-        asked = [Request(context, answer) for _, context, answer in requests]
-        size, longest = self.batch_size, self.max_length
-        swept = sweep_loglikelihood(self.chat, self.recipes, asked, batch_size=size, max_length=longest)
+        asked = [Continuation(context, answer) for _, context, answer in requests]
+        scorer = LocalScorer(self.chat, batch_size=self.batch_size, max_length=self.max_length)
+        swept = scorer.continuations(asked, self.recipes)
         self._taken += zip(*swept.receipts, strict=True)
         return [
             (np.array([s.log_probability for s in each]), np.array([s.greedy for s in each]))

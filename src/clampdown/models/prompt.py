@@ -1,6 +1,6 @@
 """A rendered prompt: its token ids, and where the contents of the user's turns lie among them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Self, SupportsIndex, overload
 
 from clampdown.errors import ClampdownError
@@ -68,3 +68,8 @@ class Prompt(tuple[int, ...]):
     def __add__(self, other: Iterable[int]) -> "Prompt":  # type: ignore[override]
         """The prompt with ids after it, such as an answer's, which no user said."""
         return Prompt((*self, *other), self._user)
+
+
+def user_turns(ids: Sequence[int]) -> Spans | None:
+    """Where the user's turns lie among token ids; None where these don't tell."""
+    return ids.user if isinstance(ids, Prompt) else None

@@ -5,7 +5,7 @@ from typing import Any
 
 from clampdown.recipe.checks import is_finite, is_whole, require, shown
 
-PROMPT_WINDOWS = ("all", "last", "none")
+PROMPT_WINDOWS = ("all", "user", "last", "none")
 SCOPES: dict[str, tuple[str, str, bool]] = {
     "all-but-sinks": ("all", "all", False),
     "all": ("all", "all", True),
@@ -23,7 +23,9 @@ class Positions:
 
     Attributes:
         sink_norm: a position whose residual is longer counts as an attention sink.
-        prompt: "all" of the prompt's tokens, the "last" one, or "none". The first answer token is decided at the last.
+        prompt: "all" of the prompt's tokens, those of the "user" (the contents of user turns, without the template's
+            marks and the system prompt, so only where a chat is rendered), the "last" one, or "none". The first answer
+            token is decided at the last.
         generated: "all" of the answer's tokens, the first so many, or "none".
         fade: after the first `generated` tokens the weight of Δ falls linearly over so many more: at the i-th of them
             it is 1 − i / (fade + 1).
@@ -106,7 +108,12 @@ class Positions:
             str(self.generated), f"the first {self.generated} generated"
         )
         fade = f", fading over {self.fade} more" if self.fade else ""
-        prompt = {"all": "all of the prompt", "last": "the prompt's last token", "none": "nothing of the prompt"}
+        prompt = {
+            "all": "all of the prompt",
+            "user": "what the user says",
+            "last": "the prompt's last token",
+            "none": "nothing of the prompt",
+        }
         where = "everywhere" if self.everywhere else f"{prompt[self.prompt]}, {answer}{fade}"
         limit = "" if self.sink_norm is None else f" (beyond {self.sink_norm:g})"
         return where + ("" if self.sinks else f", but attention sinks{limit}")

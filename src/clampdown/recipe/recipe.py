@@ -61,6 +61,10 @@ class Recipe:
             body["gate"] = {k: v for k, v in body["gate"].items() if k != "file"}
         return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
+    def deciding(self, decide: str) -> "Recipe":
+        """The same with its gate forced "open" or "shut", or so; itself where it has none."""
+        return self if self.gate is None else replace(self, gate=replace(self.gate, decide=decide))
+
     def to_dict(self) -> dict[str, Any]:
         """The TOML file's content as plain data."""
         body: dict[str, Any] = {"version": VERSION, "name": self.name}

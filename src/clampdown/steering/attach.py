@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -12,12 +13,13 @@ from clampdown.errors import ClampdownError
 from clampdown.models import residual
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.exclusive import turn_of, unsteered
+from clampdown.models.prompt import Spans
 from clampdown.recipe import Recipe
 from clampdown.saes.sae import SAE
 from clampdown.steering.decision import Decision, unasked
 from clampdown.steering.edits import CompiledEdit, check_named_once, compile_edit
 from clampdown.steering.finite import Finite
-from clampdown.steering.positions import Places, PlaceTracker
+from clampdown.steering.positions import Places, PlaceTracker, check_told
 from clampdown.steering.receipt import Receipt
 from clampdown.steering.rows import Rows
 
@@ -29,13 +31,15 @@ class Steering:
     is refused. Nothing outlives the context. A model is steered once at a time: another thread that steers it, or runs
     it by a function of ours, waits until the context ends; one that calls it by itself meanwhile gets an error.
 
+    prompt_lengths: real tokens of each row that are its prompt, where the calls themselves don't tell.
+    user_turns: of each row the tokens [start, end) of what the user says, which some windows need.
     apart: a row whose residual is not finite gets its error in `errors`, and the others go on; else all fail with it.
     decided: gates were asked by the caller, who says by `decide` what they said: a recipe given here steers its row.
         Else only a gate that is forced may come here.
 
     Raises:
-        ClampdownError: a recipe is for another model, or an edit does not fit it; on entering, this thread steers the
-            model already.
+        ClampdownError: a recipe is for another model, an edit does not fit it, or its window needs user turns that are
+            not known; on entering, this thread steers the model already.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class Steering:
         recipes: Recipe | Sequence[Recipe | None] | None,
         *,
         prompt_lengths: Sequence[int] | None = None,
+        user_turns: Sequence[Spans | None] | None = None,
         saes: Sequence[SAE] = (),
         apart: bool = False,
         decided: bool = False,
@@ -53,9 +58,11 @@ class Steering:
         given = list(recipes) if isinstance(recipes, Sequence) else [recipes]
         told = [None if decided else _forced(recipe) for recipe in given]
         steered = [r if d is None or d.steers else None for r, d in zip(given, told, strict=True)]
-        self.rows = Rows(steered, lambda recipe: _compiled(model, recipe, saes), Finite(apart))
+        self._compile = partial(_compiled, model, saes=saes)
+        self.rows = Rows(steered, self._compile, Finite(apart))
         self.decide(told)
-        self.tracker = PlaceTracker(prompt_lengths)
+        self._check_told(user_turns)
+        self.tracker = PlaceTracker(prompt_lengths, user_turns)
         self._expected: Places | None = None
         self._asked: dict[str, Any] | None = None
         self._on: ExitStack | None = None
@@ -108,14 +115,25 @@ class Steering:
 
         return guarded
 
-    def fan_out(self, rows: Tensor, prompt_lengths: Sequence[int] | None = None) -> None:
+    def fan_out(
+        self,
+        rows: Tensor,
+        prompt_lengths: Sequence[int] | None = None,
+        user_turns: Sequence[Spans | None] | None = None,
+    ) -> None:
         """Go on with a new batch whose row r continues row rows[r] of this one, its recipe and a receipt of its own.
 
         For a beginning that several rows share, run once; call it before any row was left out.
         """
         self.rows.fan_out(rows)
-        self.tracker.select(rows, prompt_lengths)
         self.per_row = True
+        self._check_told(user_turns)
+        self.tracker.select(rows, prompt_lengths, user_turns)
+
+    def _check_told(self, user_turns: Sequence[Spans | None] | None) -> None:
+        if user_turns is not None:
+            recipes = self.rows.recipes
+            check_told(recipes if self.per_row else recipes * len(user_turns), user_turns)
 
     def join(self, other: "Steering") -> None:
         """Go on with the rows of both, these first; neither may be on. Rows that left before are forgotten."""
@@ -127,6 +145,12 @@ class Steering:
     def decide(self, decisions: Sequence[Decision | None]) -> None:
         """Say what the gates of all rows said, for their receipts; None where a row has none."""
         self.rows.decisions = {row: told for row, told in enumerate(decisions) if told is not None}
+
+    def go_on_under(self, recipes: Sequence[Recipe | None]) -> None:
+        """Let the rows be under these recipes from now on, as gates decided; before any left, and while this is off."""
+        if list(recipes) != self.rows.recipes:
+            self.rows.own(recipes, self._compile)
+            self.per_row = True
 
     def expect(self, places: Places) -> None:
         """Say where the columns of the next call lie, for a caller who knows; else the call's own mask tells."""

@@ -1,9 +1,10 @@
 """What the gate of a row's recipe said of its prompt."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clampdown.errors import ClampdownError
 from clampdown.recipe import Recipe
+from clampdown.steering.receipt import Receipt
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,17 @@ class Decision:
     def steers(self) -> bool:
         assert self.recipe.gate is not None
         return self.open and self.recipe.gate.decide != "watch"
+
+    def noted(self, receipt: Receipt) -> Receipt:
+        """The row's receipt, with what the gate said."""
+        return replace(
+            receipt,
+            recipe_sha256=self.recipe.sha256,
+            gate="open" if self.open else "shut",
+            score=self.score,
+            threshold=self.threshold,
+            read_again=self.read_again,
+        )
 
 
 def unasked(recipe: Recipe | None, brought: bool | None = None) -> Decision | None:

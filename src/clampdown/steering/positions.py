@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from clampdown.errors import ClampdownError
-from clampdown.recipe import Positions
+from clampdown.models.prompt import Spans
+from clampdown.recipe import Positions, Recipe
 
 
 class Places(NamedTuple):
@@ -20,17 +21,21 @@ class Places(NamedTuple):
     prompt_length: Tensor  # [row, 1]: real tokens of the prompt
     certain: bool = True  # whether prompt_length is known, or this call's columns may be prompt or answer
     begun: bool = False  # whether every row is known to have had a real token before these columns
+    user: Tensor | None = None  # bool: content of a user's turn; None where that is not known
 
     def of(self, rows: Tensor) -> "Places":
         """The places of some rows."""
         here = rows.to(self.real.device)
-        return self._replace(real=self.real[here], position=self.position[here], prompt_length=self.prompt_length[here])
+        user = None if self.user is None else self.user[here]
+        real, position, prompt_length = self.real[here], self.position[here], self.prompt_length[here]
+        return self._replace(real=real, position=position, prompt_length=prompt_length, user=user)
 
     def chosen(self, windows: "Windows", norm: Tensor | None = None) -> Tensor:
         """Bool [row, column]: the places that each row's window holds; `norm` is the residual's, for sinks.
 
         Raises:
-            ClampdownError: prompt and answer can't be told apart, and a window needs it.
+            ClampdownError: prompt and answer can't be told apart, or the user's turns are not known, and a window needs
+                it.
         """
         if not self.certain and not windows.everywhere:
             raise ClampdownError(
@@ -42,7 +47,12 @@ class Places(NamedTuple):
         chosen = self.real
         if not windows.everywhere:
             generated = self.position - self.prompt_length  # 0 for the first generated token
-            chosen = chosen & (generated >= windows.low) & (generated < windows.high + windows.fade)
+            inside = (generated >= windows.low) & (generated < windows.high + windows.fade)
+            if windows.turns:
+                if self.user is None:
+                    raise ClampdownError(_UNTOLD)
+                inside = inside | (windows.users & self.user)
+            chosen = chosen & inside
         if not self.begun and windows.spares:
             chosen = chosen & ((self.position > 0) | windows.sinks)
         if norm is not None and windows.limits:
@@ -69,7 +79,8 @@ _FAR = 1 << 40
 class Windows(NamedTuple):
     """The windows of a batch's rows, [row, 1] each (or one for all), and what is known of all of them at once.
 
-    A token is edited from place `low` to before `high` + `fade`, counted from the first generated one (0).
+    A token is edited from place `low` to before `high` + `fade`, counted from the first generated one (0), and in the
+    contents of user turns where `users`.
     """
 
     low: Tensor
@@ -77,10 +88,12 @@ class Windows(NamedTuple):
     fade: Tensor
     sinks: Tensor  # bool: edited too
     sink_norm: Tensor
+    users: Tensor  # bool
     everywhere: bool  # no row tells prompt from answer
     spares: bool  # some row spares sinks
     limits: bool  # some row tells sinks by their norm
     fades: bool
+    turns: bool  # some row edits user turns
     needs: str  # the first window that tells prompt from answer, in words
 
     @classmethod
@@ -97,28 +110,43 @@ class Windows(NamedTuple):
             fade,
             sinks=torch.tensor([[one[3]] for one in numbers]),
             sink_norm=torch.tensor([[one[4]] for one in numbers], dtype=torch.float32),
+            users=torch.tensor([[one is not None and one.prompt == "user"] for one in rows]),
             everywhere=len(known) == len(rows) and not apart,
             spares=any(not positions.sinks for positions in known),
             limits=any(positions.sink_norm is not None for positions in known),
             fades=any(positions.fade for positions in known),
+            turns=any(positions.prompt == "user" for positions in known),
             needs=str(apart[0]) if apart else "",
         )
 
     def to(self, device: torch.device) -> "Windows":
         if self.low.device == device:
             return self
-        return self._replace(**{name: getattr(self, name).to(device) for name in self._fields[:5]})
+        return self._replace(**{name: getattr(self, name).to(device) for name in self._fields[:6]})
 
     def rows(self, rows: Tensor) -> "Windows":
         """The windows of some rows."""
-        return self._replace(**{name: (t := getattr(self, name))[rows.to(t.device)] for name in self._fields[:5]})
+        return self._replace(**{name: (t := getattr(self, name))[rows.to(t.device)] for name in self._fields[:6]})
+
+
+_UNTOLD = (
+    "a recipe edits what the user says, but where that is in these tokens is not known: only a chat that is rendered "
+    'here tells; ask in a chat, or use another window, such as prompt = "all"'
+)
+
+
+def check_told(recipes: Sequence[Recipe | None], turns: Sequence[Spans | None]) -> None:
+    """Raise ClampdownError if a row's recipe edits the user's turns, and where they are is not known."""
+    for recipe, spans in zip(recipes, turns, strict=True):
+        if spans is None and recipe is not None and recipe.edits and recipe.positions.prompt == "user":
+            raise ClampdownError(_UNTOLD.replace("a recipe", f"recipe {recipe.name}"))
 
 
 def _numbers(positions: Positions | None) -> tuple[int, int, int, bool, float]:
     """Low, high, fade, sinks and sink_norm of one row."""
     if positions is None:
         return _FAR, _FAR, 0, False, math.inf
-    low = {"all": -_FAR, "last": -1, "none": 0}[positions.prompt]
+    low = {"all": -_FAR, "user": 0, "last": -1, "none": 0}[positions.prompt]
     high = {"all": _FAR, "none": 0}.get(str(positions.generated))
     if high is None:
         high = int(positions.generated)
@@ -130,13 +158,17 @@ class PlaceTracker:
     """Follows the forward calls of a sequence through the KV cache.
 
     A call without a cache starts a new sequence. Its first call is prompt, later single columns are generated tokens,
-    unless `prompt_lengths` (real tokens per row) says otherwise. Places come from the cache's length and the mask, so a
+    unless `prompt_lengths` (real tokens per row) says otherwise. `user_turns` are the places [start, end) of each row's
+    user turns among its real tokens, none where a row has None. Places come from the cache's length and the mask, so a
     cache that was cropped (as assisted decoding does) is followed too. One more token in the same cache needs neither:
     decoding is to cost next to nothing, and to wait for no accelerator.
     """
 
-    def __init__(self, prompt_lengths: Sequence[int] | None = None) -> None:
+    def __init__(
+        self, prompt_lengths: Sequence[int] | None = None, user_turns: Sequence[Spans | None] | None = None
+    ) -> None:
         self.given = None if prompt_lengths is None else torch.tensor(prompt_lengths)[:, None]
+        self.turns = None if user_turns is None else _laid_out(user_turns)
         self.seen: Tensor | None = None
         self.length = 0  # columns, padding included, after the last call
         self.prompt_length: Tensor | None = None
@@ -163,7 +195,7 @@ class PlaceTracker:
             assert self.seen is not None and self.prompt_length is not None
             position = self.seen  # of a column that is real
             self.seen, self.length, self.last_ids = self.seen + real, past + 1, ids
-            return Places(real, position, self.prompt_length, self.certain, self.begun)
+            return Places(real, position, self.prompt_length, self.certain, self.begun, self._said(position))
         before = self._before(mask, rows, past, ids.device)
         position = before + real.long().cumsum(-1) - 1
         followed = self.seen is not None and len(self.seen) == rows
@@ -180,7 +212,15 @@ class PlaceTracker:
             self.certain, self.prompt_length = False, self.seen
         self.last_ids, self._cache = ids, None if cache is None else ref(cache)
         self.begun = bool((self.seen > 0).all())
-        return Places(real, position, self.prompt_length, self.certain)
+        return Places(real, position, self.prompt_length, self.certain, user=self._said(position))
+
+    def _said(self, position: Tensor) -> Tensor | None:
+        """Whether each place is in a user's turn, [row, column]."""
+        if self.turns is None:
+            return None
+        self.turns = self.turns.to(position.device)
+        at = position[..., None]
+        return ((at >= self.turns[:, None, :, 0]) & (at < self.turns[:, None, :, 1])).any(-1)
 
     def _goes_on(self, cache: Any, past: int, rows: int) -> bool:
         """Whether the cache is that of the last call, and holds what it held then."""
@@ -196,7 +236,12 @@ class PlaceTracker:
             return False
         return last.shape[2:] == ids.shape[2:] and torch.equal(last, ids[:, : last.shape[1]])
 
-    def select(self, rows: Tensor, prompt_lengths: Sequence[int] | None = None) -> None:
+    def select(
+        self,
+        rows: Tensor,
+        prompt_lengths: Sequence[int] | None = None,
+        user_turns: Sequence[Spans | None] | None = None,
+    ) -> None:
         """Go on with these rows of the batch: some of them, or some several times over."""
         self._cache = None
         if self.seen is not None:
@@ -207,6 +252,10 @@ class PlaceTracker:
             self.given = torch.tensor(prompt_lengths)[:, None]
         elif self.given is not None:
             self.given = self.given[rows.cpu()]
+        if user_turns is not None:
+            self.turns = _laid_out(user_turns)
+        elif self.turns is not None:
+            self.turns = self.turns[rows.to(self.turns.device)]
 
     @staticmethod
     def _real(mask: Any, rows: int, columns: int, past: int, device: torch.device) -> Tensor:
@@ -228,6 +277,16 @@ class PlaceTracker:
         if past and past == self.length and self.seen is not None and len(self.seen) == rows:
             return self.seen
         return torch.full((rows, 1), past, device=device)
+
+
+def _laid_out(user_turns: Sequence[Spans | None]) -> Tensor:
+    """The user's turns of all rows, [row, turn, 2], filled up with turns of no token."""
+    most = max((len(spans or ()) for spans in user_turns), default=0)
+    whole = torch.zeros(len(user_turns), most, 2, dtype=torch.long)
+    for row, spans in enumerate(user_turns):
+        if spans:
+            whole[row, : len(spans)] = torch.tensor(spans)
+    return whole
 
 
 def _past_length(cache: Any) -> int:

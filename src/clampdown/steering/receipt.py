@@ -37,7 +37,8 @@ class Receipt:
         """Whether this is what the recipe had to leave of one row, or of several together (see `joined`).
 
         A recipe with edits must have edited a token, unless its gate was asked and stayed shut, or only watches: then
-        it must have edited none. A gate that was never asked accounts for nothing.
+        it must have edited none. A gate that was never asked accounts for nothing. (Ask it of several rows where a
+        window leaves the prompt out: one answer may end before anything is edited.)
         """
         if self.recipe_sha256 != (recipe.sha256 if recipe else ""):
             return False
@@ -72,7 +73,7 @@ class Receipt:
             return "gate open for some"
         if self.score is None or self.threshold is None:
             return f"gate {self.gate}"
-        return f"gate {self.gate} ({self.score:.2f} {'≥' if self.gate == 'open' else '<'} {self.threshold:.2f})"
+        return f"gate {self.gate} ({self.score:.3g} {'≥' if self.gate == 'open' else '<'} {self.threshold:.3g})"
 
 
 def joined(receipts: Sequence[Receipt]) -> Receipt:

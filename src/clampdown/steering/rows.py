@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -64,9 +64,9 @@ class Rows:
         self.decisions: dict[int, Decision] = {}
         self._edited: Tensor | None = None  # what lower layers edited in this call
         self._of: Tensor | None = None
-        self._own(recipes, compiled)
+        self.own(recipes, compiled)
 
-    def _own(self, recipes: Sequence[Recipe | None], compiled: Callable[[Recipe], list[CompiledEdit]]) -> None:
+    def own(self, recipes: Sequence[Recipe | None], compiled: Callable[[Recipe], list[CompiledEdit]]) -> None:
         """Let the rows be under these recipes from now on."""
         self.recipes = list(recipes)
         numbers: dict[Recipe, int] = {}
@@ -178,7 +178,7 @@ class Rows:
         more = _moved(other.decisions, other.tally.alive, start=len(self.tally.alive))
         self.decisions = _moved(self.decisions, self.tally.alive) | more
         self.tally = self.tally.joined(other.tally)
-        self._own(recipes, known.__getitem__)
+        self.own(recipes, known.__getitem__)
 
     def recipes_of_now(self) -> list[Recipe | None]:
         """The recipe of each row that is still in the batch."""
@@ -201,7 +201,7 @@ class Rows:
                 path = "+".join(dict.fromkeys(edit.path for edit in self.edits[owner])) or "none"
                 receipt = Receipt(self.kinds[owner].sha256, seen, edited, push, path)
             decision = self.decisions.get(row if apart else 0)
-            found.append(receipt if decision is None else _gated(receipt, decision))
+            found.append(receipt if decision is None else decision.noted(receipt))
         return found
 
     def _owners(self) -> Tensor:
@@ -237,17 +237,6 @@ class Rows:
             so_far = self._edited.to(mask.device)
             new, self._edited = mask & ~so_far, mask | so_far
         self.tally.edited(new, mask, ratio, self._of)
-
-
-def _gated(receipt: Receipt, decision: Decision) -> Receipt:
-    return replace(
-        receipt,
-        recipe_sha256=decision.recipe.sha256,
-        gate="open" if decision.open else "shut",
-        score=decision.score,
-        threshold=decision.threshold,
-        read_again=decision.read_again,
-    )
 
 
 def _moved(decisions: dict[int, Decision], rows: Tensor, start: int = 0) -> dict[int, Decision]:

@@ -8,10 +8,12 @@ from torch import Tensor
 from clampdown.errors import ClampdownError
 from clampdown.models import residual
 from clampdown.models.chat_model import ChatModel
+from clampdown.models.prompt import user_turns
 from clampdown.recipe import Clamp, Edit, Recipe
 from clampdown.saes.load import load_sae
 from clampdown.steering.attach import Steering
 from clampdown.steering.edits import direction_vector
+from clampdown.steering.gates.check import check_gate
 
 _PROBE = "Name a colour."
 
@@ -20,15 +22,19 @@ _PROBE = "Name a colour."
 def self_test(model: ChatModel, recipe: Recipe) -> None:
     """Run a short prompt and one cached token, steered beside unsteered, and compare with plain arithmetic.
 
+    A gate scores again the prompts that its file names; the edits are tested as if it were open.
+
     Raises:
-        ClampdownError: no token was edited, a neighbour's row changed, or the edited residual is not what the recipe's
-            formula gives.
+        ClampdownError: no token was edited, a neighbour's row changed, the edited residual is not what the recipe's
+            formula gives, or a gate's score is not what its file says.
     """
+    check_gate(model, recipe)
     if not recipe.edits:
         return
     ids = model.probe_ids(_PROBE)
     batch = model.pad([ids, ids])
-    steering = Steering(model, [recipe, None])
+    turns = user_turns(ids)
+    steering = Steering(model, [recipe, None], user_turns=[turns, turns], decided=True)
     layer = min(steering.rows.layers)
     unedited: list[Tensor] = []
     edited: list[Tensor] = []
@@ -48,7 +54,9 @@ def self_test(model: ChatModel, recipe: Recipe) -> None:
         )
     for call, name in enumerate(("prompt", "cached token")):
         if recipe.positions.generated != "none" if call else recipe.positions.prompt != "none":
-            _compare(recipe, layer, name, unedited[call][0, -1], edited[call][0, -1], torch.finfo(model.dtype).eps)
+            place = turns[-1][1] - 1 if turns and not call and recipe.positions.prompt == "user" else -1
+            before, after = unedited[call][0, place], edited[call][0, place]
+            _compare(recipe, layer, name, before, after, torch.finfo(model.dtype).eps)
 
 
 def _watch(model: ChatModel, layer: int, seen: list[Tensor]) -> Any:
@@ -59,7 +67,7 @@ def _watch(model: ChatModel, layer: int, seen: list[Tensor]) -> Any:
 
 
 def _compare(recipe: Recipe, layer: int, call: str, before: Tensor, after: Tensor, eps: float) -> None:
-    """The last token's residual at the lowest edited layer, against the edits' formulas written out in full."""
+    """An edited token's residual at the lowest edited layer, against the edits' formulas written out in full."""
     if recipe.positions.sink_norm is not None and before.norm() > recipe.positions.sink_norm:
         return
     expected = before

@@ -11,7 +11,7 @@ from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Edit, Recipe
 from clampdown.saes.load import load_sae
 from clampdown.steering.edits import CompiledEdit, compile_edit
-from clampdown.steering.positions import PlaceTracker
+from clampdown.steering.positions import PlaceTracker, check_told
 
 TOLERANCE = 0.01
 """How far from the target a matched mean ‖Δ‖ may lie, as a share of it."""
@@ -31,7 +31,9 @@ class Calibration:
         prompts = [p for kind in ("unsafe", "safe", "lookalike") for p in selecting_prompts(kind, _PROMPTS, seed)]
         starts = [model.prompt_ids(p, system=recipe.system_prompt or None) for p in prompts]
         batch = model.pad([ids + model.ids(COMPLIANCE) for ids in starts], side="right")
-        places = PlaceTracker([len(ids) for ids in starts]).places((), batch.as_inputs())
+        turns = [ids.user for ids in starts]
+        check_told([recipe] * len(starts), turns)
+        places = PlaceTracker([len(ids) for ids in starts], turns).places((), batch.as_inputs())
         self.layers = sorted({edit.layer for edit in recipe.edits})
         self.x = {}
         with model.unsteered():

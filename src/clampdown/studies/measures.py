@@ -99,20 +99,23 @@ def receipt(arm: Arm, sets: Sequence[ItemSet], rows: Rows) -> dict[str, Any] | N
     """The arm's receipts together: tokens summed, ‖Δ‖/‖x‖ averaged over edited tokens. None where nothing is edited.
 
     Raises:
-        ClampdownError: a recipe with edits shows no edited token: its answers would be unsteered text under a steered
-            label.
+        ClampdownError: what was done is not what the recipe should do, such as no edited token where it has edits: its
+            answers would be unsteered text under a steered label.
     """
     if not arm.steered:
         return None
     kinds = {item_set.name for item_set in sets if item_set.kind in PROMPT_KINDS + ATTACK_KINDS}
     mine = [row for (name, item_set), some in rows.items() if name == arm.name and item_set in kinds for row in some]
     for draw, recipe in enumerate(arm.recipes):
-        taken = [row.receipt for row in mine if row.draw == draw and row.receipt]
-        if recipe and recipe.edits and taken and not any(r["tokens_edited"] for r in taken):
+        taken = [Receipt(**row.receipt) for row in mine if row.draw == draw and row.receipt]
+        if taken and not (together := joined(taken)).accounts_for(recipe):
+            who, did = (
+                recipe.name if recipe else "none",
+                "edited tokens" if together.tokens_edited else "edited no token",
+            )
             raise ClampdownError(
-                f"arm {arm.name}: recipe {recipe.name} edited no token of {len(taken)} answers, so it can't be "
-                f"reported as "
-                "steered; check its positions"
+                f"arm {arm.name}: recipe {who} {did} of {len(taken)} answers, so it can't be reported as it is called; "
+                "check its positions and its gate"
             )
     told = joined([Receipt(**row.receipt) for row in mine if row.receipt]).to_dict()
     del told["recipe_sha256"]  # draws differ in it

@@ -34,7 +34,8 @@ def methods(
         **_loops(plan),
         "Capability": "The share of multiple-choice questions whose right choice the model finds likeliest as its "
         "answer, by log-likelihood a character. Chance is one over the number of choices.",
-        "Plain text": "Bits per byte of passages without the chat template, averaged over passages. Less is better.",
+        "Plain text": "Bits per byte of passages without the chat template, averaged over passages. Less is better. A "
+        "passage counts as answer after its first token: of it a window edits what it edits of an answer.",
         **_columns(sets),
         "Intervals": "95% throughout: Wilson's for rates, at the number of independent items that clusters (items that "
         "share a goal, and samples of one item) leave; for bits per byte a percentile bootstrap of 2,000 draws over "

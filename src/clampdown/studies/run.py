@@ -10,12 +10,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from clampdown.engine.gating import check_fits
 from clampdown.errors import ClampdownError
 from clampdown.measuring.sets import ItemSet
 from clampdown.models.chat_model import ChatModel
 from clampdown.progress import Progress, quiet
 from clampdown.recipe import Recipe
-from clampdown.steering.attach import Steering
 from clampdown.steering.self_test import self_test
 from clampdown.studies.arms import Arm, build_arms
 from clampdown.studies.batches import CODE, Batch, cut, swept
@@ -65,7 +65,7 @@ def study(
     asked = [*sets, *(column.item_set for column in columns)]
     _check(asked)
     check_steady(model)
-    Steering(model, recipe)  # compiled before a database is claimed for a recipe that can't run
+    check_fits(model, recipe)  # before a database is claimed for a recipe that can't run
     rendered = Rendered(model.at(ANY_DAY), plan)
     identity = identify(model, recipe, asked, plan, rendered)
     folder = Path(folder) if folder is not None else default_folder(recipe, plan, identity)

@@ -75,11 +75,12 @@ class CompiledPart:
 
 @dataclass(frozen=True, eq=False)
 class CompiledGate:
-    """A gate that scores prompts of one model. `threshold` is the recipe's, or the file's own."""
+    """A gate that scores prompts of one model. `threshold` is the recipe's, or the file's own; `sha256` the file's."""
 
     file: GateFile
     threshold: float
     parts: tuple[CompiledPart, ...]
+    sha256: str = ""
 
     def words_score(self, model: ChatModel, prompt: Sequence[int]) -> float:
         """What the text of a prompt (token ids) adds."""
@@ -114,7 +115,8 @@ def compile_gate(model: ChatModel, recipe: Recipe) -> CompiledGate:
             known[gate.sha256] = tuple(CompiledPart(part, model) for part in file.parts)
     except ClampdownError as error:
         raise ClampdownError(f"recipe {recipe.name}: gate {gate.file}: {error}") from error
-    return CompiledGate(file, file.threshold if gate.threshold is None else gate.threshold, known[gate.sha256])
+    threshold = file.threshold if gate.threshold is None else gate.threshold
+    return CompiledGate(file, threshold, known[gate.sha256], gate.sha256)
 
 
 def _sae(part: Part, d_model: int) -> SAE:

@@ -68,6 +68,8 @@ class GateFile:
             raise ClampdownError("a gate's two samples must lie on the two sides of its threshold")
         if self.parts and not all(sample.ids for sample in (self.opened, self.shut)):
             raise ClampdownError("a gate that reads residuals needs its samples' token ids")
+        if not self.parts and not all(sample.text for sample in (self.opened, self.shut)):
+            raise ClampdownError("a gate that reads words needs its samples' texts")
 
     @property
     def layers(self) -> list[int]:

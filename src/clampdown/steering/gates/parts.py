@@ -80,6 +80,17 @@ class Part:
             _require(tensor.dtype == torch.float32, f"{name} must be float32")
             _require(bool(torch.isfinite(tensor).all()), f"{name} holds a value that is not finite")
 
+    def __str__(self) -> str:
+        """In words, such as "3 linear features, mean over the request"."""
+        latents = (
+            f"latents {', '.join(map(str, self.latents[:8]))}{' …' if len(self.latents) > 8 else ''} of {self.sae}"
+        )
+        what = latents if self.sae else f"{len(self.head)} {self.features} feature{'s' * (len(self.head) > 1)}"
+        over = {"request": "the request", "users": "all that users say", "prompt": "the prompt"}[self.over]
+        windows = f" of windows of {self.window} tokens" if self.window > 1 else ""
+        single = {"last": "the prompt's last token", "request-last": "the request's last token"}
+        return f"{what}, {single.get(self.pool) or f'{self.pool}{windows} over {over}'}"
+
     def tensors(self) -> dict[str, Tensor]:
         """The part's tensors by name."""
         held = {"head": self.head, "w": self.w, "b": self.b, "attend": self.attend}

@@ -13,63 +13,81 @@ from clampdown.steering.gates.compiled import CompiledGate, CompiledPart
 from clampdown.steering.gates.pooling import pooled
 from clampdown.steering.gates.spans import read_positions
 
+_ALL = range(1 << 20)
+
 
 class _Tokens:
     """The tokens that parts of one kind read of each prompt: where they lie in the calls, and whose they are.
 
     Attributes:
-        early: columns in the call that holds the first `shared` tokens, which all prompts begin with.
-        late, back: row, and columns before the end, in the call that holds the rest.
-        order: of each row, the places of its tokens among early and then late ones, [row, token]; `count` are its own.
+        late, place: row and position of those in the call that holds what comes after the first `shared` tokens.
+        order: of each row, where its tokens are among all `shared` and then the late ones, [row, token]; `count` are
+            its own.
     """
 
     def __init__(self, prompts: Sequence[Sequence[int]], pool: str, over: str, shared: int) -> None:
-        read = [read_positions(prompt, pool, over) for prompt in prompts]
-        early = sorted({place for places in read for place in places if place < shared})
-        number = {place: n for n, place in enumerate(early)}
         late: list[tuple[int, int]] = []
         order: list[list[int]] = []
-        for row, (prompt, places) in enumerate(zip(prompts, read, strict=True)):
+        for row, prompt in enumerate(prompts):
             order.append([])
-            for place in places:
-                order[-1].append(number[place] if place < shared else len(early) + len(late))
-                late += [(row, len(prompt) - place)] if place >= shared else []
+            for place in read_positions(prompt, pool, over):
+                order[-1].append(place if place < shared else shared + len(late))
+                late += [(row, place)] if place >= shared else []
         most = max(map(len, order))
-        self.early, self.count = torch.tensor(early, dtype=torch.long), torch.tensor([len(told) for told in order])
-        self.late, self.back = torch.tensor(late, dtype=torch.long).reshape(-1, 2).T
+        self.count = torch.tensor([len(told) for told in order])
+        self.late, self.place = torch.tensor(late, dtype=torch.long).reshape(-1, 2).T
         self.order = torch.tensor([told + told[-1:] * (most - len(told)) for told in order])
 
 
 class Reading:
-    """One gate's scores of some rows of a batch, whose prompts are read unsteered and padded on the left.
+    """One gate's scores of some rows of a batch, whose prompts are read unsteered.
 
     Args:
         prompts: token ids of these rows; those that know their user turns are read as such (`models.prompt`).
         rows: their numbers in the batch.
         shared: how many tokens all prompts of the batch begin with that are read in a call of their own.
+        early: what an earlier reading of the same beginning has taken from that call.
 
     Of each token that the gate reads its score is kept, never a residual.
     """
 
     def __init__(
-        self, model: ChatModel, gate: CompiledGate, prompts: Sequence[Sequence[int]], rows: Sequence[int], shared: int
+        self,
+        model: ChatModel,
+        gate: CompiledGate,
+        prompts: Sequence[Sequence[int]],
+        rows: Sequence[int],
+        shared: int,
+        early: Sequence[Tensor] | None = None,
     ) -> None:
-        self.model, self.gate, self.prompts = model, gate, list(prompts)
+        self.model, self.gate, self.prompts, self._shared = model, gate, list(prompts), shared
         self._rows = torch.tensor(rows, dtype=torch.long)
+        self._lengths = torch.tensor([len(prompt) for prompt in prompts])
         keys = {(part.pool, part.over) for part in gate.file.parts}
         self._tokens = {key: _Tokens(prompts, *key, shared) for key in keys}
-        self._told: list[list[Tensor]] = [[] for _ in gate.parts]
+        self._told: list[list[Tensor]] = [[] for _ in gate.parts] if early is None else [[told] for told in early]
+
+    @property
+    def early(self) -> list[Tensor]:
+        """What was taken from the shared beginning, once it was read."""
+        return [told[0] for told in self._told]
 
     @contextmanager
-    def opening(self, row: int) -> Iterator[None]:
-        """Within, the model reads what all prompts begin with, unsteered in this row."""
-        with self._watching(lambda tokens, _width: (torch.full_like(tokens.early, row), tokens.early)):
+    def opening(self, row: int, layers: range = _ALL) -> Iterator[None]:
+        """Within, the model reads what all prompts begin with, unsteered in this row, through these layers."""
+        columns = torch.arange(self._shared)
+        with self._watching(layers, lambda _tokens, _width: (torch.full_like(columns, row), columns)):
             yield
 
     @contextmanager
-    def rest(self) -> Iterator[None]:
-        """Within, the model reads the prompts, or what is left of them."""
-        with self._watching(lambda tokens, width: (self._rows[tokens.late], width - tokens.back)):
+    def rest(self, layers: range = _ALL, padding: str = "left") -> Iterator[None]:
+        """Within, the model reads the prompts, or what is left of them, perhaps answers behind them."""
+
+        def where(tokens: _Tokens, width: int) -> tuple[Tensor, Tensor]:
+            before = width - self._lengths[tokens.late] if padding == "left" else -self._shared
+            return self._rows[tokens.late], tokens.place + before
+
+        with self._watching(layers, where):
             yield
 
     def scores(self) -> list[float]:
@@ -83,7 +101,7 @@ class Reading:
         return [score + more for score, more in zip(total.tolist(), words, strict=True)]
 
     @contextmanager
-    def _watching(self, where: Any) -> Iterator[None]:
+    def _watching(self, layers: range, where: Any) -> Iterator[None]:
         known: dict[Any, tuple[Tensor, Tensor]] = {}  # sent to a device once, not for each layer
 
         def look(part: CompiledPart, told: list[Tensor], x: Tensor) -> None:
@@ -99,7 +117,8 @@ class Reading:
         blocks = residual.blocks(self.model.hf)
         with ExitStack() as hooks:
             for part, told in zip(self.gate.parts, self._told, strict=True):
-                hooks.callback(blocks[part.part.layer].register_forward_hook(hook(part, told)).remove)
+                if part.part.layer in layers:
+                    hooks.callback(blocks[part.part.layer].register_forward_hook(hook(part, told)).remove)
             yield
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from clampdown.models.prompt import user_turns
+
 
 def read_positions(prompt: Sequence[int], pool: str, over: str) -> list[int]:
     """The places in the prompt (token ids) that a part with such `pool` and `over` reads, from 0; never none.
@@ -23,8 +25,7 @@ def read_text(prompt: Sequence[int], over: str) -> list[list[int]]:
 
 def _spans(prompt: Sequence[int], over: str) -> list[tuple[int, int]]:
     """Start and end of each stretch; the whole prompt where nobody knows its turns, or where nothing was said."""
-    user = getattr(prompt, "user", None) or ()
-    spans = [(start, end) for start, end in user if start < end]
+    spans = [(start, end) for start, end in user_turns(prompt) or () if start < end]
     if over == "prompt" or not spans:
         return [(0, len(prompt))]
     return spans[-1:] if over == "request" else spans

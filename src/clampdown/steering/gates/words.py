@@ -55,6 +55,10 @@ class Words:
         _require(whole and 1 <= self.shortest <= self.longest, "n-grams must be from 1 long, the longest last")
         _require(type(self.sublinear) is bool, "sublinear must be true or false")
 
+    def __str__(self) -> str:
+        kept = f"{len(self.vocabulary)} of a vocabulary" if self.vocabulary else f"hashed to {len(self.idf)}"
+        return f"TF-IDF of {self.shortest} to {self.longest} {self.unit}, {kept}"
+
     @cached_property
     def _place(self) -> dict[str, int]:
         return {gram: place for place, gram in enumerate(self.vocabulary)}
