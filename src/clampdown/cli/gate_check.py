@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clampdown.cli.loading import load_model
-from clampdown.cli.options import add_json, add_placing, command, existing, set_file
+from clampdown.cli.options import add_json, add_model, command, existing, set_file
 from clampdown.cli.progress import ProgressBar
 from clampdown.cli.tables import add_row, plain_table
 from clampdown.cli.terminal import one_line, print_json, print_table, say
@@ -49,7 +49,7 @@ def add_parser(subparsers: Any) -> None:
     said = "tell the score of this prompt, and the latents that explain it"
     parser.add_argument("--explain", metavar="PROMPT", action="append", default=[], help=said)
     parser.add_argument("--show", action="store_true", help="all prompts that it gets wrong, in full")
-    add_placing(parser)
+    add_model(parser, "the one the recipe names")
     add_json(parser, "what was found (schema clampdown-gate-check/1)")
     parser.set_defaults(run=run)
 
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
         unsafe, safe = (_rows(args, side) for side in ("unsafe", "safe"))
         if any(not text.strip() for text in args.explain):
             raise ClampdownError("the prompt to explain is empty; say something")
-        model = load_model(recipe.model, args, progress).chat
+        model = load_model(args.model or recipe.model, args, progress).chat
         found = check_gate(model, recipe, unsafe, safe, threshold=args.threshold, progress=progress)
         why = _explained(model, found, args, progress)
     if args.json:

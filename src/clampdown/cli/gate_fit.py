@@ -10,7 +10,7 @@ from clampdown.cli.loading import load_model
 from clampdown.cli.options import (
     add_force,
     add_json,
-    add_placing,
+    add_model,
     check_writable,
     command,
     existing,
@@ -78,7 +78,7 @@ def add_parser(subparsers: Any) -> None:
     said = "the recipe to write (default: gated.toml)"
     parser.add_argument("--out", metavar="FILE", type=out_path, default=Path("gated.toml"), help=said)
     add_force(parser)
-    add_placing(parser)
+    add_model(parser, "the one the recipe names")
     add_json(parser, "what was found")
     parser.set_defaults(run=run)
 
@@ -107,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
         sae = _sae(recipe, args, options)
         from clampdown.discovery.gates.fit import fit_gate
 
-        model = load_model(recipe.model, args, progress).chat
+        model = load_model(args.model or recipe.model, args, progress).chat
         if not model.is_named(recipe.model_sha256):
             raise ClampdownError(
                 f"recipe {recipe.name} is for {recipe.model} with weights {recipe.model_sha256[:12]}, but the loaded "

@@ -107,13 +107,14 @@ def pooled_latents(
 ) -> Tensor:
     """An SAE's activations after its block, pooled ("mean" or "max", or at one token): [prompt, n_latents]."""
     found = torch.empty(len(prompts), sae.n_latents)
-    sae = sae.to(model.device_at(read.layer))
+    device = model.device_at(read.layer)
+    sae = sae.to(device)
     for some in passes(model, prompts):
         progress(STAGE, 0, len(prompts), "")
         places = [read_positions(prompt, read.pool, read.over) for prompt in some.prompts]
         (x,) = some.tokens(some.read([read.layer]), places)
         counts, size = torch.tensor([len(each) for each in places]), tokens_at_a_time(sae.n_latents)
-        z = torch.cat([sae.encode(tile.float()).cpu() for tile in x.split(size)])
+        z = torch.cat([sae.encode(tile.to(device).float()).cpu() for tile in x.split(size)])
         found[some.places] = _largest(z, counts) if read.pool == "max" else _means(z, counts)
         progress(STAGE, len(some.places), len(prompts), "")
     return found
