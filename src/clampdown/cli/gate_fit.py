@@ -103,8 +103,9 @@ def run(args: argparse.Namespace) -> int:
         recipe = Recipe.load(args.recipe) if args.recipe else library.default_recipe()
         if args.kind == "external" or args.classifier:
             return _external(recipe, args)
-        options, rows = _options(args), _rows(args)
+        options = _options(args)
         sae = _sae(recipe, args, options)
+        rows = _rows(args)
         from clampdown.discovery.gates.fit import fit_gate
 
         model = load_model(args.model or recipe.model, args, progress).chat

@@ -8,12 +8,14 @@ from clampdown.discovery.gates.outcome import as_dict, opened
 from clampdown.discovery.gates.rows import GateRow
 from clampdown.discovery.gates.scores import prompt_scores
 from clampdown.errors import ClampdownError
+from clampdown.measuring.judges.base import Judge
+from clampdown.measuring.judges.requests import request_row
 from clampdown.measuring.ranking import auc, share_at
 from clampdown.measuring.statistics import Interval
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.prompt import Prompt
 from clampdown.progress import Progress, quiet
-from clampdown.recipe import Recipe
+from clampdown.recipe import Gate, Recipe
 from clampdown.steering.gates.compiled import CompiledGate, compile_gate
 
 AT = (0.01, 0.05, 0.1)
@@ -61,15 +63,17 @@ class GateCheck:
     """What was found.
 
     Attributes:
+        gate: None where a classifier outside decides; scores are then 1 and 0.
         threshold: the gate opens at this score.
-        pairs: each unsafe set beside each safe one.
+        unread: prompts of which the classifier did not say; they open the gate.
     """
 
     recipe: Recipe
-    gate: CompiledGate
+    gate: CompiledGate | None
     threshold: float
     unsafe: Sequence[CheckedSet]
     safe: Sequence[CheckedSet]
+    unread: int = 0
 
     @property
     def sets(self) -> list[CheckedSet]:
@@ -93,7 +97,9 @@ class GateCheck:
             "recipe_sha256": self.recipe.sha256,
             "gate_sha256": self.recipe.gate.sha256 if self.recipe.gate else "",
             "threshold": self.threshold,
-            "about": dict(self.gate.file.about),
+            "about": dict(self.gate.file.about) if self.gate else {},
+            "external": self.recipe.gate.external if self.recipe.gate else "",
+            "unread": self.unread,
             "pairs": [self._pair(pair) for pair in self.pairs],
             "sets": [
                 {"set": one.name, "unsafe": one.unsafe, "n": len(one.rows), "open": as_dict(one.open(self.threshold))}
@@ -114,15 +120,11 @@ class GateCheck:
         }
 
 
-def gate_of(recipe: Recipe) -> None:
-    """Raises ClampdownError unless the recipe has a gate that scores prompts by a file."""
+def gate_of(recipe: Recipe) -> Gate:
+    """The gate of a recipe. Raises ClampdownError where it has none."""
     if recipe.gate is None:
         raise ClampdownError(f"recipe {recipe.name} has no gate; fit one with `clampdown gate fit`")
-    if recipe.gate.external:
-        raise ClampdownError(
-            f"the gate of recipe {recipe.name} is {recipe.gate.external}, which decides outside and gives no scores; "
-            "check a gate that has a file"
-        )
+    return recipe.gate
 
 
 def check_gate(
@@ -141,22 +143,47 @@ def check_gate(
         threshold: in place of the recipe's and the gate's own.
 
     Raises:
-        ClampdownError: the recipe has no gate that scores, it is for another model, or a score is not finite.
+        ClampdownError: the recipe has no gate with a file, it is for another model, or a score is not finite.
     """
-    gate_of(recipe)
+    if gate_of(recipe).external:
+        raise ClampdownError(f"the gate of recipe {recipe.name} decides outside; check it with its classifier")
     gate = compile_gate(model, recipe)
     named = [(name, side, rows) for side, sets in ((True, unsafe), (False, safe)) for name, rows in sets.items()]
     every = [model.prompt_ids(row.chat, system=recipe.system_prompt or None) for _, _, rows in named for row in rows]
     scores = prompt_scores(model, [gate], every, progress)[0].tolist()
+    limit = gate.threshold if threshold is None else threshold
+    return GateCheck(recipe, gate, limit, *_sets(named, scores, every))
+
+
+def check_external(
+    recipe: Recipe,
+    judge: Judge,
+    unsafe: Mapping[str, Sequence[GateRow]],
+    safe: Mapping[str, Sequence[GateRow]],
+    progress: Progress = quiet,
+) -> GateCheck:
+    """The same of a gate that decides outside, by asking its classifier. What it does not say opens the gate.
+
+    Raises:
+        ClampdownError: the classifier can't be asked.
+    """
+    named = [(name, side, rows) for side, sets in ((True, unsafe), (False, safe)) for name, rows in sets.items()]
+    asked = [request_row(row.chat) for _, _, rows in named for row in rows]
+    harm: list[float | None] = [None] * len(asked)
+    for place, verdict in judge.each(asked):
+        progress("asking the classifier", 1, len(asked), judge.name)
+        harm[place] = verdict.harm
+    scores = [1.0 if each is None else each for each in harm]
+    return GateCheck(recipe, None, 0.5, *_sets(named, scores), sum(each is None for each in harm))
+
+
+def _sets(
+    named: Sequence[tuple[str, bool, Sequence[GateRow]]], scores: Sequence[float], prompts: Sequence[Prompt] = ()
+) -> tuple[list[CheckedSet], list[CheckedSet]]:
+    """The unsafe sets and the safe ones, each with its share of what was found of all rows in turn."""
     found, start = [], 0
     for name, side, rows in named:
         here = slice(start, start + len(rows))
-        found.append(CheckedSet(name, side, rows, every[here], scores[here]))
+        found.append(CheckedSet(name, side, rows, prompts[here], scores[here]))
         start += len(rows)
-    return GateCheck(
-        recipe,
-        gate,
-        gate.threshold if threshold is None else threshold,
-        [one for one in found if one.unsafe],
-        [one for one in found if not one.unsafe],
-    )
+    return [one for one in found if one.unsafe], [one for one in found if not one.unsafe]

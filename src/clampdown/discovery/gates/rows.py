@@ -51,6 +51,10 @@ def shipped_rows() -> list[GateRow]:
         ClampdownError: this copy has no items.
     """
     files = sorted(ITEMS.glob("*.jsonl"))
+    if not files:
+        raise ClampdownError(
+            "this copy of Clampdown has no prompts to fit a gate on; name --unsafe and --safe files, and --only"
+        )
     found = [row for file in files for row in read_gate_rows(file)]
     for kind in ("unsafe", "safe", "lookalike"):
         half = builtin_set(kind).half("select")
