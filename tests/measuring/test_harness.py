@@ -1,8 +1,10 @@
 """lm-eval on a steered model: its own scores where nothing is steered, and the naive ones where something is."""
 
+import copy
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,6 +13,7 @@ from clampdown.engine.generation import generate
 from clampdown.engine.request import Sampling
 from clampdown.errors import ClampdownError
 from clampdown.measuring.judge import judge
+from clampdown.models.chat_model import load_chat_model
 from clampdown.recipe import Direction, Positions, Recipe
 from clampdown.steering.attach import Steering
 from clampdown.steering.receipt import Receipt
@@ -90,6 +93,54 @@ def test_sampled_answers_are_lm_evals_own_too(tiny, plain):
         torch.manual_seed(3)
         found.append(lm.generate_until(sums(**asked)))
     assert found[0] == found[1]
+
+
+ALIKE = ["How many legs has a spider?", "Name three rivers of France.", "Is water wet?", "Who wrote Hamlet, and when?"]
+
+
+def test_answers_are_lm_evals_own_to_the_bit():
+    """In bfloat16, where a beginning that is run apart rounds otherwise and one word is another."""
+    half = load_chat_model(dtype="bfloat16")
+    shown = "Answer each question in a sentence or two.\n\nQ: What do bees make?\nA: They make honey.\n\nQ: "
+    said = {"until": ["\n\n"], "max_gen_toks": 24, "do_sample": False}
+    asked = [instances("generate_until", [(f"{shown}{q}\nA:", said) for q in ALIKE]) for _ in range(2)]
+    theirs = HFLM(pretrained=half.hf, tokenizer=half.tokenizer, batch_size=4)
+    assert SteeredLM(half, batch_size=4).generate_until(asked[0]) == theirs.generate_until(asked[1])
+
+
+@pytest.mark.parametrize(
+    "own", [{"repetition_penalty": 1.3}, {"no_repeat_ngram_size": 1}, {"max_new_tokens": 2}], ids=str
+)
+def test_what_a_models_own_configuration_asks_of_answers_is_done(own, tiny):
+    other = replace(tiny, hf=copy.deepcopy(tiny.hf))
+    other.hf.generation_config.update(**own)
+    theirs = HFLM(pretrained=other.hf, tokenizer=other.tokenizer, batch_size=3)
+    assert SteeredLM(other, batch_size=3).generate_until(sums()) == theirs.generate_until(sums())
+
+
+def test_rows_end_and_stop_where_lm_eval_stops_them(tiny):
+    other = replace(tiny, hf=copy.deepcopy(tiny.hf))
+    prompts = [f"Question: how many are {n} and {n * n}?{' Think.' * n}\nAnswer:" for n in range(7)]
+    firsts = generate(other, [other.ids(text) for text in prompts], [None] * 7, Sampling(3))
+    other.hf.generation_config.eos_token_id = [other.tokenizer.eos_token_id, firsts[0].ids[2]]
+    said = {"until": [other.tokenizer.decode(firsts[3].ids[1:2]), " the"], "max_gen_toks": 24, "do_sample": False}
+    asked = [instances("generate_until", [(text, said) for text in prompts]) for _ in range(2)]
+    theirs = HFLM(pretrained=other.hf, tokenizer=other.tokenizer, batch_size=4)
+    assert SteeredLM(other, batch_size=4).generate_until(asked[0]) == theirs.generate_until(asked[1])
+
+
+def test_greedy_answers_come_from_the_engine(tiny, monkeypatch):
+    def never(*_args, **_settings):
+        raise AssertionError("Transformers was asked")
+
+    wanted = SteeredLM(tiny, batch_size=3).generate_until(sums())
+    monkeypatch.setattr(tiny.hf, "generate", never)
+    for more in ({}, {"temperature": 0.0}, {"top_p": 0.9}):
+        assert SteeredLM(tiny, batch_size=3).generate_until(sums(**more)) == wanted
+    assert SweepLM(tiny, [None, STEERED], batch_size=3).generate_until(sums()) == wanted
+    for more in ({"do_sample": True, "temperature": 0.7}, {"num_beams": 2}, {"repetition_penalty": 1.2}):
+        with pytest.raises(AssertionError, match="Transformers was asked"):
+            SteeredLM(tiny, batch_size=3).generate_until(sums(**more))
 
 
 @torch.inference_mode()

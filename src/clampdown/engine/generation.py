@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from clampdown.engine.blocks import Below
 from clampdown.engine.local import LocalEngine
+from clampdown.engine.opened import Opened
 from clampdown.engine.prefill import in_order, opened, read_together
 from clampdown.engine.request import Answer, Request, Sampling, all_answered
 from clampdown.engine.running import Row, Running
@@ -45,7 +46,7 @@ def generate_apart(
         return []
     told = [None] * len(prompts) if decisions is None else decisions
     requests = [
-        Request(prompt, recipe, sampling, decision)
+        Request(prompt, recipe, sampling, decision=decision)
         for prompt, recipe, decision in zip(prompts, recipes, told, strict=True)
     ]
     return in_order(read_together(model, prompts), lambda places: _together(model, requests, places, below))
@@ -65,6 +66,24 @@ def _together(model: ChatModel, requests: Sequence[Request], places: list[int], 
     return running.answers(rows)
 
 
+def generate_until(
+    model: ChatModel, begun: Opened, requests: Sequence[Request], over: Callable[[list[list[int]]], bool]
+) -> list[list[int]]:
+    """The token ids of answers to prompts that were read, until all have ended or are `over`: asked after each token.
+
+    The batch keeps its shape, for callers whose results must not depend on when rows end. Rows for which something is
+    not finite are in the steering's errors.
+    """
+    rows = [Row.of(request, number, number) for number, request in enumerate(requests)]
+    running = Running(model, begun, rows, leave=False)
+    while not running.over:
+        running.step()
+        if over([row.ids for row in rows]):
+            break
+    begun.steering.settle()
+    return [row.ids for row in rows]
+
+
 def stream(
     model: ChatModel,
     prompt: Sequence[int],
@@ -75,7 +94,7 @@ def stream(
 ) -> Answer:
     """The same for one prompt, handing each piece of text to `write` as soon as it is whole."""
     speech, engine = Speech(model, prompt), LocalEngine(model)
-    engine.submit(Request(prompt, recipe, sampling, decision))
+    engine.submit(Request(prompt, recipe, sampling, decision=decision))
     answers: list[Answer] = []
     while not engine.idle:
         for event in engine.step():

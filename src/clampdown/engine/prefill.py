@@ -35,6 +35,7 @@ def opened(
     roomy: bool = False,
     apart: bool = False,
     decisions: Sequence[bool | None] | None = None,
+    share: bool = True,
 ) -> Iterator[Opened]:
     """Read prompts (token ids), row r under recipes[r]; the context keeps steering on for what follows them.
 
@@ -46,6 +47,7 @@ def opened(
         apart: a row whose steering is not finite fails by itself, as `Steering` has it.
         below: shares the lower blocks with whoever was asked the same just before.
         decisions: for each row what its recipe's gate decided, where that lies outside.
+        share: run what all prompts begin with once, which in low precision moves what is then said.
 
     Raises:
         ClampdownError: the longest prompt and `room` exceed the model's context, or the prompts can't be read together;
@@ -61,16 +63,16 @@ def opened(
         )
     gates = Gates(model, prompts, recipes, decisions)
     if not gates.scored:
-        with _read(model, prompts, gates.first, room, below, roomy, apart) as begun:
+        with _read(model, prompts, gates.first, room, below, roomy, apart, share) as begun:
             begun.steering.decide(gates.decisions)
             yield begun
         return
-    with _read(model, prompts, gates.first, room, None, roomy, apart, gates) as begun:
+    with _read(model, prompts, gates.first, room, None, roomy, apart, share, gates) as begun:
         again = gates.decide()
     rows = again if joins(model.hf) or not again else list(range(len(prompts)))  # all, where none can join later
     if rows:
         some, under = [prompts[row] for row in rows], [gates.decided[row] for row in rows]
-        with _read(model, some, under, room, below, roomy, apart) as more:
+        with _read(model, some, under, room, below, roomy, apart, share) as more:
             pass
     if len(rows) == len(prompts):
         begun = more
@@ -91,10 +93,11 @@ def _read(
     below: Below | None,
     roomy: bool,
     apart: bool,
+    share: bool,
     gates: Gates | None = None,
 ) -> Iterator[Opened]:
     """Read prompts under recipes that are decided; what `gates` want to see of rows without one is scored meanwhile."""
-    beginning = _beginning(model, prompts, recipes, room, below, roomy, apart, gates)
+    beginning = _beginning(model, prompts, recipes, room, below, roomy, apart, share, gates)
     with beginning as (steering, cache, shared, readings), torch.inference_mode(), ExitStack() as watching:
         batch = model.pad([prompt[shared:] for prompt in prompts])
         mask = torch.cat([batch.attention_mask.new_ones(len(prompts), shared), batch.attention_mask], dim=1)
@@ -127,6 +130,7 @@ def _beginning(
     below: Below | None,
     roomy: bool,
     apart: bool,
+    share: bool,
     gates: Gates | None,
 ) -> Iterator[tuple[Steering, Any, int, list[Reading]]]:
     """Run the tokens that all prompts begin with once for each distinct recipe, then fan out to the rows.
@@ -145,7 +149,7 @@ def _beginning(
     begun = roomy_cache(model.hf, columns)
     separate = begun is None or (model.window is not None and model.window < columns)
     begun = begun if roomy else None
-    if separate or len(prompts) < 2 * len(distinct) or shared < 4:
+    if not share or separate or len(prompts) < 2 * len(distinct) or shared < 4:
         with Steering(model, recipes, prompt_lengths=lengths, user_turns=turns, apart=apart, decided=True) as steering:
             yield steering, begun, 0, gates.readings(0) if gates else []
         return

@@ -36,8 +36,6 @@ class Sampling:
 class Request:
     """A rendered prompt (token ids; a `Prompt` knows its user's turns), the recipe it is answered under, and how.
 
-    decision: what the recipe's gate decided, where that lies outside.
-
     Raises:
         ClampdownError: an empty prompt, or one that does not know the user's turns, which the recipe's window needs.
     """
@@ -45,7 +43,10 @@ class Request:
     prompt: Sequence[int]
     recipe: Recipe | None = None
     sampling: Sampling = field(default_factory=Sampling)
+    stop_ids: frozenset[int] | None = None
+    """The token ids that end the answer; None is the model's own."""
     decision: bool | None = None
+    """What the recipe's gate decided, where that lies outside."""
 
     def __post_init__(self) -> None:
         if not len(self.prompt):

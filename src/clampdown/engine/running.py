@@ -45,21 +45,26 @@ class Row:
         return cls(request, number, torch.rand(sampling.max_new_tokens, generator=draw, dtype=torch.float64))
 
     def takes(self, token: int, stop_ids: Collection[int]) -> None:
-        """Say one more token."""
+        """Say one more token. stop_ids: the model's."""
         self.ids.append(token)
-        self.ended = token in stop_ids or len(self.ids) == self.request.sampling.max_new_tokens
+        self.ended = self.finished(stop_ids) or len(self.ids) == self.request.sampling.max_new_tokens
+
+    def finished(self, stop_ids: Collection[int]) -> bool:
+        """Whether its last token ends an answer."""
+        ends = stop_ids if self.request.stop_ids is None else self.request.stop_ids
+        return bool(self.ids) and self.ids[-1] in ends
 
 
 class Running:
     """A batch that is being answered. Its steering must be on while it steps.
 
     Attributes:
-        rows: those still in the batch; some may have ended, and leave once they are a quarter of it.
+        rows: those still in the batch; some may have ended, and leave once they are a quarter of it, if they may.
         steering: what all of them run under; it holds the receipts of those that left, too.
     """
 
-    def __init__(self, model: ChatModel, begun: Opened, rows: Sequence[Row]) -> None:
-        self.model, self.rows, self.steering = model, list(rows), begun.steering
+    def __init__(self, model: ChatModel, begun: Opened, rows: Sequence[Row], *, leave: bool = True) -> None:
+        self.model, self.rows, self.steering, self._leave = model, list(rows), begun.steering, leave
         self._cache, self._mask, self._position = begun.cache, begun.mask, begun.position
         self._prompt_length = begun.position + 1
         self._logits = begun.logits[:, -1]
@@ -111,15 +116,15 @@ class Running:
     def _answer(self, row: Row, receipt: Receipt, error: str) -> Answer:
         if error:
             return Answer("", (), False, receipt, error)
-        finished = bool(row.ids) and row.ids[-1] in self.model.stop_ids
-        return Answer(self.model.said(row.ids, row.request.prompt), tuple(row.ids), finished, receipt)
+        said, finished = self.model.said(row.ids, row.request.prompt), row.finished(self.model.stop_ids)
+        return Answer(said, tuple(row.ids), finished, receipt)
 
     def _read(self) -> None:
         """Let the model read what was said last, rows that ended leaving first once they are a quarter."""
         if self._tokens is None:
             return
         ended = [row.ended for row in self.rows]
-        if sum(ended) * 4 >= len(ended):
+        if self._leave and sum(ended) * 4 >= len(ended):
             self._keep([place for place, done in enumerate(ended) if not done])
         # A row that ended is fed padding until it leaves, so its receipt does not depend on its neighbours either.
         real = torch.tensor([[not row.ended] for row in self.rows]).to(self._mask.device)

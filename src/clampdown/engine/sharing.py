@@ -21,7 +21,9 @@ from torch import Tensor
 
 from clampdown.engine.blocks import Split
 from clampdown.engine.gating import Gates
+from clampdown.engine.opened import Opened
 from clampdown.engine.padding import RightPadded
+from clampdown.engine.prefill import opened as read_gated
 from clampdown.models.bearing import bearing
 from clampdown.models.chat_model import Batch, ChatModel
 from clampdown.models.key_values import copied, empty_cache, lower_part, put_lower, repeat_rows
@@ -30,6 +32,7 @@ from clampdown.recipe import Recipe
 from clampdown.steering.attach import Steering
 from clampdown.steering.decision import unasked
 from clampdown.steering.gates.reading import Reading
+from clampdown.steering.positions import Places
 from clampdown.steering.receipt import Receipt, joined
 
 _Beginning: TypeAlias = tuple[Any, Receipt | None]
@@ -37,11 +40,15 @@ _Beginning: TypeAlias = tuple[Any, Receipt | None]
 
 
 class Prefilled(NamedTuple):
-    """A cache, the steering it was made under, and the receipt of the prefix, which the steering did not see."""
+    """A cache, the steering it was made under, and the receipt of the prefix, which the steering did not see.
+
+    gated: where a gate decided: the prompts read whole, by themselves.
+    """
 
     steering: Steering
     cache: Any
     opening: Receipt | None
+    gated: Opened | None = None
 
 
 class Sweep:
@@ -142,7 +149,8 @@ class Sweep:
     def prefilled(self, rows: Sequence[Sequence[int]]) -> Iterator[Prefilled]:
         """For each recipe a cache of all columns of the rows as `laid_out` but the last, and a steering that goes on.
 
-        Close the iterator after the last: until then the last recipe's steering stays on.
+        Close the iterator after the last: until then the last recipe's steering stays on. A gated recipe's rows are
+        read by themselves, for its gate is asked at each prompt's end.
         """
         batch, known, prompts = self.laid_out(rows), len(self.prefix), [len(row) for row in rows]
         turns = [user_turns(row) for row in rows]
@@ -154,13 +162,36 @@ class Sweep:
         any_left = inputs["input_ids"].shape[1] > 0
         below = self._begun(self._below, len(rows))
         x = self.split.lower(inputs | _with(below)) if any_left else None
-        for recipe, (opened, opening) in zip(self.recipes, self._above, strict=True):
-            cache = self._begun(opened, len(rows))
-            with Steering(self.model, [recipe] * len(rows), prompt_lengths=prompts, user_turns=turns) as steering:
+        for recipe, asks, (kept, opening) in zip(self.recipes, self._asks, self._above, strict=True):
+            under = [recipe] * len(rows)
+            if asks:
+                with read_gated(self.model, rows, under, room=1, share=False) as begun:
+                    yield Prefilled(begun.steering, begun.cache, None, begun)
+                continue
+            cache = self._begun(kept, len(rows))
+            with Steering(self.model, under, prompt_lengths=prompts, user_turns=turns) as steering:
                 if x is not None:
                     self.split.upper(x, inputs | _with(cache) | {"logits_to_keep": 1})
                 put_lower(cache, lower_part(below, self.layer))
                 yield Prefilled(steering, cache, opening)
+
+    @torch.inference_mode()
+    def opened(self, prefilled: Prefilled, batch: Batch) -> Opened:
+        """Rows `laid_out` in a batch, whose last token is now read too under one recipe: ready to be answered."""
+        if prefilled.gated is not None:
+            return prefilled.gated
+        steering, cache = prefilled.steering, prefilled.cache
+        real, length = batch.attention_mask[:, -1:].bool(), batch.attention_mask.sum(-1, keepdim=True)
+        steering.expect(Places(real, length - 1, length))
+        out = self.model.hf(
+            input_ids=batch.input_ids[:, -1:],
+            attention_mask=batch.attention_mask,
+            position_ids=length - 1,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        return Opened(steering, out.past_key_values, out.logits, batch.attention_mask, length - 1, ())
 
     @torch.no_grad()
     def _run_prefix(self) -> None:

@@ -1,7 +1,7 @@
 """lm-eval's own Transformers model with a recipe on it: everything it asks of the model is steered and receipted.
 
-Scores without a recipe are those of lm-eval's `hf` model bit for bit, for its code makes them. lm-eval loads with this
-module; import it only where it is used.
+Scores without a recipe are those of lm-eval's `hf` model bit for bit, for its code makes them; greedy answers come from
+our engine, in lm-eval's batches. lm-eval loads with this module; import it only where it is used.
 """
 
 import json
@@ -22,7 +22,9 @@ from tqdm import tqdm
 from clampdown import __version__
 from clampdown.engine.finite import NOT_FINITE, finite_logits
 from clampdown.engine.padding import RightPadded, UntilEnded
+from clampdown.engine.prefill import opened
 from clampdown.errors import ClampdownError
+from clampdown.measuring.harness_answers import greedy_answers, is_greedy, real_tokens
 from clampdown.models import control_tokens
 from clampdown.models.bearing import bearing
 from clampdown.models.bundled import NAME
@@ -281,8 +283,15 @@ class SteeredLM(HFLM):
         return logits
 
     def _model_generate(self, context: Tensor, max_length: int, stop: list[str], **settings: Any) -> Tensor:
-        with Steering(self.chat, [self.recipe] * len(context)) as steering, finite_logits(self.chat.hf):
-            steering.tracker = UntilEnded(settings["attention_mask"], self.chat.hf.generation_config.eos_token_id)
+        mask, room = settings["attention_mask"], max_length - context.shape[1]
+        rows, recipes = real_tokens(context, mask), [self.recipe] * len(context)
+        if is_greedy(self.chat, rows, room, settings):
+            with opened(self.chat, rows, recipes, room, share=False) as begun:
+                said = greedy_answers(self.chat, begun, rows, room, stop)
+            self._last = begun.steering.receipts()
+            return torch.cat([context, said], dim=1)
+        with Steering(self.chat, recipes) as steering, finite_logits(self.chat.hf):
+            steering.tracker = UntilEnded(mask, self.chat.hf.generation_config.eos_token_id)
             found = super()._model_generate(context, max_length, stop, **settings)
         self._last = steering.receipts()
         return found

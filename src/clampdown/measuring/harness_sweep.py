@@ -17,7 +17,9 @@ from clampdown.engine.prefill import shared_length
 from clampdown.engine.request import Continuation
 from clampdown.engine.scoring import WORTH_SHARING, LocalScorer
 from clampdown.engine.sharing import Sweep
+from clampdown.errors import ClampdownError
 from clampdown.measuring.harness import SteeredLM, check_recipe
+from clampdown.measuring.harness_answers import greedy_answers, is_greedy, real_tokens
 from clampdown.models.bearing import bearing
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Recipe
@@ -134,14 +136,23 @@ class SweepLM(SteeredLM):
 
     def _model_generate(self, context: Tensor, max_length: int, stop: list[str], **settings: Any) -> Tensor:
         mask = settings.pop("attention_mask")
-        rows = [ids[real.bool()].tolist() for ids, real in zip(context, mask, strict=True)]
+        rows, room = real_tokens(context, mask), max_length - context.shape[1]
         sweep, known = self._sweep, len(self._sweep.prefix)
         if any(row[:known] != sweep.prefix for row in rows):  # lm-eval cuts long prompts at their beginning
             sweep = Sweep(self.chat, self.recipes)
         if self._prefills is None:
             self._prefills = sweep.prefilled(rows)
         batch = sweep.laid_out(rows)
-        steering, cache, opening = next(self._prefills)
+        steering, cache, opening, gated = prefilled = next(self._prefills)
+        if is_greedy(self.chat, rows, room, settings):
+            said = greedy_answers(self.chat, sweep.opened(prefilled, batch), rows, room, stop)
+            self._last = [joined([opening, taken]) if opening else taken for taken in steering.receipts()]
+            return torch.cat([batch.input_ids, said], dim=1)
+        if gated is not None:
+            raise ClampdownError(
+                "lm-eval samples these answers, or searches for them, and a recipe has a gate: that is not done for "
+                "several recipes at once; ask for greedy answers, or for one recipe at a time"
+            )
         steering.tracker = UntilEnded(batch.attention_mask, self.chat.hf.generation_config.eos_token_id)
         settings |= {"attention_mask": batch.attention_mask, "past_key_values": cache}
         with finite_logits(self.chat.hf):
