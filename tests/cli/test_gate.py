@@ -68,7 +68,7 @@ def test_fit_writes_a_recipe_whose_gate_lies_beside_it(gated):
     beside = [path.name for path in gated.parent.iterdir()]
     assert sorted(beside) == sorted(["gated.toml", f"gate-{found.gate.sha256[:12]}.safetensors"])
     with safe_open(found.gate.file, framework="pt") as file:
-        body = json.loads(file.metadata()["gate"])
+        body = json.loads(file.metadata()["clampdown-gate-1"])
     assert body["about"]["kind"] == "probe" and "to calibrate" in body["about"]["rows"]
     assert "safe prompts open it" in body["about"]["calibrated on"]
 

@@ -31,13 +31,13 @@ class Scale(NamedTuple):
 
     @classmethod
     def of(cls, x: Tensor, weight: Tensor) -> "Scale":
-        share = (weight / weight.sum()).double()
-        mean = (share @ x.double()).float()
-        deviation = (share @ (x - mean).double().square()).sqrt().float()
+        share = weight / weight.sum()
+        mean = share @ x
+        deviation = (share @ (x - mean).square_()).sqrt()
         return cls(mean, deviation.clamp_min(1e-6 * float(deviation.max()) + 1e-12))
 
     def __call__(self, x: Tensor) -> Tensor:
-        return (x - self.mean) / self.deviation
+        return (x - self.mean).div_(self.deviation)
 
     def undone(self, line: Line) -> Line:
         """The line that gives the same scores of features as they were."""

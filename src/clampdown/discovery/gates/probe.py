@@ -75,5 +75,6 @@ def _chosen(
         return halves.auc(line.scores(held))
 
     strength, auc = best_of(STRENGTHS, told)
+    del some, held  # of many blocks, gigabytes
     scale = Scale.of(x, weight)
     return scale.undone(fit_l2(scale(x), y, weight, strength)), strength, auc
