@@ -6,6 +6,7 @@ import pytest
 import torch
 from gate_rows import pairs, row
 
+from clampdown.discovery.gates import features
 from clampdown.discovery.gates.calibrate import calibrated
 from clampdown.discovery.gates.check import check_gate
 from clampdown.discovery.gates.explain import explainer
@@ -17,6 +18,7 @@ from clampdown.discovery.gates.passes import passes
 from clampdown.discovery.gates.scores import compiled, prompt_scores
 from clampdown.errors import ClampdownError
 from clampdown.measuring.ranking import rate_bound
+from clampdown.models import residual
 from clampdown.recipe import Direction, Recipe
 from clampdown.saes.files import save_sae
 from clampdown.saes.load import load_sae
@@ -159,6 +161,29 @@ def test_too_few_rows_are_refused_before_the_model_reads(tiny, one_line):
     with pytest.raises(ClampdownError) as caught:
         fit_gate(tiny, [row(f"Number {n}", False, "safe", str(n)) for n in range(100)], FitOptions(**EASY))
     one_line(caught, "there are 0 unsafe prompts to fit the gate with")
+
+
+def test_an_sae_of_another_width_and_blocks_too_many_to_hold_are_refused(tiny, make_sae, one_line, monkeypatch):
+    with pytest.raises(ClampdownError) as caught:
+        fit_gate(tiny, ROWS, FitOptions(kind="latents", **EASY), sae=make_sae(d=16))
+    one_line(caught, "width 16", "the model's is 32")
+    monkeypatch.setattr(features, "_MOST", 1 << 16)
+    for options, said in (({"pools": ("max",)}, "fewer --blocks"), ({"kind": "latents"}, "a narrower SAE")):
+        with pytest.raises(ClampdownError) as caught:
+            fit_gate(tiny, ROWS, FitOptions(**EASY, **options), sae=make_sae(n=4096))
+        one_line(caught, "GiB", said)
+
+
+def test_residuals_that_overflow_are_told(tiny, one_line):
+    weight = residual.blocks(tiny.hf)[1].mlp.down_proj.weight
+    before = weight.detach().clone()
+    weight.data.fill_(3e38)
+    try:
+        with pytest.raises(ClampdownError) as caught:
+            fit_gate(tiny, ROWS, FitOptions(blocks="2", **EASY))
+    finally:
+        weight.data.copy_(before)
+    one_line(caught, "not finite", "float32")
 
 
 def test_thresholds_keep_to_the_rate_for_prompts_not_seen():

@@ -66,7 +66,7 @@ def pooled_residuals(
                 if (read.pool, read.over) == (pool, over):
                     found[some.places, number] = _means(by_layer[read.layer].float(), counts).cpu()
         progress(STAGE, len(some.places), len(prompts), "")
-    return found
+    return _finite(found)
 
 
 def token_residuals(
@@ -75,7 +75,7 @@ def token_residuals(
     """For each read the residuals of all its tokens.
 
     Raises:
-        ClampdownError: they would fill more memory than can be asked for.
+        ClampdownError: they would fill too much memory, or one is not finite.
     """
     places = {key: [read_positions(prompt, *key) for prompt in prompts] for key in {(r.pool, r.over) for r in reads}}
     width = model.d_model * model.dtype.itemsize
@@ -99,13 +99,24 @@ def token_residuals(
                     for place, part in zip(some.places, parts, strict=True):
                         held[number][place] = part
         progress(STAGE, len(some.places), len(prompts), "")
-    return [Tokens(torch.cat(each), torch.tensor([len(part) for part in each])) for each in held]
+    return [Tokens(_finite(torch.cat(each)), torch.tensor([len(part) for part in each])) for each in held]
 
 
 def pooled_latents(
     model: ChatModel, prompts: Sequence[Prompt], sae: SAE, read: Read, progress: Progress = quiet
 ) -> Tensor:
-    """An SAE's activations after its block, pooled ("mean" or "max", or at one token): [prompt, n_latents]."""
+    """An SAE's activations after its block, pooled ("mean" or "max", or at one token): [prompt, n_latents].
+
+    Raises:
+        ClampdownError: the SAE does not fit the model, they would fill too much memory, or one is not finite.
+    """
+    if sae.d_model != model.d_model:
+        raise ClampdownError(f"SAE {sae.name} is for residuals of width {sae.d_model}, the model's is {model.d_model}")
+    if (need := 4 * len(prompts) * sae.n_latents) > _MOST:
+        raise ClampdownError(
+            f"all {sae.n_latents:,} latents of {len(prompts):,} prompts would fill {need / 2**30:.0f} GiB, and "
+            f"{_MOST >> 30} are allowed; take fewer prompts, or a narrower SAE"
+        )
     found = torch.empty(len(prompts), sae.n_latents)
     device = model.device_at(read.layer)
     sae = sae.to(device)
@@ -117,12 +128,18 @@ def pooled_latents(
         z = torch.cat([sae.encode(tile.to(device).float()).cpu() for tile in x.split(size)])
         found[some.places] = _largest(z, counts) if read.pool == "max" else _means(z, counts)
         progress(STAGE, len(some.places), len(prompts), "")
-    return found
+    return _finite(found)
 
 
 def token_means(tokens: Tokens) -> Tensor:
     """The mean of each prompt's tokens, in float32: [prompt, d_model]."""
     return torch.stack([part.float().mean(0) for part in tokens.x.split(tokens.counts.tolist())])
+
+
+def _finite(x: Tensor) -> Tensor:
+    if not bool(x.isfinite().all()):
+        raise ClampdownError("a residual that the gate reads is not finite; load the model with --dtype float32")
+    return x
 
 
 def _means(x: Tensor, counts: Tensor) -> Tensor:

@@ -62,19 +62,23 @@ def _chosen(
     x: Tensor, y: Tensor, weight: Tensor, clusters: Sequence[str], progress: Progress
 ) -> tuple[Line, float, float]:
     """The line on all rows, with the strength that was best on those held out, and its AUC there."""
-    halves = Halves(y, weight, clusters)
-    some, own = x[halves.fit], weight[halves.fit] / weight[halves.fit].sum()
-    scale = Scale.of(some, own)
+    strength, auc = _strength(x, Halves(y, weight, clusters), progress)
+    scale = Scale.of(x, weight)
+    return scale.undone(fit_l2(scale(x), y, weight, strength)), strength, auc
+
+
+def _strength(x: Tensor, halves: Halves, progress: Progress) -> tuple[float, float]:
+    y, weight = halves.y[halves.fit], halves.weight[halves.fit]
+    weight = weight / weight.sum()
+    some = x[halves.fit]
+    scale = Scale.of(some, weight)
     some, held = scale(some), scale(x[halves.held])
     line: Line | None = None
 
     def told(strength: float) -> float:
         nonlocal line
         progress("fitting", 1, len(STRENGTHS), "")
-        line = fit_l2(some, y[halves.fit], own, strength, line)
+        line = fit_l2(some, y, weight, strength, line)
         return halves.auc(line.scores(held))
 
-    strength, auc = best_of(STRENGTHS, told)
-    del some, held  # of many blocks, gigabytes
-    scale = Scale.of(x, weight)
-    return scale.undone(fit_l2(scale(x), y, weight, strength)), strength, auc
+    return best_of(STRENGTHS, told)
