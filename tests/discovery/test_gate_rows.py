@@ -109,7 +109,7 @@ def test_the_kinds_that_calibrate_lend_more_of_their_prompts_to_it():
     rows = pairs(ordinary=1000)
     parts = split(rows, {"ordinary"}, 0)
     share = [sum(rows[i].kind == "ordinary" for i in part) / 1000 for part in parts]
-    assert share == pytest.approx([0.4, 0.3, 0.3], abs=0.05)
+    assert share == pytest.approx([0.3, 0.45, 0.25], abs=0.05)
     others = [sum(rows[i].kind != "ordinary" for i in part) / 240 for part in parts]
     assert others == pytest.approx([0.7, 0.15, 0.15], abs=0.1)
     assert split(rows, {"ordinary"}, 1) != parts == split(rows, {"ordinary"}, 0)
