@@ -77,7 +77,7 @@ class Prefill:
     def read_for(self, gate: CompiledGate) -> list[float]:
         """The same, read for a gate: its scores."""
         reading = Reading(self.model, gate, self.prompts, range(len(self.prompts)), 0)
-        with reading.rest():
+        with self.model.unsteered(), reading.rest():
             self.plain()
         return reading.scores()
 
@@ -85,7 +85,7 @@ class Prefill:
         """What the gate alone does, on the same residual for every layer."""
         reading = Reading(self.model, gate, self.prompts, range(len(self.prompts)), 0)
         blocks = self.model.hf.model.layers
-        with reading.rest():
+        with self.model.unsteered(), reading.rest():
             for layer in gate.file.layers:
                 for hook in list(blocks[layer]._forward_hooks.values()):
                     hook(blocks[layer], (), self.x)

@@ -228,15 +228,54 @@ def test_a_gate_is_decided_anew_on_the_whole_conversation(bundled, tmp_path):
         assert answer.ids == plain.ids
 
 
-def test_who_steers_the_model_by_itself_must_force_the_gate(tiny, recipes):
-    with pytest.raises(ClampdownError, match="must be asked"):
-        Steering(tiny, recipes["deep"])
+def test_who_steers_the_model_by_itself_is_asked_too(tiny, recipes):
+    asked = [Prompt(prompt) for prompt in prompts(6)]
+    batch = tiny.pad(asked)
+    for recipe in (recipes["deep"], [recipes[name] for name in ("deep", "none", "clamp", "words", "deep", "window")]):
+        under = recipe if isinstance(recipe, list) else [recipe] * 6
+        answers = generate(tiny, asked, under, Sampling(4))
+        for cached in (True, False) if recipe is recipes["deep"] else (True,):
+            with Steering(tiny, recipe) as steering:
+                ids = tiny.hf.generate(
+                    **batch.as_inputs(), max_new_tokens=4, do_sample=False, eos_token_id=-1, use_cache=cached
+                )
+            for row, answer, receipt in zip(ids, answers, steering.receipts(), strict=True):
+                said = row[batch.input_ids.shape[1] :].tolist()
+                assert tuple(said[: len(answer.ids)]) == answer.ids
+                assert (receipt.gate, receipt.recipe_sha256) == (answer.receipt.gate, answer.receipt.recipe_sha256)
+                assert receipt.read_again == answer.receipt.read_again
+                assert receipt.score == pytest.approx(answer.receipt.score, abs=1e-3)
+    assert {answer.receipt.gate for answer in answers} == {"", "open", "shut"}
+
+
+def test_a_gate_that_can_not_see_the_whole_prompt_refuses(tiny, recipes):
+    [prompt, *_] = prompts(1)
+    ids = torch.tensor([prompt])
+    cache = tiny.hf(ids, use_cache=True).past_key_values
+    for call in (
+        {"input_ids": ids, "past_key_values": cache},
+        {"inputs_embeds": tiny.hf.get_input_embeddings()(ids)},
+    ):
+        with pytest.raises(ClampdownError, match="must see"), Steering(tiny, recipes["deep"]):
+            tiny.hf(**call)
+    with Steering(tiny, recipes["deep"]) as steering:
+        out = tiny.hf(ids, use_cache=True)
+        tiny.hf(ids[:, :1], past_key_values=out.past_key_values)
+        for more in ({"past_key_values": out.past_key_values}, {}):
+            with pytest.raises(ClampdownError, match="decided on one prompt"):
+                tiny.hf(ids[:, :2], **more)
+    assert steering.receipts()[0].gate in ("open", "shut")
+    with pytest.raises(ClampdownError, match="wildguard"):
+        Steering(tiny, replace(recipes["clamp"], gate=Gate(external="wildguard")))
+
+
+def test_who_steers_the_model_by_itself_may_force_the_gate(tiny, recipes):
     for decide, edited in (("open", True), ("shut", False)):
-        recipe = replace(recipes["deep"], gate=replace(recipes["deep"].gate, decide=decide))
-        with Steering(tiny, recipe) as steering:
+        with Steering(tiny, recipes["deep"].deciding(decide)) as steering:
             tiny.hf(torch.tensor([[5, 6, 7], [8, 9, 10]]))
         for receipt in steering.receipts():
-            assert (receipt.tokens_edited > 0) == edited and receipt.gate == decide and receipt.accounts_for(recipe)
+            assert (receipt.tokens_edited > 0) == edited and receipt.gate == decide
+            assert receipt.accounts_for(recipes["deep"].deciding(decide))
 
 
 def test_requests_of_one_engine_keep_their_seeds(tiny, recipes):

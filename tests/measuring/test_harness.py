@@ -5,9 +5,14 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+
+sys.path.append(str(Path(__file__).parent.parent / "steering"))
+
+from gates import part, written
 
 from clampdown.engine.generation import generate
 from clampdown.engine.request import Sampling
@@ -407,3 +412,63 @@ def test_control_tokens_in_a_chats_turns_are_text(tiny):
     assert requests[0].args == (tiny.render([{"role": "user", "content": broken}]), "Paris"), (
         "and is logged as it reads"
     )
+
+
+@pytest.fixture(scope="module")
+def gated(tiny, tmp_path_factory):
+    """A gate that opens on half of the questions, and of the sums."""
+    asked = [tiny.ids(f"{question}\nAnswer:") for question, _, _ in QUESTIONS] + [tiny.ids(text) for text, _ in SUMS]
+    path = tmp_path_factory.mktemp("gate") / "gate.safetensors"
+    return replace(STEERED, gate=written(path, tiny, [part(2, pool="mean")], asked))
+
+
+def test_scores_under_a_gate_are_steered_where_it_opens(tiny, gated):
+    lm, steered, plain = (SteeredLM(tiny, recipe, batch_size=4) for recipe in (gated, STEERED, None))
+    asked = choices()
+    found, one, other = (which.loglikelihood(asked) for which in (lm, steered, plain))
+    is_open = [receipt.gate == "open" for [receipt] in lm.receipts.values()]
+    expected = [a if opened else b for a, b, opened in zip(one, other, is_open, strict=True)]
+    assert 0 < sum(is_open) < len(asked)
+    assert [score for score, _ in found] == pytest.approx([score for score, _ in expected], abs=1e-3)
+    assert lm.facts()["gate"] == "mixed"
+
+    arms = [None, gated, STEERED]
+    sweep = SweepLM(tiny, arms, batch_size=4)
+    for arm, scores in enumerate((other, expected, one)):
+        sweep.turn_to(arm)
+        assert [score for score, _ in sweep.loglikelihood(asked)] == pytest.approx([s for s, _ in scores], abs=1e-3)
+        if arms[arm] is gated:
+            assert sweep.receipt.accounts_for(gated) and sweep.receipt.gate == "mixed"
+
+
+def test_answers_under_a_gate_are_steered_where_it_opens(tiny, gated):
+    lm, steered, plain = (SteeredLM(tiny, recipe, batch_size=3) for recipe in (gated, STEERED, None))
+    found, one, other = (which.generate_until(sums()) for which in (lm, steered, plain))
+    is_open = [receipt.gate == "open" for [receipt] in lm.receipts.values()]
+    expected = [a if opened else b for a, b, opened in zip(one, other, is_open, strict=True)]
+    assert 0 < sum(is_open) < 3 and found == expected
+    sampled = sums(do_sample=True, temperature=1.0)
+    lm.generate_until(sampled)  # by Transformers' own decoding
+    assert lm.facts()["gate"] == "mixed"
+
+    sweep = SweepLM(tiny, [None, gated, STEERED], batch_size=3)
+    for arm, texts_of_arm in enumerate((other, expected, one)):
+        sweep.turn_to(arm)
+        assert sweep.generate_until(sums()) == texts_of_arm
+    with pytest.raises(ClampdownError, match="greedy"):
+        SweepLM(tiny, [None, gated], batch_size=3).generate_until(sampled)
+
+
+def test_a_plain_text_is_scored_with_the_gate_open(tiny, gated):
+    asked = instances("loglikelihood_rolling", [(text,) for text in TEXTS])
+    wanted = SteeredLM(tiny, STEERED, batch_size=4).loglikelihood_rolling(asked)
+    lm = SteeredLM(tiny, gated, batch_size=4)
+    assert lm.loglikelihood_rolling(asked) == wanted
+    assert lm.receipt.gate == "open" and lm.receipt.accounts_for(gated)
+    sweep = SweepLM(tiny, [None, gated], batch_size=4)
+    sweep.turn_to(1)
+    assert sweep.loglikelihood_rolling(asked) == pytest.approx(wanted, rel=1e-4)
+    assert sweep.receipt.gate == "open" and sweep.receipt.accounts_for(gated)
+    watched = SteeredLM(tiny, gated.deciding("watch"), batch_size=4)
+    assert watched.loglikelihood_rolling(asked) == SteeredLM(tiny, batch_size=4).loglikelihood_rolling(asked)
+    assert watched.receipt.accounts_for(gated.deciding("watch"))

@@ -17,7 +17,9 @@ from clampdown.errors import ClampdownError
 from clampdown.models.prompt import Prompt
 from clampdown.recipe import Recipe
 from clampdown.saes.files import save_sae
+from clampdown.saes.hashes import file_sha256
 from clampdown.saes.load import load_sae
+from clampdown.steering.gates.check import check_gate
 from clampdown.steering.gates.compiled import compile_gate
 from clampdown.steering.gates.gate_file import read_gate
 from clampdown.steering.gates.words import Words, n_grams
@@ -169,6 +171,11 @@ CHANGES = {
     "samples on one side": (lambda b, t: b["samples"][1].update(score=1e9), "two sides"),
     "a threshold in words": (lambda b, t: b.update(threshold="0.5"), "finite"),
     "nothing read": (lambda b, t: (b.update(parts=[]), t.clear()), "reads nothing"),
+    "odd words about it": (lambda b, t: b.update(about=["x"]), "damaged"),
+    "numbers about it": (lambda b, t: b.update(about={"x": 1}), "must be texts"),
+    "an odd model": (lambda b, t: b.update(model_sha256=3), "must be texts"),
+    "an odd SAE": (lambda b, t: b["parts"][0].update(sae=3), "must be texts"),
+    "a score that is none": (lambda b, t: b["samples"][0].update(score=None), "damaged"),
     "no samples": (lambda b, t: b.pop("samples"), "damaged"),
 }
 
@@ -181,12 +188,18 @@ def test_a_gates_file_that_is_off_is_refused(change, tiny, tmp_path):
     recipe = Recipe("r", "tiny", "", gate=gate)
     with pytest.raises(ClampdownError, match="hash is another"):
         compile_gate(tiny, recipe)
-    from clampdown.saes.hashes import file_sha256
-
     mended = replace(gate, sha256=file_sha256(tmp_path / "gate.safetensors"))
     with pytest.raises(ClampdownError, match=said) as error:
         compile_gate(tiny, replace(recipe, gate=mended))
     assert "\n" not in str(error.value) and "gate.safetensors" in str(error.value)
+
+
+def test_a_prompt_that_the_model_can_not_read_is_told(tiny, tmp_path):
+    gate = written(tmp_path / "gate.safetensors", tiny, PARTS["last"], prompts())
+    damaged(tmp_path / "gate.safetensors", lambda b, t: b["samples"][0].update(ids=[10**6]))
+    mended = replace(gate, sha256=file_sha256(tmp_path / "gate.safetensors"))
+    with pytest.raises(ClampdownError, match="can't read"):
+        check_gate(tiny, Recipe("r", "tiny", "", gate=mended))
 
 
 def test_what_is_no_gates_file_is_refused(tiny, tmp_path):

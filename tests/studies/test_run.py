@@ -117,6 +117,21 @@ def test_arms_that_share_the_lower_blocks_answer_to_the_bit_as_alone(model, reci
     assert together.below.layer == 1 and len(calls) < len(batches)
 
 
+def test_gated_arms_that_share_the_lower_blocks_answer_to_the_bit_as_alone(model, recipe, sets, tmp_path):
+    asked = [model.prompt_ids(item.text) for item in sets[0].items]
+    gated = replace(recipe, gate=written(tmp_path / "gate.safetensors", model, [part(2, pool="mean")], asked))
+    plan = replace(PLAN, arms=("none", "clamp", "random-latents"))
+    arms = build_arms(model, gated, plan)
+    together, found = Worker(model, arms, plan), set()
+    for batch in cut(model, arms, sets, plan):
+        alone = Worker(model, arms, plan)
+        alone.below.layer = None
+        told = together.run(batch)
+        assert told == alone.run(batch)
+        found |= {row.receipt.get("gate", "") for rows in told.values() for row in rows if row.receipt}
+    assert found == {"", "open", "shut"}
+
+
 def test_another_plan_in_the_same_folder_is_refused(model, recipe, sets, finished):
     folder, _ = finished
     with pytest.raises(ClampdownError, match="another plan"):

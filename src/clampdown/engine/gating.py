@@ -4,9 +4,7 @@ The reference, which every other way must equal: a prompt is read unsteered, its
 prompt is read again, steered, and answered from what that left.
 """
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TypeVar
 
 import torch
@@ -18,7 +16,8 @@ from clampdown.models.chat_model import ChatModel
 from clampdown.models.prompt import user_turns
 from clampdown.recipe import Recipe
 from clampdown.steering.attach import Steering
-from clampdown.steering.decision import Decision, unasked
+from clampdown.steering.decision import by_score, unasked
+from clampdown.steering.gates.asking import asks
 from clampdown.steering.gates.compiled import CompiledGate, compile_gate
 from clampdown.steering.gates.reading import Reading
 from clampdown.steering.positions import PlaceTracker
@@ -29,7 +28,7 @@ T = TypeVar("T")
 def check_fits(model: ChatModel, recipe: Recipe | None) -> None:
     """Raises ClampdownError if a recipe, its SAEs or its gate do not fit the model."""
     Steering(model, recipe, decided=True)
-    if recipe is not None and recipe.gate is not None and recipe.gate.asks and recipe.gate.file:
+    if recipe is not None and asks(recipe):
         compile_gate(model, recipe)
 
 
@@ -58,7 +57,7 @@ class Gates:
         self.decisions = [unasked(recipe, one) for recipe, one in zip(recipes, told, strict=True)]
         self.scored: dict[int, CompiledGate] = {}
         for row, (recipe, decision) in enumerate(zip(recipes, self.decisions, strict=True)):
-            if recipe is not None and recipe.gate is not None and decision is None:
+            if recipe is not None and asks(recipe) and decision is None:
                 self.scored[row] = compile_gate(model, recipe)
         self.first = [
             None if row in self.scored or (decision and not decision.steers) else recipe
@@ -82,14 +81,12 @@ class Gates:
         return [reading for _, reading in self._readings]
 
     def decide(self) -> list[int]:
-        """Decide the rows whose prompts were scored; those that are to be read again, steered.
-
-        A gate whose score is not finite can't be evaluated: it is open. Where the window leaves out the prompt, an open
-        row goes on from what was read.
-        """
+        """Decide the rows whose prompts were scored; those that are to be read again, steered."""
         for rows, reading in self._readings:
             for row, score in zip(rows, reading.scores(), strict=True):
-                self.decisions[row] = self._decided(row, score)
+                recipe, threshold = self.recipes[row], self.scored[row].threshold
+                assert recipe is not None
+                self.decisions[row] = by_score(recipe, score, threshold, len(self.prompts[row]))
         return [row for row in self.scored if (decision := self.decisions[row]) and decision.read_again]
 
     @property
@@ -97,15 +94,6 @@ class Gates:
         """The recipe that each row goes on under."""
         pairs = zip(self.recipes, self.decisions, strict=True)
         return [recipe if decision is None or decision.steers else None for recipe, decision in pairs]
-
-    def _decided(self, row: int, score: float) -> Decision:
-        recipe, threshold = self.recipes[row], self.scored[row].threshold
-        assert recipe is not None
-        told = Decision(recipe, True)
-        if math.isfinite(score):
-            told = Decision(recipe, score >= threshold, score, threshold)
-        reads = told.steers and recipe.positions.prompt != "none"
-        return replace(told, read_again=len(self.prompts[row]) if reads else 0)
 
 
 @torch.inference_mode()

@@ -74,7 +74,7 @@ class LocalScorer:
 
     @torch.inference_mode()
     def passages(self, rows: Sequence[Sequence[int]], recipe: Recipe | None) -> list[float]:
-        """For each row of token ids the log-likelihood of all but its first token; a recipe's gate is forced open.
+        """For each row of token ids the log-likelihood of all but its first token, a recipe's gate being forced open.
 
         That one counts as prompt, in which no user speaks, and the rest as answer, so that windows are seen.
 
@@ -82,7 +82,7 @@ class LocalScorer:
             ClampdownError: the recipe does not fit, or logits are not finite.
         """
         batch, asked = self.model.pad(rows, side="right"), tuple(map(tuple, rows))
-        under = [recipe and recipe.deciding("open")] * len(rows)  # shut, there would be nothing to measure
+        under = [recipe and recipe.on_plain_text()] * len(rows)
         with Steering(self.model, under, prompt_lengths=[1] * len(rows), user_turns=[()] * len(rows)):
             logits = forward(self.model, self.below, "passages", asked, **batch.as_inputs(), use_cache=False).logits
         told = _log_probability(logits[:, :-1], batch.input_ids[:, 1:]) * batch.attention_mask[:, 1:]

@@ -31,6 +31,7 @@ from clampdown.models.prompt import user_turns
 from clampdown.recipe import Recipe
 from clampdown.steering.attach import Steering
 from clampdown.steering.decision import unasked
+from clampdown.steering.gates.asking import asks
 from clampdown.steering.gates.reading import Reading
 from clampdown.steering.positions import Places
 from clampdown.steering.receipt import Receipt, joined
@@ -65,7 +66,7 @@ class Sweep:
         self._turns = user_turns(prefix)
         self.layer = min((e.layer for r in self.recipes if r for e in r.edits), default=model.n_layers - 1)
         self.split = Split(model, self.layer)  # tells at once where a model's upper blocks can't be run alone
-        self._asks = [unasked(r) is None and r is not None and r.gate is not None for r in self.recipes]
+        self._asks = [unasked(recipe) is None and asks(recipe) for recipe in self.recipes]
         self._early: dict[str, list[Tensor]] = {}  # what gates read of the prefix, by the hash of their file
         self._below: Any = None
         self._plain: _Beginning = None, None
@@ -162,9 +163,9 @@ class Sweep:
         any_left = inputs["input_ids"].shape[1] > 0
         below = self._begun(self._below, len(rows))
         x = self.split.lower(inputs | _with(below)) if any_left else None
-        for recipe, asks, (kept, opening) in zip(self.recipes, self._asks, self._above, strict=True):
+        for recipe, gated, (kept, opening) in zip(self.recipes, self._asks, self._above, strict=True):
             under = [recipe] * len(rows)
-            if asks:
+            if gated:
                 with read_gated(self.model, rows, under, room=1, share=False) as begun:
                     yield Prefilled(begun.steering, begun.cache, None, begun)
                 continue

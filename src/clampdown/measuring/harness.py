@@ -9,6 +9,7 @@ import logging
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,10 +104,11 @@ class SteeredLM(HFLM):
         self._rows: list[tuple[int, int]] | None = None
         self._last: list[Receipt] = []
         self._taken: list[Any] = []
+        self._plain_text = False
         self._greeted = False
         if self.recipe is not None:
             check_recipe(self.chat, self.recipe)
-            if not self.recipe.positions.everywhere:
+            if not self.recipe.positions.everywhere or self.recipe.gate is not None:
                 # lm-eval runs equal tokens once, even where one request's prompt ends inside another's answer.
                 self.logits_cache = False
 
@@ -193,7 +195,8 @@ class SteeredLM(HFLM):
 
     def loglikelihood_rolling(self, requests: list[Any], disable_tqdm: bool = False) -> list[float]:
         self._taken = []
-        found = super().loglikelihood_rolling(requests, disable_tqdm=disable_tqdm)
+        with self._on_plain_text():
+            found = super().loglikelihood_rolling(requests, disable_tqdm=disable_tqdm)
         self._note([request for request in requests for _ in range(self._windows(request))], self._taken)
         return found
 
@@ -276,10 +279,10 @@ class SteeredLM(HFLM):
             raise ClampdownError(f"lm-eval {lm_eval.__version__} batches in a way not known here; use lm-eval 0.4.13")
         mask = torch.arange(inps.shape[1]) < torch.tensor([real for real, _ in rows])[:, None]
         prompts = [prompt for _, prompt in rows]
-        with Steering(self.chat, [self.recipe] * len(rows), prompt_lengths=prompts) as steering:
+        with Steering(self.chat, [self._under(self.recipe)] * len(rows), prompt_lengths=prompts) as steering:
             steering.tracker = RightPadded(prompts, mask.to(inps.device))
             logits = super()._model_call(inps, *args, **kwargs)
-        self._last = steering.receipts()
+        self._last = [named(receipt, self.recipe) for receipt in steering.receipts()]
         return logits
 
     def _model_generate(self, context: Tensor, max_length: int, stop: list[str], **settings: Any) -> Tensor:
@@ -298,6 +301,19 @@ class SteeredLM(HFLM):
 
     # ---- small change
 
+    @contextmanager
+    def _on_plain_text(self) -> Iterator[None]:
+        """Within, what is scored is a text that nobody asked for: gates are open."""
+        self._plain_text = True
+        try:
+            yield
+        finally:
+            self._plain_text = False
+
+    def _under(self, recipe: Recipe | None) -> Recipe | None:
+        """The recipe that a row is scored under."""
+        return recipe.on_plain_text() if recipe is not None and self._plain_text else recipe
+
     def _check_greeted(self) -> None:
         if self.recipe and self.recipe.system_prompt and not self._greeted:
             raise ClampdownError(
@@ -312,6 +328,11 @@ class SteeredLM(HFLM):
     @staticmethod
     def _progress(batches: list[Any], what: str, disable: bool) -> Iterator[Any]:
         return iter(tqdm(batches, desc=what, disable=disable))
+
+
+def named(receipt: Receipt, recipe: Recipe | None) -> Receipt:
+    """The receipt under its recipe's own hash, however its gate was forced."""
+    return receipt if recipe is None else replace(receipt, recipe_sha256=recipe.sha256)
 
 
 def check_recipe(model: ChatModel, recipe: Recipe) -> None:

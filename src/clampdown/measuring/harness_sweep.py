@@ -18,7 +18,7 @@ from clampdown.engine.request import Continuation
 from clampdown.engine.scoring import WORTH_SHARING, LocalScorer
 from clampdown.engine.sharing import Sweep
 from clampdown.errors import ClampdownError
-from clampdown.measuring.harness import SteeredLM, check_recipe
+from clampdown.measuring.harness import SteeredLM, check_recipe, named
 from clampdown.measuring.harness_answers import greedy_answers, is_greedy, real_tokens
 from clampdown.models.bearing import bearing
 from clampdown.models.chat_model import ChatModel
@@ -60,7 +60,8 @@ class SweepLM(SteeredLM):
     def loglikelihood_rolling(self, requests: list[Any], disable_tqdm: bool = False) -> list[float]:
         def work() -> Iterator[tuple[list[Any], list[Any]]]:
             self._taken = []
-            found = super(SteeredLM, self).loglikelihood_rolling(requests, disable_tqdm=disable_tqdm)
+            with self._on_plain_text():
+                found = super(SteeredLM, self).loglikelihood_rolling(requests, disable_tqdm=disable_tqdm)
             yield [list(map(float, each)) for each in found], self._taken
 
         owners = [request for request in requests for _ in range(self._windows(request))]
@@ -101,8 +102,9 @@ class SweepLM(SteeredLM):
         """For each request the log-likelihoods under all recipes, and whether each is greedy's: two arrays [recipe]."""
         asked = [Continuation(context, answer) for _, context, answer in requests]
         scorer = LocalScorer(self.chat, batch_size=self.batch_size, max_length=self.max_length)
-        swept = scorer.continuations(asked, self.recipes)
-        self._taken += zip(*swept.receipts, strict=True)
+        swept = scorer.continuations(asked, [self._under(recipe) for recipe in self.recipes])
+        arms = zip(swept.receipts, self.recipes, strict=True)
+        self._taken += zip(*([named(receipt, recipe) for receipt in some] for some, recipe in arms), strict=True)
         return [
             (np.array([s.log_probability for s in each]), np.array([s.greedy for s in each]))
             for each in zip(*swept.scores, strict=True)

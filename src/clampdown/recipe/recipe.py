@@ -65,6 +65,14 @@ class Recipe:
         """The same with its gate forced "open" or "shut", or so; itself where it has none."""
         return self if self.gate is None else replace(self, gate=replace(self.gate, decide=decide))
 
+    def on_plain_text(self) -> "Recipe":
+        """The recipe as a plain passage is measured under it: nobody asks there, so a gate that would score is open.
+
+        Shut there would be nothing to measure. One that only watches is shut.
+        """
+        forced = {"score": "open", "watch": "shut"}
+        return self if self.gate is None else self.deciding(forced.get(self.gate.decide, self.gate.decide))
+
     def to_dict(self) -> dict[str, Any]:
         """The TOML file's content as plain data."""
         body: dict[str, Any] = {"version": VERSION, "name": self.name}

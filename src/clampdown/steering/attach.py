@@ -19,7 +19,8 @@ from clampdown.saes.sae import SAE
 from clampdown.steering.decision import Decision, unasked
 from clampdown.steering.edits import CompiledEdit, check_named_once, compile_edit
 from clampdown.steering.finite import Finite
-from clampdown.steering.positions import Places, PlaceTracker, check_told
+from clampdown.steering.gates.asking import Asking, asks
+from clampdown.steering.positions import Places, PlaceTracker, check_told, past_length
 from clampdown.steering.receipt import Receipt
 from clampdown.steering.rows import Rows
 
@@ -35,7 +36,8 @@ class Steering:
     user_turns: of each row the tokens [start, end) of what the user says, which some windows need.
     apart: a row whose residual is not finite gets its error in `errors`, and the others go on; else all fail with it.
     decided: gates were asked by the caller, who says by `decide` what they said: a recipe given here steers its row.
-        Else only a gate that is forced may come here.
+        Else those that score prompts are asked in the first call, which must hold whole prompts: these are read once
+        more before. A row whose `user_turns` are not known is read as one request.
 
     Raises:
         ClampdownError: a recipe is for another model, an edit does not fit it, or its window needs user turns that are
@@ -56,10 +58,17 @@ class Steering:
         self.model = model
         self.per_row = isinstance(recipes, Sequence)
         given = list(recipes) if isinstance(recipes, Sequence) else [recipes]
-        told = [None if decided else _forced(recipe) for recipe in given]
-        steered = [r if d is None or d.steers else None for r, d in zip(given, told, strict=True)]
+        told = [None if decided else unasked(recipe) for recipe in given]
+        waits = not decided and any(map(asks, given))
+        self._asking = Asking(model, given, user_turns) if waits else None
+        steered = [
+            None if (waits and asks(recipe)) or (decision and not decision.steers) else recipe
+            for recipe, decision in zip(given, told, strict=True)
+        ]
         self._compile = partial(_compiled, model, saes=saes)
         self.rows = Rows(steered, self._compile, Finite(apart))
+        for recipe in self._asking.gates if self._asking else ():
+            self._compile(recipe)  # so that what does not fit is told now
         self.decide(told)
         self._check_told(user_turns)
         self.tracker = PlaceTracker(prompt_lengths, user_turns)
@@ -101,7 +110,7 @@ class Steering:
         for module, before in ((hf, self._called), (decoder, self._before)):
             if module is decoder or decoder is not hf:
                 on.callback(module.register_forward_pre_hook(self._mine(before), with_kwargs=True).remove)
-        for layer in self.rows.layers:
+        for layer in sorted({*self.rows.layers, *(self._asking.layers if self._asking else ())}):
             on.callback(blocks[layer].register_forward_hook(self._hook(layer)).remove)
 
     def _mine(self, hook: Any) -> Any:
@@ -186,27 +195,32 @@ class Steering:
             raise ClampdownError(f"{given} recipes were given for a batch of {rows} rows; give one for each")
         if tally is not None and rows != given:
             raise ClampdownError(f"the batch changed from {given} to {rows} rows inside one steering context")
+        if self._asking is not None:
+            self._ask(past_length(kwargs.get("past_key_values")))
         self.rows.saw(self.places)
+
+    def _ask(self, past: int) -> None:
+        """Ask the gates before the prompts are read, as if this were not there; then let the rows be as they say."""
+        assert self._asking is not None and self.tracker.last_ids is not None
+        self._turn.steering = None
+        try:
+            told = self._asking.ask(self.tracker.last_ids, past, self.places)
+        finally:
+            self._turn.steering = self
+        if told is not None:
+            forced, count = self.rows.decisions, len(told)
+            given = self._asking.recipes if len(self._asking.recipes) == count else self._asking.recipes * count
+            told = [one or forced.get(row if self.per_row else 0) for row, one in enumerate(told)]
+            self.go_on_under([r if d is None or d.steers else None for r, d in zip(given, told, strict=True)])
+            self.decide(told)
 
     def _hook(self, layer: int) -> Any:
         def hook(_module: Any, _inputs: Any, output: Any) -> Any:
             x = residual.block_output(output)
-            changed = self.rows.steer(layer, x, self.places)
+            changed = self.rows.steer(layer, x, self.places) if layer in self.rows.layers else None
             return None if changed is None else residual.with_block_output(output, changed)
 
         return self._mine(hook)
-
-
-def _forced(recipe: Recipe | None) -> Decision | None:
-    """The decision of a gate that is forced. Raises ClampdownError for one that must be asked."""
-    if recipe is None or recipe.gate is None:
-        return None
-    if recipe.gate.asks:
-        raise ClampdownError(
-            f"recipe {recipe.name} has a gate, which must be asked before the prompt is read: answer by `generate`, or "
-            'force the gate by decide = "open" or "shut"'
-        )
-    return unasked(recipe)
 
 
 def _compiled(model: ChatModel, recipe: Recipe, saes: Sequence[SAE]) -> list[CompiledEdit]:

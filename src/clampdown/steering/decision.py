@@ -1,5 +1,6 @@
 """What the gate of a row's recipe said of its prompt."""
 
+import math
 from dataclasses import dataclass, replace
 
 from clampdown.errors import ClampdownError
@@ -39,6 +40,19 @@ class Decision:
             threshold=self.threshold,
             read_again=self.read_again,
         )
+
+
+def by_score(recipe: Recipe, score: float, threshold: float, prompt: int) -> Decision:
+    """What a gate decides by its score of a prompt of so many tokens.
+
+    One that is not finite can't be compared: the gate is open. Where the window leaves out the prompt, an open row goes
+    on from what was read unsteered.
+    """
+    told = Decision(recipe, True)
+    if math.isfinite(score):
+        told = Decision(recipe, score >= threshold, score, threshold)
+    reads = told.steers and recipe.positions.prompt != "none"
+    return replace(told, read_again=prompt if reads else 0)
 
 
 def unasked(recipe: Recipe | None, brought: bool | None = None) -> Decision | None:

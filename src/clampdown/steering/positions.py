@@ -37,7 +37,7 @@ class Places(NamedTuple):
             ClampdownError: prompt and answer can't be told apart, or the user's turns are not known, and a window needs
                 it.
         """
-        if not self.certain and not windows.everywhere:
+        if not self.certain and windows.needs:
             raise ClampdownError(
                 f"can't tell prompt from answer in this forward call, as the positions need ({windows.needs}): several "
                 "new tokens came at once (assisted decoding, a prompt in chunks), or no cache is used; edit all "
@@ -188,7 +188,7 @@ class PlaceTracker:
             raise ClampdownError("steering saw a forward call without input_ids or inputs_embeds; refusing to go on")
         rows, columns = ids.shape[:2]
         cache = kwargs.get("past_key_values")
-        past = _past_length(cache)
+        past = past_length(cache)
         mask = kwargs.get("attention_mask")
         real = self._real(mask, rows, columns, past, ids.device)
         if columns == 1 and self._goes_on(cache, past, rows):
@@ -289,5 +289,6 @@ def _laid_out(user_turns: Sequence[Spans | None]) -> Tensor:
     return whole
 
 
-def _past_length(cache: Any) -> int:
+def past_length(cache: Any) -> int:
+    """How many columns a call's cache holds; 0 without one."""
     return int(cache.get_seq_length()) if cache is not None else 0

@@ -39,6 +39,9 @@ def check_gate(model: ChatModel, recipe: Recipe) -> None:
 
 def _score(model: ChatModel, gate: CompiledGate, sample: Sample) -> float:
     if gate.file.parts:
+        known = model.hf.get_input_embeddings().num_embeddings
+        if not all(0 <= token < known for token in sample.ids) or len(sample.ids) > model.context_length:
+            raise ClampdownError("a gate's file holds a prompt that this model can't read; fit another gate")
         return gate_scores(model, gate, [Prompt(sample.ids, sample.user)])[0]
     assert gate.file.words is not None
     return gate.file.bias + gate.file.words.score(sample.text)

@@ -64,6 +64,9 @@ class GateFile:
             raise ClampdownError("a gate reads nothing; give it a part, or words")
         if not all(isinstance(number, float) and math.isfinite(number) for number in (self.threshold, self.bias)):
             raise ClampdownError("a gate's threshold and bias must be finite numbers")
+        texts = (self.model, self.model_sha256, *self.about, *self.about.values())
+        if not all(isinstance(text, str) for text in texts):
+            raise ClampdownError("a gate's model, its hash and what is said about it must be texts")
         if not self.opened.score >= self.threshold > self.shut.score:
             raise ClampdownError("a gate's two samples must lie on the two sides of its threshold")
         if self.parts and not all(sample.ids for sample in (self.opened, self.shut)):

@@ -59,6 +59,7 @@ class Part:
     latents: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        _require(isinstance(self.sae, str) and isinstance(self.sae_sha256, str), "an SAE's name and hash must be texts")
         for key, known in (("features", FEATURES), ("pool", POOLS), ("over", OVER)):
             _require(getattr(self, key) in known, f"{key} must be one of {', '.join(known)}")
         _require(type(self.layer) is int and self.layer >= 0, "layer must be a whole number from 0")

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 
 from clampdown.models import residual
+from clampdown.models.bearing import bearing
 from clampdown.models.chat_model import ChatModel
+from clampdown.models.exclusive import turn_of
 from clampdown.steering.gates.compiled import CompiledGate, CompiledPart
 from clampdown.steering.gates.pooling import pooled
 from clampdown.steering.gates.spans import read_positions
@@ -104,7 +106,10 @@ class Reading:
     def _watching(self, layers: range, where: Any) -> Iterator[None]:
         known: dict[Any, tuple[Tensor, Tensor]] = {}  # sent to a device once, not for each layer
 
+        blocks, turn = residual.blocks(self.model.hf), turn_of(residual.decoder(self.model.hf))
+
         def look(part: CompiledPart, told: list[Tensor], x: Tensor) -> None:
+            turn.check_mine()
             key = (part.part.pool, part.part.over, x.device)
             if key not in known:
                 rows, columns = where(self._tokens[key[:2]], x.shape[1])
@@ -114,7 +119,6 @@ class Reading:
         def hook(part: CompiledPart, told: list[Tensor]) -> Any:
             return lambda _module, _inputs, output: look(part, told, residual.block_output(output))
 
-        blocks = residual.blocks(self.model.hf)
         with ExitStack() as hooks:
             for part, told in zip(self.gate.parts, self._told, strict=True):
                 if part.part.layer in layers:
@@ -124,18 +128,15 @@ class Reading:
 
 @torch.inference_mode()
 def gate_scores(model: ChatModel, gate: CompiledGate, prompts: Sequence[Sequence[int]]) -> list[float]:
-    """The gate's score of each prompt (token ids), read together and unsteered; no block above the last part's runs.
-
-    Where padding would be heard, prompts must be of one length.
-    """
+    """The gate's score of each prompt (token ids), read unsteered; no block above the last part's runs."""
+    lengths = dict.fromkeys(map(len, prompts))
+    if len(lengths) > 1 and gate.file.layers and not bearing(model.hf).padding:
+        apart = {n: iter(gate_scores(model, gate, [p for p in prompts if len(p) == n])) for n in lengths}
+        return [next(apart[len(prompt)]) for prompt in prompts]
     reading = Reading(model, gate, prompts, range(len(prompts)), 0)
     if gate.file.layers:
         inputs = model.pad(prompts).as_inputs()
-        mask = inputs["attention_mask"]
+        inputs["position_ids"] = (inputs["attention_mask"].cumsum(-1) - 1).clamp_min(0)
         with model.unsteered(), reading.rest():
-            residual.read_residual(
-                model.hf,
-                inputs | {"position_ids": (mask.cumsum(-1) - 1).clamp_min(0)},
-                gate.file.layers[-1:],
-            )
+            residual.read_residual(model.hf, inputs, gate.file.layers[-1:])
     return reading.scores()
