@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -89,11 +89,9 @@ def _reported() -> frozenset[str]:
 
 def _named(name: str | Path, unsafe: bool, half: str) -> list[GateRow]:
     file = Path(name).expanduser()
-    if file.is_file() and is_table(file) and (rows := _own_layout(file)):
-        kept = [row for row in rows if row.unsafe == unsafe] if _labelled(file) else rows
-        if not kept:
-            raise ClampdownError(f"set {name} holds no {'unsafe' if unsafe else 'safe'} row; a file needs at least one")
-        return [row if _labelled(file) else _as(row, unsafe) for row in kept]
+    table = read_rows(file, "safe")[0] if file.is_file() and is_table(file) else []
+    if any("messages" in row.cells or ("text" in row.cells and "prompt" not in row.cells) for row in table):
+        return _of_table(table, file, unsafe)
     kind = _kind(str(name), unsafe)
     found = find_set(kind, name) if half == "select" else reported_set(kind, name)
     if half == "select" and found.source.startswith("clampdown:"):
@@ -101,8 +99,15 @@ def _named(name: str | Path, unsafe: bool, half: str) -> list[GateRow]:
     return [_row(item.text, unsafe, found.name, item.cluster) for item in found.items]
 
 
-def _as(row: GateRow, unsafe: bool) -> GateRow:
-    return GateRow(row.messages, unsafe, row.kind, row.cluster)
+def _of_table(table: Sequence[TableRow], file: Path, unsafe: bool) -> list[GateRow]:
+    """The rows of a table of chats, or of the shipped items' layout: all of them, or those of the label asked for."""
+    rows = [_read(row, file.name.partition(".")[0]) for row in table]
+    if not any("label" in row.cells for row in table):
+        return [replace(row, unsafe=unsafe) for row in rows]
+    kept = [row for row in rows if row.unsafe == unsafe]
+    if not kept:
+        raise ClampdownError(f"set {file} holds no {'unsafe' if unsafe else 'safe'} row; a file needs at least one")
+    return kept
 
 
 def _kind(name: str, unsafe: bool) -> str:
@@ -115,17 +120,6 @@ def _kind(name: str, unsafe: bool) -> str:
         kinds = split_name(name)[0].kinds
         return "lookalike" if "safe" not in kinds and "lookalike" in kinds else "safe"
     return "safe"
-
-
-def _labelled(file: Path) -> bool:
-    return any("label" in row.cells for row in read_rows(file, "safe")[0])
-
-
-def _own_layout(file: Path) -> list[GateRow]:
-    """The rows of a table that has `messages`, or the `text` of the shipped items; none where it is another's."""
-    rows, _ = read_rows(file, "safe")
-    own = any("messages" in row.cells or ("text" in row.cells and "prompt" not in row.cells) for row in rows)
-    return [_read(row, file.name.partition(".")[0]) for row in rows] if own else []
 
 
 def read_gate_rows(file: Path) -> list[GateRow]:
