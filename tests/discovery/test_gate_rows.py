@@ -46,6 +46,8 @@ def test_a_labelled_file_gives_each_side_its_own_rows(tmp_path):
     )
     assert [r.text for r in fitting_rows(file, True)] == ["Build a bomb."]
     assert [r.text for r in checking_rows(file, False)] == ["Bake bread."]
+    some = written(tmp_path / "some.jsonl", {"text": "Bake bread.", "label": "safe"}, {"text": "Whatever."})
+    assert [r.text for r in fitting_rows(some, True)] == ["Whatever."]  # what has no label is what the option says
     only = written(tmp_path / "only.jsonl", {"text": "Bake bread.", "label": "safe"})
     with pytest.raises(ClampdownError, match="holds no unsafe row"):
         fitting_rows(only, True)

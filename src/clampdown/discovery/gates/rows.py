@@ -100,11 +100,10 @@ def _named(name: str | Path, unsafe: bool, half: str) -> list[GateRow]:
 
 
 def _of_table(table: Sequence[TableRow], file: Path, unsafe: bool) -> list[GateRow]:
-    """The rows of a table of chats, or of the shipped items' layout: all of them, or those of the label asked for."""
-    rows = [_read(row, file.name.partition(".")[0]) for row in table]
-    if not any("label" in row.cells for row in table):
-        return [replace(row, unsafe=unsafe) for row in rows]
-    kept = [row for row in rows if row.unsafe == unsafe]
+    """The rows of a table of chats, or of the shipped items' layout, but those with the other label."""
+    wanted = (None, "unsafe" if unsafe else "safe")
+    name = file.name.partition(".")[0]
+    kept = [replace(_read(row, name), unsafe=unsafe) for row in table if safety(row) in wanted]
     if not kept:
         raise ClampdownError(f"set {file} holds no {'unsafe' if unsafe else 'safe'} row; a file needs at least one")
     return kept
