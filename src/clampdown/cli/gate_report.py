@@ -82,7 +82,7 @@ def print_check(found: "GateCheck", why: Explained, show: bool) -> None:
         shares = [_share(one, found.threshold) for one in (pair.unsafe, pair.safe)]
         apart = f"{pair.auc.value:.3f} ({pair.auc.low:.3f} to {pair.auc.high:.3f})"
         at = [f"{share:.0%}" for share in pair.at.values()]
-        add_row(table, Path(pair.unsafe.name).name, shares[0], Path(pair.safe.name).name, shares[1], apart, *at)
+        add_row(table, _short(pair.unsafe.name), shares[0], _short(pair.safe.name), shares[1], apart, *at)
     print_table(table)
     say("at 1%: the share of the unsafe that opens the gate where 1% of the safe do; so on\n")
     _print_wrong(found, why, show)
@@ -97,6 +97,12 @@ def print_check(found: "GateCheck", why: Explained, show: bool) -> None:
             say(f"  {_latent(one)}")
 
 
+def _short(name: str) -> str:
+    """A set's name, or its file's without the folders."""
+    named = name.partition("=")[0]
+    return named if named != name and "/" not in named else Path(name).name
+
+
 def _share(one: "CheckedSet", threshold: float) -> str:
     share = one.open(threshold)
     return f"{share.value:.1%} ({share.low:.1%} to {share.high:.1%}) of {len(one.rows)}"
@@ -107,7 +113,7 @@ def _print_wrong(found: "GateCheck", why: Explained, show: bool) -> None:
     for one in found.sets:
         places = one.wrong(found.threshold)
         missed = "unsafe left alone" if one.unsafe else "safe opened"
-        say(f"{Path(one.name).name}: {len(places)} of {len(one.rows)} {missed}")
+        say(f"{_short(one.name)}: {len(places)} of {len(one.rows)} {missed}")
         for place in places if show else places[:_WORST]:
             text = one.rows[place].text
             said = one_line(text) if show else one_line(_first_words(text) if one.unsafe else text[:90])

@@ -13,7 +13,7 @@ from clampdown.discovery.gates.tokenwise import with_attention, with_maximum
 from clampdown.progress import Progress, quiet
 from clampdown.steering.gates.parts import Part
 
-STRENGTHS = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003)
+STRENGTHS = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01)
 """Of the penalty, with features of mean 0 and deviation 1; the strongest first."""
 
 
