@@ -173,12 +173,17 @@ def test_steered_text_is_scored_as_the_naive_way_does(tiny):
         assert score == pytest.approx(naive(tiny, [lm.prefix_token_id], tiny.ids(text), STEERED), rel=1e-4)
 
 
+COLD = {"do_sample": True, "temperature": 1e-4}
+"""As good as greedy, but Transformers' own decoding gives it."""
+
+
+@pytest.mark.parametrize("settings", [{}, COLD], ids=["greedy", "sampled"])
 @pytest.mark.parametrize("recipe", [STEERED, ANSWERS], ids=["everywhere", "answers only"])
-def test_steered_answers_and_receipts_are_those_of_our_own_decoding(recipe, tiny, monkeypatch):
+def test_steered_answers_and_receipts_are_those_of_our_own_decoding(recipe, settings, tiny, monkeypatch):
     """Rows of different lengths, padded on the left; one ends early, and is not counted while the others go on."""
     monkeypatch.setattr(tiny.hf.generation_config, "eos_token_id", tiny.tokenizer.eos_token_id)
     lm = SteeredLM(tiny, recipe, batch_size=3)
-    found = lm.generate_until(sums(until=["never said"], max_gen_toks=8))
+    found = lm.generate_until(sums(until=["never said"], max_gen_toks=8, **settings))
     rows = [tiny.ids(text) for text, _ in SUMS]
     for n, answer in enumerate(generate(tiny, rows, [recipe] * 3, Sampling(8))):
         assert found[n] == answer.text
@@ -188,7 +193,8 @@ def test_steered_answers_and_receipts_are_those_of_our_own_decoding(recipe, tiny
         assert receipt.relative_norm == pytest.approx(answer.receipt.relative_norm, rel=1e-4)
 
 
-def test_padding_after_a_rows_end_is_not_counted(tiny, monkeypatch):
+@pytest.mark.parametrize("settings", [{}, COLD], ids=["greedy", "sampled"])
+def test_padding_after_a_rows_end_is_not_counted(settings, tiny, monkeypatch):
     """The first token each row says ends it, but for one row that says something else."""
     rows = [tiny.ids(text) for text, _ in SUMS]
     firsts = [a.ids[0] for a in generate(tiny, rows, [STEERED] * 3, Sampling(1))]
@@ -196,7 +202,7 @@ def test_padding_after_a_rows_end_is_not_counted(tiny, monkeypatch):
     assert any(first != ending for first in firsts), "all rows end at once, so this test would show nothing"
     monkeypatch.setattr(tiny.hf.generation_config, "eos_token_id", ending)
     lm = SteeredLM(tiny, STEERED, batch_size=3)
-    lm.generate_until(sums(until=["never said"], max_gen_toks=8))
+    lm.generate_until(sums(until=["never said"], max_gen_toks=8, **settings))
     for n, (row, first) in enumerate(zip(rows, firsts, strict=True)):
         [receipt] = lm.receipts["task", n]
         assert (receipt.tokens_seen == len(row)) == (first == ending)

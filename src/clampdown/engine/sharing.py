@@ -13,12 +13,12 @@ runs, as they do when a batch has another shape.
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
 
+from clampdown.engine.asked import Asked, head_at, put_in
 from clampdown.engine.blocks import Split
 from clampdown.engine.gating import Gates
 from clampdown.engine.opened import Opened
@@ -43,13 +43,16 @@ _Beginning: TypeAlias = tuple[Any, Receipt | None]
 class Prefilled(NamedTuple):
     """A cache, the steering it was made under, and the receipt of the prefix, which the steering did not see.
 
-    gated: where a gate decided: the prompts read whole, by themselves.
+    Where a gate decided, the prompts were read whole by themselves, and in the cache's place is what that left.
     """
 
     steering: Steering
     cache: Any
     opening: Receipt | None
-    gated: Opened | None = None
+
+    @property
+    def gated(self) -> Opened | None:
+        return self.cache if isinstance(self.cache, Opened) else None
 
 
 class Sweep:
@@ -99,7 +102,7 @@ class Sweep:
         columns = torch.arange(known, mask.shape[1], device=mask.device)
         inputs = {"input_ids": batch.input_ids, "position_ids": columns.expand(len(rows), -1)}
         spans = [(p - known - 1, len(row) - known) for row, p in zip(rows, prompts, strict=True)]
-        asked = _Asked(rows, prompts, mask, inputs, spans if answers_only else None)
+        asked = Asked(rows, prompts, mask, inputs, spans if answers_only else None)
         gates = self._gates_of([row[:length] for row, length in zip(rows, prompts, strict=True)])
         readings = [reading for gate in gates.values() for reading in gate.readings(known, self._early)]
         with _reading(readings, range(self.layer + 1)):
@@ -116,7 +119,7 @@ class Sweep:
             else:
                 again = gates[arm].decide()
                 steered = self._upper(asked.of(again), x[again], recipe, above, decided=True) if again else None
-                logits, receipts = _put_in(asked, plain, again, steered)
+                logits, receipts = put_in(asked, plain, again, steered)
                 told = [d.noted(r) if d else r for d, r in zip(gates[arm].decisions, receipts, strict=True)]
                 yield logits, told
 
@@ -126,14 +129,14 @@ class Sweep:
         return {arm: Gates(self.model, prompts, [self.recipes[arm]] * len(prompts)) for arm in some}
 
     def _upper(
-        self, asked: "_Asked", x: Tensor, recipe: Recipe | None, above: _Beginning, decided: bool = False
+        self, asked: Asked, x: Tensor, recipe: Recipe | None, above: _Beginning, decided: bool = False
     ) -> tuple[Tensor, list[Receipt]]:
         """Logits and receipts of rows under one recipe, from the residual x after `layer`."""
         cache, opening = above
         turns, count = [user_turns(row) for row in asked.rows], len(asked.rows)
         steering = Steering(self.model, [recipe] * count, user_turns=turns, decided=decided)
         steering.tracker = RightPadded(asked.prompts, asked.mask, turns)
-        with steering, _head_at(self.model, asked.spans):
+        with steering, head_at(self.model, asked.spans):
             logits = self.split.upper(x, asked.inputs | _with(_repeated(cache, count))).logits
         receipts = [joined([opening, taken]) if opening else taken for taken in steering.receipts()]
         return logits[0] if asked.spans else logits, receipts
@@ -167,7 +170,7 @@ class Sweep:
             under = [recipe] * len(rows)
             if gated:
                 with read_gated(self.model, rows, under, room=1, share=False) as begun:
-                    yield Prefilled(begun.steering, begun.cache, None, begun)
+                    yield Prefilled(begun.steering, begun, None)
                 continue
             cache = self._begun(kept, len(rows))
             with Steering(self.model, under, prompt_lengths=prompts, user_turns=turns) as steering:
@@ -228,47 +231,6 @@ class Sweep:
         return empty_cache(self.model.hf) if cache is None else _repeated(cache, rows)
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """Rows that are asked for: token ids, their prompts' lengths, the mask of all columns, and what the model is given.
-
-    spans: the columns [start, end) of each row whose logits are wanted; None for all.
-    """
-
-    rows: Sequence[Sequence[int]]
-    prompts: Sequence[int]
-    mask: Tensor
-    inputs: dict[str, Tensor]
-    spans: Sequence[tuple[int, int]] | None
-
-    def of(self, some: Sequence[int]) -> "_Asked":
-        """Some of the rows."""
-        spans = None if self.spans is None else [self.spans[row] for row in some]
-        inputs = {name: tensor[some] for name, tensor in self.inputs.items()}
-        return _Asked([self.rows[r] for r in some], [self.prompts[r] for r in some], self.mask[some], inputs, spans)
-
-
-def _put_in(
-    asked: _Asked,
-    plain: tuple[Tensor, list[Receipt]],
-    again: Sequence[int],
-    steered: tuple[Tensor, list[Receipt]] | None,
-) -> tuple[Tensor, list[Receipt]]:
-    """Logits and receipts of all rows, those of the rows that ran `again` in their places."""
-    if steered is None:
-        return plain
-    receipts = list(plain[1])
-    for row, receipt in zip(again, steered[1], strict=True):
-        receipts[row] = receipt
-    if asked.spans is None:
-        return plain[0].index_copy(0, torch.tensor(again, device=plain[0].device), steered[0]), receipts
-    lengths = [end - start for start, end in asked.spans]
-    parts = list(plain[0].split(lengths))
-    for row, part in zip(again, steered[0].split([lengths[row] for row in again]), strict=True):
-        parts[row] = part
-    return torch.cat(parts), receipts
-
-
 @contextmanager
 def _reading(readings: Sequence[Reading], layers: range) -> Iterator[None]:
     """Within, the model reads these layers of the prompts; the blocks below are passed over, and nobody looks there."""
@@ -285,26 +247,6 @@ def _opening(readings: Sequence[Reading], layers: range) -> Iterator[None]:
         for reading in readings:
             on.enter_context(reading.opening(0, layers))
         yield
-
-
-@contextmanager
-def _head_at(model: ChatModel, spans: Sequence[tuple[int, int]] | None) -> Iterator[None]:
-    """Within, the head sees only columns [start, end) of each row, as one row of all of them."""
-    if spans is None:
-        yield
-        return
-    rows = torch.tensor([row for row, (start, end) in enumerate(spans) for _ in range(start, end)])
-    columns = torch.tensor([column for start, end in spans for column in range(start, end)])
-
-    def fewer(_module: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        hidden, *others = args
-        return hidden[rows.to(hidden.device), columns.to(hidden.device)][None], *others
-
-    handle = model.hf.get_output_embeddings().register_forward_pre_hook(fewer)
-    try:
-        yield
-    finally:
-        handle.remove()
 
 
 def _repeated(cache: Any, rows: int) -> Any:

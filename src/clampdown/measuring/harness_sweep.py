@@ -145,12 +145,12 @@ class SweepLM(SteeredLM):
         if self._prefills is None:
             self._prefills = sweep.prefilled(rows)
         batch = sweep.laid_out(rows)
-        steering, cache, opening, gated = prefilled = next(self._prefills)
+        steering, cache, opening = prefilled = next(self._prefills)
         if is_greedy(self.chat, rows, room, settings):
             said = greedy_answers(self.chat, sweep.opened(prefilled, batch), rows, room, stop)
             self._last = [joined([opening, taken]) if opening else taken for taken in steering.receipts()]
             return torch.cat([batch.input_ids, said], dim=1)
-        if gated is not None:
+        if prefilled.gated is not None:
             raise ClampdownError(
                 "lm-eval samples these answers, or searches for them, and a recipe has a gate: that is not done for "
                 "several recipes at once; ask for greedy answers, or for one recipe at a time"
