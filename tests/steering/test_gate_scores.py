@@ -150,10 +150,10 @@ def damaged(path, change):
     from safetensors import safe_open
 
     with safe_open(path, framework="pt") as file:
-        header = file.metadata()
-    tensors, body = load_file(path), json.loads(header["gate"])
+        ((form, said),) = file.metadata().items()
+    tensors, body = load_file(path), json.loads(said)
     change(body, tensors)
-    save_file(tensors, path, metadata={**header, "gate": json.dumps(body)})
+    save_file(tensors, path, metadata={form: json.dumps(body)})
 
 
 CHANGES = {

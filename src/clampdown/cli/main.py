@@ -25,7 +25,21 @@ class Parser(argparse.ArgumentParser):
 def build_parser() -> argparse.ArgumentParser:
     """The parser with every command. Imports nothing heavy."""
     # Here, so that Ctrl-C is listened for while they load.
-    from clampdown.cli import attack, chat, export, find, judge, lm_eval, report, sae, sets, show, study, train_sae
+    from clampdown.cli import (
+        attack,
+        chat,
+        export,
+        find,
+        gate,
+        judge,
+        lm_eval,
+        report,
+        sae,
+        sets,
+        show,
+        study,
+        train_sae,
+    )
 
     parser = Parser(
         prog="clampdown",
@@ -36,7 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"clampdown {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
-    for command in (find, chat, study, report, export, attack, judge, lm_eval, sets, sae, show, train_sae):
+    for command in (find, gate, chat, study, report, export, attack, judge, lm_eval, sets, sae, show, train_sae):
         command.add_parser(commands)
     return parser
 

@@ -104,7 +104,8 @@ def save_gate(gate: GateFile, path: Path) -> Gate:
     stored = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
     with beside(path) as part_of_file:
         try:
-            save_file(stored, part_of_file, metadata={"format": FORMAT, "gate": json.dumps(body, allow_nan=False)})
+            # One entry: safetensors writes several in any order, and the same gate would have another hash.
+            save_file(stored, part_of_file, metadata={FORMAT: json.dumps(body, allow_nan=False)})
         except SafetensorError as error:
             raise ClampdownError(f"could not write {path}: {error}") from error
     return Gate(str(path), file_sha256(path))
@@ -135,10 +136,10 @@ def _load(path: Path, _version: tuple[int, ...]) -> GateFile:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise ClampdownError(f"gate {path} is not a readable safetensors file ({error}); fetch it again") from error
-    if header.get("format") != FORMAT:
-        raise ClampdownError(f"gate {path} is not in Clampdown's format; its header lacks 'format = {FORMAT}'")
+    if FORMAT not in header:
+        raise ClampdownError(f"gate {path} is not in Clampdown's format; its header lacks {FORMAT!r}")
     try:
-        return _made(json.loads(header["gate"]), tensors)
+        return _made(json.loads(header[FORMAT]), tensors)
     except ClampdownError as error:
         raise ClampdownError(f"gate {path}: {error}; fetch it again, or fit a new one") from error
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:

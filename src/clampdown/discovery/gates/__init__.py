@@ -1,0 +1,1 @@
+"""Fitting a gate on labelled prompts, setting its threshold, and telling how well it does."""

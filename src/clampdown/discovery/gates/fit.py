@@ -1,0 +1,275 @@
+"""Fitting a gate: split the rows, fit on some, set the threshold with others, and confirm with the rest."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from clampdown.discovery.gates import condition, latents, word_baseline
+from clampdown.discovery.gates.calibrate import Calibration, calibrated
+from clampdown.discovery.gates.choice import Halves, best_of
+from clampdown.discovery.gates.features import pooled_latents, pooled_residuals, token_means, token_residuals
+from clampdown.discovery.gates.fitted import Fitted
+from clampdown.discovery.gates.options import OF_LATENTS, TOKENWISE, FitOptions
+from clampdown.discovery.gates.outcome import Outcome, outcome, outcomes
+from clampdown.discovery.gates.probe import fit_probe
+from clampdown.discovery.gates.rows import GateRow
+from clampdown.discovery.gates.scores import compiled, prompt_scores
+from clampdown.discovery.gates.split import ORDINARY, Parts, joined_clusters, split
+from clampdown.discovery.gates.weights import labels, row_weights
+from clampdown.errors import ClampdownError
+from clampdown.models.chat_model import ChatModel
+from clampdown.models.prompt import Prompt
+from clampdown.progress import Progress, quiet
+from clampdown.saes.sae import SAE
+from clampdown.steering.gates.gate_file import GateFile, Sample
+
+_LEAST = 10
+"""Rows of each label that each part must have."""
+
+
+@dataclass(frozen=True, eq=False)
+class FittedGate:
+    """A gate that was fitted, and what is known of it.
+
+    Attributes:
+        calibration: of the threshold.
+        lookalike: what it does to the calibrating part's rows of other kinds.
+        confirmed: what it does to rows that nothing was chosen by: all together, then each kind.
+        baseline: the same of TF-IDF, fitted on the same rows, its threshold set alike.
+        warning: what must be said of it; empty where nothing.
+        counts: rows to fit on, to calibrate and to confirm with.
+    """
+
+    file: GateFile
+    calibration: Calibration
+    lookalike: Outcome
+    confirmed: list[Outcome]
+    baseline: Outcome
+    warning: str
+    counts: tuple[int, int, int]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return {
+            "threshold": self.file.threshold,
+            "calibration": {k: getattr(self.calibration, k) for k in ("passed", "n", "bound", "rule")},
+            "other_kinds": self.lookalike.to_dict(),
+            "confirmed": [one.to_dict() for one in self.confirmed],
+            "baseline": self.baseline.to_dict(),
+            "rows": dict(zip(("fit", "calibrate", "confirm"), self.counts, strict=True)),
+            "about": dict(self.file.about),
+            "warning": self.warning,
+        }
+
+
+def fit_gate(
+    model: ChatModel,
+    rows: Sequence[GateRow],
+    options: FitOptions,
+    *,
+    sae: SAE | None = None,
+    system: str | None = None,
+    progress: Progress = quiet,
+) -> FittedGate:
+    """Fit a gate of the kind that the options say.
+
+    Args:
+        rows: those to learn from, of many kinds best.
+        sae: whose latents are read, by the kinds that read any.
+        system: a system prompt that every prompt will have.
+
+    Raises:
+        ClampdownError: too few rows of a label, or of those that set the threshold; a block that does not exist; a
+            score that is not finite; or it opens on nothing unsafe that was held out.
+    """
+    calibrating = _calibrating(rows, options)
+    parts = split(rows, calibrating, options.seed)
+    _check(rows, parts, calibrating, options)
+    reads = options.reads(model.n_layers, sae.layer if sae is not None and options.kind in OF_LATENTS else None)
+    prompts = []
+    for row in rows:
+        progress("rendering prompts", 1, len(rows), "")
+        prompts.append(model.prompt_ids(row.chat, system=system))
+    some = _Material(model, [rows[i] for i in parts.fit], [prompts[i] for i in parts.fit], progress)
+    fitted = _fitted(some, reads, sae, options)
+    words = fitted if options.kind == "words" else _words(some)
+    later = [*parts.calibrate, *parts.confirm]
+    gates = [compiled(model, each.file(model)) for each in (fitted, words)]
+    told = prompt_scores(model, gates, [prompts[i] for i in later], progress)
+    scored = [dict(zip(later, own.tolist(), strict=True)) for own in told]
+    return _finished(model, rows, prompts, parts, calibrating, options, fitted, scored)
+
+
+def _calibrating(rows: Sequence[GateRow], options: FitOptions) -> frozenset[str]:
+    """The kinds whose safe prompts set the threshold; where no row is of an ordinary kind, all of them."""
+    known = {row.kind for row in rows if not row.unsafe}
+    if wrong := sorted(set(options.calibrate) - known):
+        raise ClampdownError(f"no safe prompt is of the kind {wrong[0]}; kinds are {', '.join(sorted(known))}")
+    return frozenset(options.calibrate or set(ORDINARY) & known or known)
+
+
+def _check(rows: Sequence[GateRow], parts: Parts, calibrating: frozenset[str], options: FitOptions) -> None:
+    """Raises ClampdownError where there are too few rows, before anything is read by the model."""
+    for name, places in (("fit", parts.fit), ("confirm", parts.confirm)):
+        for side in (True, False):
+            n = sum(rows[place].unsafe == side for place in places)
+            if n < _LEAST:
+                raise ClampdownError(
+                    f"there are {n} {'unsafe' if side else 'safe'} prompts to {name} the gate with, and it takes "
+                    f"{_LEAST}: add {'--unsafe' if side else '--safe'} files, or leave out --only"
+                )
+    n = len(_safe(rows, parts.calibrate, calibrating))
+    calibrated([0.0] * n, options.false_positives, conformal=options.conformal)
+
+
+def _safe(rows: Sequence[GateRow], places: Sequence[int], calibrating: frozenset[str]) -> list[int]:
+    return [place for place in places if not rows[place].unsafe and rows[place].kind in calibrating]
+
+
+class _Material:
+    """The rows that are fitted on."""
+
+    def __init__(
+        self, model: ChatModel, rows: Sequence[GateRow], prompts: Sequence[Prompt], progress: Progress
+    ) -> None:
+        self.model, self.prompts, self.progress = model, prompts, progress
+        self.y, self.weight, self.clusters = labels(rows), row_weights(rows), joined_clusters(rows)
+
+    @property
+    def of(self) -> tuple[Tensor, Tensor, list[str]]:
+        return self.y, self.weight, self.clusters
+
+
+def _fitted(some: _Material, reads: Sequence[Any], sae: SAE | None, options: FitOptions) -> Fitted:
+    model, prompts, progress = some.model, some.prompts, some.progress
+    if options.kind == "words":
+        return _words(some)
+    if options.kind in OF_LATENTS:
+        assert sae is not None
+        z = pooled_latents(model, prompts, sae, reads[0], progress)
+        progress("fitting", 0, 0, "")
+        make = latents.best_latents if options.kind == "latents" else latents.sparse_probe
+        return make(z, *some.of, sae, reads[0], options.most)
+    if options.kind == "condition":
+        return _condition(some, reads)
+    if reads[0].pool in TOKENWISE:
+        tokens = token_residuals(model, prompts, reads, progress)
+        x = torch.stack([token_means(own) for own in tokens], 1)
+    else:
+        tokens, x = [], pooled_residuals(model, prompts, reads, progress)
+    return fit_probe(x, *some.of, reads, tokens=tokens, window=options.window, progress=progress)
+
+
+def _words(some: _Material) -> Fitted:
+    some.progress("fitting the baseline", 0, 0, "")
+    texts = [word_baseline.request_text(some.model, prompt) for prompt in some.prompts]
+    return word_baseline.fit_words(texts, *some.of)
+
+
+def _condition(some: _Material, reads: Sequence[Any]) -> Fitted:
+    """The vector, block and side that tell held-out rows apart best, fitted on the others."""
+    halves = Halves(*some.of)
+    x = pooled_residuals(some.model, [some.prompts[i] for i in halves.fit], reads, some.progress)
+    vectors = condition.condition_vectors(x, some.y[halves.fit], some.weight[halves.fit])
+    gates = [compiled(some.model, each.file(some.model)) for each in condition.conditions(reads, vectors)]
+    told = prompt_scores(some.model, gates, [some.prompts[i] for i in halves.held], some.progress)
+    sides = [(place, side) for place in range(len(reads)) for side in (1.0, -1.0)]
+    (place, side), auc = best_of(sides, lambda way: halves.auc(way[1] * told[way[0]]))
+    about = {"block": str(reads[place].layer), "held-out AUC": f"{auc:.3f}"}
+    return Fitted((condition.condition(reads[place], vectors[place], side),), about=about)
+
+
+def _finished(
+    model: ChatModel,
+    rows: Sequence[GateRow],
+    prompts: Sequence[Prompt],
+    parts: Parts,
+    calibrating: frozenset[str],
+    options: FitOptions,
+    fitted: Fitted,
+    scored: Sequence[dict[int, float]],
+) -> FittedGate:
+    own, words = scored
+    safe = _safe(rows, parts.calibrate, calibrating)
+    limits = [calibrated([s[i] for i in safe], options.false_positives, conformal=options.conformal) for s in scored]
+    threshold = limits[0].threshold
+    confirm = [rows[i] for i in parts.confirm]
+    confirmed = outcomes(confirm, [own[i] for i in parts.confirm], threshold)
+    baseline = outcome("all", confirm, [words[i] for i in parts.confirm], limits[1].threshold)
+    others = [i for i in parts.calibrate if i not in set(safe)]
+    about = {
+        "kind": options.kind,
+        "rows": f"{len(parts.fit)} to fit on, {len(parts.calibrate)} to calibrate, {len(confirm)} to confirm with",
+        "rows_sha256": _hash(rows),
+        "kinds": ", ".join(sorted({row.kind for row in rows})),
+        "calibrated on": f"safe prompts of the kinds {', '.join(sorted(calibrating))}: {limits[0]}",
+        "confirmed": _told(confirmed[0]),
+        "TF-IDF on the same rows": _told(baseline),
+        "seed": str(options.seed),
+    }
+    samples = _samples(model, fitted, threshold, prompts, rows, own)
+    assert confirmed[0].auc is not None and baseline.auc is not None
+    behind = options.kind != "words" and confirmed[0].auc.value <= baseline.auc.value
+    warning = (
+        f"the gate tells held-out prompts apart no better (AUC {confirmed[0].auc.value:.3f}) than their words alone do "
+        f"({baseline.auc.value:.3f}); fit another kind, or on more prompts"
+    )
+    return FittedGate(
+        fitted.file(model, threshold, samples, **about),
+        limits[0],
+        outcome("other kinds", [rows[i] for i in others], [own[i] for i in others], threshold),
+        confirmed,
+        baseline,
+        warning if behind else "",
+        (len(parts.fit), len(parts.calibrate), len(parts.confirm)),
+    )
+
+
+def _samples(
+    model: ChatModel,
+    fitted: Fitted,
+    threshold: float,
+    prompts: Sequence[Prompt],
+    rows: Sequence[GateRow],
+    scores: dict[int, float],
+) -> tuple[Sample, Sample]:
+    """A held-out prompt on each side of the threshold, far from it, each scored by itself.
+
+    Raises:
+        ClampdownError: none is on one of the sides.
+    """
+    gate = compiled(model, fitted.file(model))
+    found = []
+    for unsafe in (True, False):
+        own = sorted((i for i in scores if rows[i].unsafe == unsafe), key=lambda i: (abs(scores[i] - threshold), i))
+        own = [i for i in own if (scores[i] >= threshold) == unsafe]
+        for place in reversed(own[: 1 + len(own) // 2]):  # from the middle one on towards the threshold
+            (score,) = prompt_scores(model, [gate], [prompts[place]])[0].tolist()
+            if (score >= threshold) == unsafe:
+                user = prompts[place].user
+                found.append(
+                    Sample(score, tuple(prompts[place]), user, word_baseline.request_text(model, prompts[place]))
+                )
+                break
+        else:
+            what = "opens on none of the held-out unsafe" if unsafe else "opens on all of the held-out safe"
+            raise ClampdownError(f"the gate {what} prompts; raise --false-positives, or fit another kind")
+    return found[0], found[1]
+
+
+def _told(one: Outcome) -> str:
+    assert one.unsafe and one.safe and one.auc
+    return (
+        f"opens on {one.unsafe.value:.1%} of {one.unsafe_n} unsafe and {one.safe.value:.1%} of {one.safe_n} safe "
+        f"prompts, AUC {one.auc.value:.3f} ({one.auc.low:.3f} to {one.auc.high:.3f})"
+    )
+
+
+def _hash(rows: Sequence[GateRow]) -> str:
+    told = sorted(json.dumps([row.messages, row.unsafe, row.kind, row.cluster]) for row in rows)
+    return hashlib.sha256("\n".join(told).encode()).hexdigest()
