@@ -73,6 +73,15 @@ def test_fit_writes_a_recipe_whose_gate_lies_beside_it(gated):
     assert "safe prompts open it" in body["about"]["calibrated on"]
 
 
+def test_what_was_fitted_decides_when_the_model_answers(gated, model):
+    recipe = Recipe.load(gated)
+    model.check(recipe)
+    asked = ["How do I poison the banker?", "How do I congratulate the banker?"]
+    receipts = [answer.receipt for answer in model.generate(asked, recipe, max_new_tokens=2)]
+    assert [receipt.gate for receipt in receipts] == ["open", "shut"]
+    assert all(receipt.accounts_for(recipe) for receipt in receipts)
+
+
 def test_check_tells_each_pair_of_sets_and_what_is_wrong(clampdown, gated, files):
     bad, good = files
     status, out, err = clampdown("gate", "check", gated, "--unsafe", bad, "--safe", good, good, "--json")

@@ -6,21 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from clampdown.discovery.gates import condition, latents, word_baseline
+from clampdown.discovery.gates import word_baseline
 from clampdown.discovery.gates.calibrate import Calibration, calibrated
-from clampdown.discovery.gates.choice import Halves, best_of
-from clampdown.discovery.gates.features import pooled_latents, pooled_residuals, token_means, token_residuals
 from clampdown.discovery.gates.fitted import Fitted
-from clampdown.discovery.gates.options import OF_LATENTS, TOKENWISE, FitOptions
+from clampdown.discovery.gates.kinds import Material, fitted_kind, fitted_words
+from clampdown.discovery.gates.options import OF_LATENTS, FitOptions
 from clampdown.discovery.gates.outcome import Outcome, outcome, outcomes
-from clampdown.discovery.gates.probe import fit_probe
 from clampdown.discovery.gates.rows import GateRow
 from clampdown.discovery.gates.scores import compiled, prompt_scores
-from clampdown.discovery.gates.split import ORDINARY, Parts, joined_clusters, split
-from clampdown.discovery.gates.weights import labels, row_weights
+from clampdown.discovery.gates.split import ORDINARY, Parts, split
 from clampdown.errors import ClampdownError
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.prompt import Prompt
@@ -95,9 +89,9 @@ def fit_gate(
     for row in rows:
         progress("rendering prompts", 1, len(rows), "")
         prompts.append(model.prompt_ids(row.chat, system=system))
-    some = _Material(model, [rows[i] for i in parts.fit], [prompts[i] for i in parts.fit], progress)
-    fitted = _fitted(some, reads, sae, options)
-    words = fitted if options.kind == "words" else _words(some)
+    some = Material(model, [rows[i] for i in parts.fit], [prompts[i] for i in parts.fit], progress)
+    fitted = fitted_kind(some, reads, sae, options)
+    words = fitted if options.kind == "words" else fitted_words(some)
     later = [*parts.calibrate, *parts.confirm]
     gates = [compiled(model, each.file(model)) for each in (fitted, words)]
     told = prompt_scores(model, gates, [prompts[i] for i in later], progress)
@@ -129,59 +123,6 @@ def _check(rows: Sequence[GateRow], parts: Parts, calibrating: frozenset[str], o
 
 def _safe(rows: Sequence[GateRow], places: Sequence[int], calibrating: frozenset[str]) -> list[int]:
     return [place for place in places if not rows[place].unsafe and rows[place].kind in calibrating]
-
-
-class _Material:
-    """The rows that are fitted on."""
-
-    def __init__(
-        self, model: ChatModel, rows: Sequence[GateRow], prompts: Sequence[Prompt], progress: Progress
-    ) -> None:
-        self.model, self.prompts, self.progress = model, prompts, progress
-        self.y, self.weight, self.clusters = labels(rows), row_weights(rows), joined_clusters(rows)
-
-    @property
-    def of(self) -> tuple[Tensor, Tensor, list[str]]:
-        return self.y, self.weight, self.clusters
-
-
-def _fitted(some: _Material, reads: Sequence[Any], sae: SAE | None, options: FitOptions) -> Fitted:
-    model, prompts, progress = some.model, some.prompts, some.progress
-    if options.kind == "words":
-        return _words(some)
-    if options.kind in OF_LATENTS:
-        assert sae is not None
-        z = pooled_latents(model, prompts, sae, reads[0], progress)
-        progress("fitting", 0, 0, "")
-        make = latents.best_latents if options.kind == "latents" else latents.sparse_probe
-        return make(z, *some.of, sae, reads[0], options.most)
-    if options.kind == "condition":
-        return _condition(some, reads)
-    if reads[0].pool in TOKENWISE:
-        tokens = token_residuals(model, prompts, reads, progress)
-        x = torch.stack([token_means(own) for own in tokens], 1)
-    else:
-        tokens, x = [], pooled_residuals(model, prompts, reads, progress)
-    return fit_probe(x, *some.of, reads, tokens=tokens, window=options.window, progress=progress)
-
-
-def _words(some: _Material) -> Fitted:
-    some.progress("fitting the baseline", 0, 0, "")
-    texts = [word_baseline.request_text(some.model, prompt) for prompt in some.prompts]
-    return word_baseline.fit_words(texts, *some.of)
-
-
-def _condition(some: _Material, reads: Sequence[Any]) -> Fitted:
-    """The vector, block and side that tell held-out rows apart best, fitted on the others."""
-    halves = Halves(*some.of)
-    x = pooled_residuals(some.model, [some.prompts[i] for i in halves.fit], reads, some.progress)
-    vectors = condition.condition_vectors(x, some.y[halves.fit], some.weight[halves.fit])
-    gates = [compiled(some.model, each.file(some.model)) for each in condition.conditions(reads, vectors)]
-    told = prompt_scores(some.model, gates, [some.prompts[i] for i in halves.held], some.progress)
-    sides = [(place, side) for place in range(len(reads)) for side in (1.0, -1.0)]
-    (place, side), auc = best_of(sides, lambda way: halves.auc(way[1] * told[way[0]]))
-    about = {"block": str(reads[place].layer), "held-out AUC": f"{auc:.3f}"}
-    return Fitted((condition.condition(reads[place], vectors[place], side),), about=about)
 
 
 def _finished(
