@@ -149,7 +149,7 @@ def test_an_arm_scores_alone_what_it_scores_among_others(model, recipe, columns)
 def test_interrupted_equals_uninterrupted(model, recipe, sets, columns, finished, tmp_path, monkeypatch):
     from clampdown.studies.store import Store
 
-    real, done = Store.add, []
+    real, done = Store.add_all, []
 
     def failing(*given):
         if len(done) == 9:
@@ -157,10 +157,10 @@ def test_interrupted_equals_uninterrupted(model, recipe, sets, columns, finished
         done.append(1)
         return real(*given)
 
-    monkeypatch.setattr(Store, "add", failing)
+    monkeypatch.setattr(Store, "add_all", failing)
     with pytest.raises(KeyboardInterrupt):
         study(model, recipe, sets[:1], PLAN, tmp_path, columns=columns)
-    monkeypatch.setattr(Store, "add", real)
+    monkeypatch.setattr(Store, "add_all", real)
     study(model, recipe, sets[:1], PLAN, tmp_path, columns=columns)
     assert export(tmp_path / "study.sqlite") == export(finished[0] / "study.sqlite")
 
