@@ -22,8 +22,9 @@ from clampdown.studies.store import export
 from clampdown.studies.work import Worker
 
 pytest.importorskip("lm_eval", exc_type=ImportError)
-sys.path.append(str(Path(__file__).parent.parent / "measuring"))
+sys.path += [str(Path(__file__).parent.parent / name) for name in ("measuring", "steering")]
 
+from gates import part, written
 from lm_eval_tasks import QUESTIONS, SUMS, TEXTS, write_tasks
 
 CAPABILITY = Path(__file__).resolve().parents[3] / "shared" / "data" / "capability"
@@ -149,7 +150,7 @@ def test_an_arm_scores_alone_what_it_scores_among_others(model, recipe, columns)
 def test_interrupted_equals_uninterrupted(model, recipe, sets, columns, finished, tmp_path, monkeypatch):
     from clampdown.studies.store import Store
 
-    real, done = Store.add, []
+    real, done = Store.add_all, []
 
     def failing(*given):
         if len(done) == 9:
@@ -157,10 +158,10 @@ def test_interrupted_equals_uninterrupted(model, recipe, sets, columns, finished
         done.append(1)
         return real(*given)
 
-    monkeypatch.setattr(Store, "add", failing)
+    monkeypatch.setattr(Store, "add_all", failing)
     with pytest.raises(KeyboardInterrupt):
         study(model, recipe, sets[:1], PLAN, tmp_path, columns=columns)
-    monkeypatch.setattr(Store, "add", real)
+    monkeypatch.setattr(Store, "add_all", real)
     study(model, recipe, sets[:1], PLAN, tmp_path, columns=columns)
     assert export(tmp_path / "study.sqlite") == export(finished[0] / "study.sqlite")
 
@@ -231,3 +232,23 @@ def test_a_column_is_pickled_by_its_tasks_names_and_asks_the_same(model, recipe,
         assert again.item_set == column.item_set and again.tasks.settings == column.tasks.settings
         asked = Asked(model, PLAN, next(iter(column.chunks(1, PLAN))), 0, worker.below)
         assert again.run(asked, arms) == column.run(asked, arms)
+
+
+def test_items_behind_a_gate_are_the_forced_arms_where_it_opens_and_nones_where_it_is_shut(
+    model, recipe, sets, columns, tmp_path
+):
+    asked = [model.prompt_ids(item.text) for item in columns[0].item_set.items]
+    gated = replace(recipe, gate=written(tmp_path / "gate.safetensors", model, [part(1, pool="mean")], asked))
+    plan = replace(PLAN, arms=("none", "clamp", "system-prompt", "fixed-refusal"))
+    found = study(model, gated, sets[:1], plan, tmp_path / "study", columns=columns[:1])
+    rows = read_record(tmp_path / "study").rows
+    none, forced, behind = (rows[arm, NAMES[0]] for arm in ("none", "clamp-1", "clamp-1-gated"))
+    for plain, strong, row in zip(none, forced, behind, strict=True):
+        same = strong if row.gate["open"] else plain
+        assert row.text == same.text and row.gate["score"] is not None
+        assert (row.scores or []) == pytest.approx(same.scores or [], abs=1e-3)
+    arms = {arm["name"]: {(m["set"], m["metric"]) for m in arm["measures"]} for arm in found["arms"]}
+    assert (NAMES[0], "gate_open") in arms["clamp-1-gated"]
+    for name in ("fixed-refusal", "system-prompt-gated"):
+        assert NAMES[0] not in {item_set for item_set, _ in arms[name]}
+    assert {task["arm"] for task in found["tasks"]} == {"none", "clamp-1-gated", "clamp-1", "system-prompt"}

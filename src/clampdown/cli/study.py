@@ -182,11 +182,14 @@ def _tasks(file: "StudyFile", args: argparse.Namespace) -> "TaskSettings | None"
 
 
 def _short(results: Mapping[str, Any]) -> dict[str, Any]:
-    """What --json prints: schema clampdown-study/1 without what only the report needs."""
+    """What --json prints: schema clampdown-study/1 without what only the report needs.
+
+    An arm with a gate says what decides there: `gate`.
+    """
     keys = ("set", "kind", "metric", "n", "value", "low", "high")
     arms = [
-        {key: a[key] for key in ("name", "recipe", "gate")}
-        | {"measures": [{k: m[k] for k in keys} for m in a["measures"]]}
+        {"name": a["name"], "recipe": a["recipe"], "measures": [{k: m[k] for k in keys} for m in a["measures"]]}
+        | ({"gate": a["gate"]} if a.get("gate") else {})
         for a in results["arms"]
     ]
     told = {key: results[key] for key in ("schema", "report", "database", "recipe")}

@@ -1,12 +1,12 @@
 """What a recipe's gate says of prompts that nobody answers yet: they are read, unsteered, as far as the gate looks."""
 
-import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from clampdown.engine.prefill import in_order, read_together
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Recipe
-from clampdown.steering.decision import Decision, unasked
+from clampdown.steering.decision import Decision, by_score, unasked
 from clampdown.steering.gates.compiled import compile_gate
 from clampdown.steering.gates.reading import gate_scores
 
@@ -23,16 +23,14 @@ def decided(
     """
     assert recipe.gate is not None
     told = [None] * len(prompts) if brought is None else brought
-    found = [unasked(recipe, one) for one in told]
-    if all(decision is not None for decision in found):
-        return [decision for decision in found if decision is not None]
+    known = [decision for one in told if (decision := unasked(recipe, one)) is not None]
+    if len(known) == len(prompts):
+        return known
     gate = compile_gate(model, recipe)
     scores = in_order(
         read_together(model, prompts), lambda places: gate_scores(model, gate, [prompts[place] for place in places])
     )
-    return [
-        Decision(recipe, score >= gate.threshold, score, gate.threshold)
-        if math.isfinite(score)
-        else Decision(recipe, True)
-        for score in scores
+    found = [
+        by_score(recipe, score, gate.threshold, len(prompt)) for score, prompt in zip(scores, prompts, strict=True)
     ]
+    return [replace(decision, read_again=0) for decision in found]

@@ -105,7 +105,8 @@ def cut(
                     if column:
                         cost = sum(_column_cost(column, place, plan) for _, place in asked)
                     else:
-                        cost = sum(_cost(s, place, len(of[s.name][place]), plan) for s, place in asked)
+                        new = 0 if arm.instead == "fixed-refusal" else plan.max_new_tokens  # no model is behind it
+                        cost = sum(_cost(s, place, len(of[s.name][place]), new) for s, place in asked)
                     batch = Batch("", arm, asked, number, cost, sample, column)
                     turn.setdefault(_together(batch), len(turn))
                     ids = [of[item_set.name][place] for item_set, place in asked] if of else []
@@ -211,9 +212,9 @@ def _together(batch: Batch) -> tuple[Any, ...]:
     return system_of(batch.arm), *((item_set.name, place) for item_set, place in batch.asked)
 
 
-def _cost(item_set: ItemSet, place: int, length: int, plan: Plan) -> int:
+def _cost(item_set: ItemSet, place: int, length: int, most: int) -> int:
     choices = sum(len(choice) for choice in item_set.items[place].choices) / 4  # four characters a token, or so
-    new = 0 if item_set.kind in ("capability", "text") else plan.max_new_tokens
+    new = 0 if item_set.kind in ("capability", "text") else most
     return round(new + _PREFILL * (length + choices))
 
 

@@ -3,7 +3,7 @@
 Where a gate is shut, a row is that of `none`, so that the two are equal to the bit and not only to rounding.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from clampdown.engine.blocks import Below
@@ -49,36 +49,27 @@ def instead_answers(
 
 
 def gated_questions(
-    model: ChatModel,
-    batch: Batch,
-    recipe: Recipe,
-    decisions: Sequence[Decision],
-    below: Below | None,
-    unsteered: Callable[[], Sequence[Row]],
+    model: ChatModel, batch: Batch, recipe: Recipe, decisions: Sequence[Decision], below: Below | None
 ) -> list[Row]:
     """The batch's questions under a recipe with a gate, or what stands in place of its edits behind the same gate.
 
-    An open gate before a fixed refusal counts as wrong, for that would have been the answer.
+    All are scored both ways that are wanted, so that each row is to the bit that of no steering or of the gate forced
+    open. An open gate before a fixed refusal counts as wrong, for that would have been the answer.
     """
-    assert recipe.gate is not None
     items, instead = batch.items, batch.arm.instead
-    if recipe.gate.decide != "score" and not instead:  # shown, not taken for granted, what a gate that is forced does
-        under = recipe.deciding("open" if recipe.gate.decide == "open" else "shut")
-        return _scored(batch, choice_scores(model, items, under, below), decisions)
-    opened = [r for r, decision in enumerate(decisions) if decision.steers]
-    if recipe.system_prompt and not instead:
-        scores = choice_scores(model, items, recipe.deciding("shut"), below)
-    else:
-        scores = [row.scores or [] for row in unsteered()]
-    if instead == "fixed-refusal":
-        rows = _scored(batch, scores, decisions)
-        right = [score.index(max(score)) == item.answer for score, item in zip(scores, items, strict=True)]
+    opened = {r for r, decision in enumerate(decisions) if decision.steers}
+    fixed = instead == "fixed-refusal"
+    shut: Sequence[list[float]] = [[]] * len(items)
+    if fixed or len(opened) < len(items):
+        shut = choice_scores(model, items, None if instead else recipe.deciding("shut"), below)
+    if fixed:
+        rows = _scored(batch, shut, decisions)
+        right = [score.index(max(score)) == item.answer for score, item in zip(shut, items, strict=True)]
         return [replace(row, metrics={"accuracy": float(r not in opened and right[r])}) for r, row in enumerate(rows)]
-    under = replace(recipe, gate=None) if instead else recipe.deciding("open")
-    some = choice_scores(model, [items[r] for r in opened], under) if opened else []
-    for r, score in zip(opened, some, strict=True):
-        scores[r] = score
-    return _scored(batch, scores, decisions)
+    told = shut
+    if opened:
+        told = choice_scores(model, items, replace(recipe, gate=None) if instead else recipe.deciding("open"), below)
+    return _scored(batch, [told[r] if r in opened else shut[r] for r in range(len(items))], decisions)
 
 
 def _recipe(batch: Batch) -> Recipe:

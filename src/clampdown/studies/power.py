@@ -162,9 +162,10 @@ def _work(arms: Sequence[Mapping[str, Any]], sets: Sequence[ItemSet], plan: Plan
         if kind in ("capability", "text"):
             work["questions" if kind == "capability" else "passages"] += times * n
         else:
+            fixed = any(arm["name"] == "fixed-refusal" for arm in arms)  # no model is behind its answers
+            work["answers"] += times * plan.samples * n
+            work["tokens_generated"] += (times - fixed) * plan.samples * n * plan.max_new_tokens
             times *= plan.samples
-            work["answers"] += times * n
-            work["tokens_generated"] += times * n * plan.max_new_tokens
         work["tokens_read"] += times * read
     return work
 

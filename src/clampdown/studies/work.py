@@ -116,7 +116,7 @@ class Worker:
             return [self._row(batch, r, scores=score) for r, score in enumerate(scores)]
         system = None if batch.arm.instead else recipe.system_prompt or None
         told = self._decided(batch, question_ids(self.model, batch.items, system), recipe)
-        return gated_questions(self.model, batch, recipe, told, self.below, lambda: self._unsteered(batch))
+        return gated_questions(self.model, batch, recipe, told, self.below)
 
     def _passages(self, batch: Batch) -> list[Row]:
         texts, recipe = [item.text for item in batch.items], batch.recipes[0]
@@ -124,8 +124,6 @@ class Worker:
         if recipe is not None and recipe.gate is not None:
             decisions = self._decided(batch, passage_ids(self.model, texts), recipe)
             said = [of_decision(decision) for decision in decisions]
-            if recipe.gate.decide in ("shut", "watch"):
-                recipe = None  # a gate that decides is forced open by the scorer, but these edit nothing
         told = text_nats(self.model, texts, recipe, self.below)
         return [self._row(batch, r, nats=nats, bytes=covered, gate=said[r]) for r, (nats, covered) in enumerate(told)]
 
