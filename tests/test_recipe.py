@@ -15,11 +15,13 @@ from clampdown.recipe import DECIDE, OPERATIONS, RULES, SCOPES, Clamp, Direction
 numbers = st.floats(-1e30, 1e30) | st.integers(-(10**9), 10**9)
 multiples = st.builds(lambda a, b: f"{a}.{b}x", st.integers(-99, 99), st.integers(0, 99))
 texts = st.text(st.characters(codec="utf-8"), max_size=40)
-names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20).filter(str.isprintable)
+some_text = st.text(st.characters(codec="utf-8"), min_size=1, max_size=40)
+printable = st.characters(codec="utf-8", exclude_categories=("C", "Z"), include_characters=" ")
+names = st.text(printable, min_size=1, max_size=20)
 layers = st.integers(0, 200)
 clamps = st.builds(
     Clamp,
-    sae=texts.filter(bool),
+    sae=some_text,
     sae_sha256=texts,
     layer=layers,
     values=st.dictionaries(st.integers(0, 10**6), numbers | multiples, min_size=1, max_size=4),
@@ -56,7 +58,7 @@ gates |= st.builds(Gate, external=names, decide=st.sampled_from(DECIDE))
 recipes = st.builds(
     Recipe,
     name=names,
-    model=texts.filter(bool),
+    model=some_text,
     model_sha256=texts,
     edits=st.lists(clamps | directions, max_size=3, unique_by=lambda edit: edit.layer).map(tuple),
     positions=positions,
