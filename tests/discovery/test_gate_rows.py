@@ -111,7 +111,7 @@ def test_the_kinds_that_calibrate_lend_more_of_their_prompts_to_it():
     rows = pairs(ordinary=1000)
     parts = split(rows, {"ordinary"}, 0)
     share = [sum(rows[i].kind == "ordinary" for i in part) / 1000 for part in parts]
-    assert share == pytest.approx([0.3, 0.45, 0.25], abs=0.05)
+    assert share == pytest.approx([0.5, 0.35, 0.15], abs=0.05)
     others = [sum(rows[i].kind != "ordinary" for i in part) / 240 for part in parts]
     assert others == pytest.approx([0.7, 0.15, 0.15], abs=0.1)
     assert split(rows, {"ordinary"}, 1) != parts == split(rows, {"ordinary"}, 0)
@@ -125,3 +125,10 @@ def test_labels_weigh_the_same_and_a_kind_grows_with_the_root_of_its_size():
         total[each.kind] += w
     assert total["kind"] == pytest.approx(0.5)
     assert total["large"] / total["small"] == pytest.approx(5)
+
+
+def test_prompts_that_set_the_threshold_weigh_as_much_as_their_look_alikes():
+    rows = [row("a", True)] * 9 + [row("b", False, "everyday")] * 4 + [row("c", False, "twins")] * 100
+    weight = row_weights(rows, {"everyday"})
+    assert [weight[:9].sum(), weight[9:13].sum(), weight[13:].sum()] == pytest.approx([0.5, 0.25, 0.25])
+    assert row_weights(rows[:13], {"everyday"})[9:].sum() == pytest.approx(0.5)

@@ -67,8 +67,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--sae", metavar="SAE", help="whose latents are read (default: the recipe's)")
     parser.add_argument("--latents", metavar="N", type=positive, help="at most so many (default: 4, or 64)")
     parser.add_argument("--classifier", metavar="NAME", help="of --kind external: what decides, such as wildguard")
-    said = "share of safe prompts that may open it (default: 0.01)"
-    parser.add_argument("--false-positives", metavar="R", type=_share, default=0.01, help=said)
+    said = "share of safe prompts that may open it (default: 0.02)"
+    parser.add_argument("--false-positives", metavar="R", type=_share, default=0.02, help=said)
     parser.add_argument(
         "--conformal", action="store_true", help="on average, not at 95%% confidence; takes fewer prompts"
     )

@@ -89,7 +89,7 @@ def fit_gate(
     for row in rows:
         progress("rendering prompts", 1, len(rows), "")
         prompts.append(model.prompt_ids(row.chat, system=system))
-    some = Material(model, [rows[i] for i in parts.fit], [prompts[i] for i in parts.fit], progress)
+    some = Material(model, [rows[i] for i in parts.fit], [prompts[i] for i in parts.fit], calibrating, progress)
     fitted = fitted_kind(some, reads, sae, options)
     words = fitted if options.kind == "words" else fitted_words(some)
     later = [*parts.calibrate, *parts.confirm]

@@ -1,6 +1,6 @@
 """Each kind of gate fitted on rows: what it reads is read by the model once, and what was learned is what will run."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor
@@ -25,10 +25,15 @@ class Material:
     """The rows that are fitted on."""
 
     def __init__(
-        self, model: ChatModel, rows: Sequence[GateRow], prompts: Sequence[Prompt], progress: Progress
+        self,
+        model: ChatModel,
+        rows: Sequence[GateRow],
+        prompts: Sequence[Prompt],
+        calibrating: Collection[str],
+        progress: Progress,
     ) -> None:
         self.model, self.prompts, self.progress = model, prompts, progress
-        self.y, self.weight, self.clusters = labels(rows), row_weights(rows), joined_clusters(rows)
+        self.y, self.weight, self.clusters = labels(rows), row_weights(rows, calibrating), joined_clusters(rows)
 
     @property
     def of(self) -> tuple[Tensor, Tensor, list[str]]:

@@ -41,7 +41,7 @@ class FitOptions:
     over: str = "request"
     window: int = 1
     latents: int | None = None
-    false_positives: float = 0.01
+    false_positives: float = 0.02
     conformal: bool = False
     calibrate: tuple[str, ...] = ()
     seed: int = 0
