@@ -139,7 +139,7 @@ def test_a_gate_outside_is_named(clampdown, tmp_path):
         (("fit", "--out", "new.toml", "--pool", "median"), "pool must be one of"),
         (("fit", "--out", "new.toml", "--false-positives", "2"), "between 0 and 1"),
         (("fit", "--out", "new.toml", "--kind", "latents", "--sae", "nothing"), "no SAE"),
-        (("fit", "--out", "new.toml", "--only", "--unsafe", "BAD", "--safe", "GOOD"), "takes 299"),
+        (("fit", "--out", "new.toml", "--only", "--unsafe", "BAD", "--safe", "GOOD"), "takes 149"),
         (
             ("fit", "--out", "new.toml", "--only", "--unsafe", "BAD", "--safe", "GOOD", "--blocks", "99"),
             "blocks 0 to 29",
