@@ -137,5 +137,5 @@ def _sae(recipe: "Recipe", found: "GateCheck") -> "SAE | None":
     from clampdown.saes.load import load_sae
 
     own = [part.sae for part in found.gate.file.parts if part.sae] if found.gate else []
-    named = own or [edit.sae for edit in recipe.edits if hasattr(edit, "sae")]
+    named = own or [clamp.sae for clamp in recipe.clamps]
     return load_sae(named[0]) if named else None

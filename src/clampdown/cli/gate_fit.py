@@ -182,7 +182,7 @@ def _sae(recipe: "Recipe", args: argparse.Namespace, options: "FitOptions") -> "
         if args.sae:
             raise ClampdownError(f"a gate of the kind {options.kind} reads no SAE; leave out --sae")
         return None
-    named = next((edit.sae for edit in recipe.edits if hasattr(edit, "sae")), None)
+    named = next((clamp.sae for clamp in recipe.clamps), None)
     if args.sae is None and named is None:
         raise ClampdownError(f"recipe {recipe.name} clamps no latents, so it names no SAE; name one with --sae")
     path = Path(args.sae or "").expanduser()

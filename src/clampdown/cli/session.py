@@ -189,7 +189,7 @@ class Session:
     def _clamp(self, rest: str) -> None:
         if rest:
             self._use(clamped(self.recipe, rest.replace(",", " ").split(), self.model))
-        clamps = [edit for edit in self.recipe.edits if isinstance(edit, Clamp)] if self.recipe else []
+        clamps = self.recipe.clamps if self.recipe else []
         if not clamps:
             self._say("no latent is clamped")
         for clamp in clamps:

@@ -31,7 +31,7 @@ class Trial(NamedTuple):
     @property
     def latents(self) -> dict[int, float | str]:
         """Latent → clamp value."""
-        return {k: v for edit in self.recipe.edits if isinstance(edit, Clamp) for k, v in edit.values.items()}
+        return {k: v for clamp in self.recipe.clamps for k, v in clamp.values.items()}
 
     def __str__(self) -> str:
         """Such as: 4 latents ×1.9, window all+8: refuses 67% of 6 unsafe prompts ..., (selecting half)."""

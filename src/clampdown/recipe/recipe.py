@@ -48,10 +48,15 @@ class Recipe:
         require(isinstance(self.positions, Positions), f"positions must be Positions, got {shown(self.positions)}")
         require(self.gate is None or isinstance(self.gate, Gate), f"gate must be a Gate, got {shown(self.gate)}")
         object.__setattr__(self, "edits", edits)
-        check_apart([edit for edit in self.edits if isinstance(edit, Clamp)])
+        check_apart(self.clamps)
 
     def __hash__(self) -> int:
         return hash(self.sha256)
+
+    @property
+    def clamps(self) -> list[Clamp]:
+        """The edits that set latents of an SAE."""
+        return [edit for edit in self.edits if isinstance(edit, Clamp)]
 
     @cached_property
     def sha256(self) -> str:

@@ -12,7 +12,7 @@ from clampdown.studies.first import closest_to_one
 from clampdown.studies.gated import Parts, ends, under
 from clampdown.studies.matching import Calibration
 from clampdown.studies.plan import Plan
-from clampdown.studies.scaling import clamps, scaled, set_to
+from clampdown.studies.scaling import scaled, set_to
 
 SAFETY_PROMPT = (
     "You are a careful assistant. If a request could help someone hurt people, break the law or invade another "
@@ -115,9 +115,9 @@ def _none() -> Iterator[Parts]:
 
 def _clamps(recipe: Recipe, plan: Plan) -> Iterator[Parts]:
     stem, what = _stem(recipe), _what(recipe)
-    own = {clamp.rule for clamp in clamps(recipe)}
+    own = {clamp.rule for clamp in recipe.clamps}
     # A recipe's own rules come under the plain names; the others say theirs.
-    rules = [None, *(rule for rule in plan.rules if clamps(recipe) and own != {rule})]
+    rules = [None, *(rule for rule in plan.rules if recipe.clamps and own != {rule})]
     for rule in rules:
         name_end, label_end = (f"-{rule}", f", {rule}") if rule else ("", "")
         of = f", under the rule {rule}" if rule else f": {what}"
@@ -129,7 +129,7 @@ def _clamps(recipe: Recipe, plan: Plan) -> Iterator[Parts]:
             text = f"The recipe with its values times {factor:g}{of}."
             made = replace(recipe, name=name, edits=scaled(recipe, factor, rule))
             yield from under(plan.one_gate, (name, label, "clamp", text, (made,)))
-        for value in plan.values if clamps(recipe) else ():
+        for value in plan.values if recipe.clamps else ():
             name, label = f"{stem}-at-{value:g}{name_end}", f"{stem.capitalize()} at {value:g}{label_end}"
             text = f"Every latent of the recipe clamped to {value:g}{of}."
             made = replace(recipe, name=name, edits=set_to(recipe, value, rule))
@@ -161,14 +161,14 @@ def _instead(model: ChatModel, recipe: Recipe, name: str, plan: Plan) -> Iterato
 
 def _sae_pass(recipe: Recipe) -> Iterator[Parts]:
     """Each SAE's output in place of the residual, nothing clamped; under `delta` that would be the identity."""
-    bare = {(c.sae, c.layer): replace(c, values={}, rule="reconstruct") for c in clamps(recipe)}
+    bare = {(c.sae, c.layer): replace(c, values={}, rule="reconstruct") for c in recipe.clamps}
     if bare:
         text = "The residual replaced by the SAE's reconstruction of it, nothing clamped: what the SAE alone costs."
         yield "sae-pass", "SAE pass", "control", text, (replace(recipe, name="sae-pass", edits=tuple(bare.values())),)
 
 
 def _zeroed(recipe: Recipe) -> Iterator[Parts]:
-    zero = tuple(replace(c, values=dict.fromkeys(c.values, 0.0)) for c in clamps(recipe))
+    zero = tuple(replace(c, values=dict.fromkeys(c.values, 0.0)) for c in recipe.clamps)
     if zero:
         text = "The same latents clamped to zero: are they needed for the refusals the model gives by itself?"
         yield "zeroed", "Same latents at zero", "control", text, (replace(recipe, name="zeroed", edits=zero),)
@@ -183,10 +183,10 @@ def _system_prompt(model: ChatModel, recipe: Recipe) -> Iterator[Parts]:
 
 
 def _stem(recipe: Recipe) -> str:
-    return "clamp" if clamps(recipe) else "direction"
+    return "clamp" if recipe.clamps else "direction"
 
 
 def _what(recipe: Recipe) -> str:
-    said = [f"{len(c.values)} latents at layer {c.layer}, rule {c.rule}" for c in clamps(recipe)]
+    said = [f"{len(c.values)} latents at layer {c.layer}, rule {c.rule}" for c in recipe.clamps]
     directions = len(recipe.edits) - len(said)
     return "; ".join(said + ([f"{directions} directions"] if directions else []))

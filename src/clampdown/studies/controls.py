@@ -16,7 +16,7 @@ from clampdown.saes.load import load_sae
 from clampdown.studies.gated import Parts
 from clampdown.studies.matching import Calibration, scale_to
 from clampdown.studies.plan import Plan
-from clampdown.studies.scaling import clamps, resolved
+from clampdown.studies.scaling import resolved
 
 _ROWS = 16
 _TRIES = 20
@@ -28,7 +28,7 @@ _UNRELATED = 64
 
 def random_latents(recipe: Recipe, calibration: Calibration, target: float, plan: Plan) -> Iterator[Parts]:
     """As many latents as the recipe clamps, drawn by seed from the SAE's living ones, at the same mean ‖Δ‖."""
-    if not clamps(recipe):
+    if not recipe.clamps:
         return
     pools = {
         number: _pool(recipe, edit, calibration) for number, edit in enumerate(recipe.edits) if isinstance(edit, Clamp)
@@ -76,7 +76,7 @@ def random_directions(recipe: Recipe, calibration: Calibration, target: float, p
 
 def unrelated_latent(recipe: Recipe, calibration: Calibration, target: float, plan: Plan) -> Iterator[Parts]:
     """One living latent whose decoder row is nearly orthogonal to what the recipe adds, at the same mean ‖Δ‖."""
-    found = clamps(recipe)
+    found = recipe.clamps
     if not found:
         return
     first = found[0]
@@ -163,9 +163,9 @@ def _matched(
 
 def _pool(recipe: Recipe, edit: Edit, calibration: Calibration) -> list[int]:
     assert isinstance(edit, Clamp)
-    taken = {latent for clamp in clamps(recipe) if clamp.sae == edit.sae for latent in clamp.values}
+    taken = {latent for clamp in recipe.clamps if clamp.sae == edit.sae for latent in clamp.values}
     pool = [latent for latent in calibration.alive(edit.layer, edit.sae) if latent not in taken]
-    if len(pool) < max(1, sum(len(clamp.values) for clamp in clamps(recipe) if _same_place(clamp, edit))):
+    if len(pool) < max(1, sum(len(clamp.values) for clamp in recipe.clamps if _same_place(clamp, edit))):
         raise ClampdownError(
             f"SAE {edit.sae} has only {len(pool)} living latents outside the recipe; leave random-latents and "
             "unrelated-latent out of the plan's arms"

@@ -8,7 +8,7 @@ from clampdown.measuring.clustered import effective_n
 from clampdown.measuring.looping import ROOM
 from clampdown.measuring.sets import ItemSet
 from clampdown.measuring.statistics import items_needed, mcnemar_least, paired_detectable_difference
-from clampdown.recipe import Clamp, Recipe
+from clampdown.recipe import Recipe
 from clampdown.studies.columns import Column
 from clampdown.studies.first import closest_to_one, first_names
 from clampdown.studies.gated import ends
@@ -95,7 +95,7 @@ def _headline(plan: Plan) -> str:
 
 def planned_arms(recipe: Recipe, plan: Plan) -> list[dict[str, Any]]:
     """{"name", "draws"} of the arms that a plan asks for, in their order; no model is needed to name them."""
-    stem = "clamp" if any(isinstance(edit, Clamp) for edit in recipe.edits) else "direction"
+    stem = "clamp" if recipe.clamps else "direction"
     plan = plan.meant_for(recipe)
     [end] = ends(plan.one_gate)
     names = {
@@ -117,7 +117,7 @@ def planned_arms(recipe: Recipe, plan: Plan) -> list[dict[str, Any]]:
 
 
 def _clamps(recipe: Recipe, plan: Plan, stem: str) -> list[str]:
-    own = {edit.rule for edit in recipe.edits if isinstance(edit, Clamp)}
+    own = {clamp.rule for clamp in recipe.clamps}
     others = [rule for rule in plan.rules if own and own != {rule}]
     plain = [f"{stem}-{factor:g}" for factor in plan.factors]
     plain += [f"{stem}-at-{value:g}" for value in plan.values if own]

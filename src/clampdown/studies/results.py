@@ -25,7 +25,7 @@ from clampdown.studies.notes import notes
 from clampdown.studies.plan import Plan
 from clampdown.studies.record import Record
 from clampdown.studies.report import SCHEMA
-from clampdown.studies.scaling import clamps, resolved
+from clampdown.studies.scaling import resolved
 
 
 def results(record: Record, paths: Mapping[str, Sequence[str]]) -> dict[str, Any]:
@@ -152,7 +152,7 @@ def _arm(arm: Arm, sets: Sequence[ItemSet], rows: Rows, paths: Sequence[str], pl
 
 def _sae(recipe: Recipe) -> dict[str, Any] | None:
     """The SAE of the recipe's first clamp."""
-    found = clamps(recipe)
+    found = recipe.clamps
     if not found:
         return None
     sae = load_sae(found[0].sae)
@@ -161,4 +161,4 @@ def _sae(recipe: Recipe) -> dict[str, Any] | None:
 
 def _latents(recipe: Recipe) -> list[dict[str, Any]]:
     """Where nothing else is known of the latents: their numbers and values."""
-    return [{"latent": latent, "value": value} for clamp in clamps(recipe) for latent, value in resolved(clamp).items()]
+    return [{"latent": latent, "value": value} for clamp in recipe.clamps for latent, value in resolved(clamp).items()]

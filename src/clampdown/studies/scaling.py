@@ -1,14 +1,10 @@
-"""A recipe's clamps, their values in activation units, and the recipe at a multiple of them."""
+"""Clamps' values in activation units, and the recipe at a multiple of them."""
 
 from dataclasses import replace
 
 from clampdown.errors import ClampdownError
 from clampdown.recipe import Clamp, Edit, Recipe
 from clampdown.saes.load import load_sae
-
-
-def clamps(recipe: Recipe) -> list[Clamp]:
-    return [edit for edit in recipe.edits if isinstance(edit, Clamp)]
 
 
 def resolved(clamp: Clamp) -> dict[int, float]:
@@ -30,7 +26,7 @@ def scaled(recipe: Recipe, factor: float, rule: str | None = None) -> tuple[Edit
         if isinstance(edit, Clamp):
             values = {latent: value * factor for latent, value in resolved(edit).items()}
             return replace(edit, values=values, rule=rule or edit.rule)
-        return edit if clamps(recipe) else replace(edit, strength=edit.strength * factor)
+        return edit if recipe.clamps else replace(edit, strength=edit.strength * factor)
 
     return tuple(one(edit) for edit in recipe.edits)
 
