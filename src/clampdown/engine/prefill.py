@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
@@ -61,118 +62,124 @@ def opened(
             f"a prompt of {longest} tokens and an answer of {room} exceed the model's context of "
             f"{model.context_length}: shorten either"
         )
-    gates = Gates(model, prompts, recipes, decisions)
+    reader, gates = _Reader(model, room, roomy, apart, share), Gates(model, prompts, recipes, decisions)
     if not gates.scored:
-        with _read(model, prompts, gates.first, room, below, roomy, apart, share) as begun:
+        with reader.read(prompts, gates.first, below) as begun:
             begun.steering.decide(gates.decisions)
             yield begun
         return
-    with _read(model, prompts, gates.first, room, None, roomy, apart, share, gates) as begun:
+    with reader.read(prompts, gates.first, None, gates) as begun:
         again = gates.decide()
+    under = gates.decided
     rows = again if joins(model.hf) or not again else list(range(len(prompts)))  # all, where none can join later
     if rows:
-        some, under = [prompts[row] for row in rows], [gates.decided[row] for row in rows]
-        with _read(model, some, under, room, below, roomy, apart, share) as more:
+        with reader.read([prompts[row] for row in rows], [under[row] for row in rows], below) as more:
             pass
     if len(rows) == len(prompts):
         begun = more
     else:
-        begun.steering.go_on_under(gates.decided)
+        begun.steering.go_on_under(under)
         begun = put_together(begun, more, rows, prompts) if rows else begun
     begun.steering.decide(gates.decisions)
     with begun.steering, torch.inference_mode():
         yield begun
 
 
-@contextmanager
-def _read(
-    model: ChatModel,
-    prompts: Sequence[Sequence[int]],
-    recipes: Sequence[Recipe | None],
-    room: int,
-    below: Below | None,
-    roomy: bool,
-    apart: bool,
-    share: bool,
-    gates: Gates | None = None,
-) -> Iterator[Opened]:
-    """Read prompts under recipes that are decided; what `gates` want to see of rows without one is scored meanwhile."""
-    beginning = _beginning(model, prompts, recipes, room, below, roomy, apart, share, gates)
-    with beginning as (steering, cache, shared, readings), torch.inference_mode(), ExitStack() as watching:
-        batch = model.pad([prompt[shared:] for prompt in prompts])
-        mask = torch.cat([batch.attention_mask.new_ones(len(prompts), shared), batch.attention_mask], dim=1)
-        position = (mask.cumsum(-1) - 1).clamp_min(0)[:, shared:]
-        asked = (shared, len(set(recipes)), *map(tuple, prompts))
-        for reading in readings:
-            watching.enter_context(reading.rest())
-        out = forward(
-            model,
-            below,
-            "prompts",
-            asked,
-            input_ids=batch.input_ids,
-            attention_mask=mask,
-            position_ids=position,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
+@dataclass(frozen=True)
+class _Reader:
+    """Reads prompts under recipes that are decided; `opened` says what its attributes mean."""
+
+    model: ChatModel
+    room: int
+    roomy: bool
+    apart: bool
+    share: bool
+
+    @contextmanager
+    def read(
+        self,
+        prompts: Sequence[Sequence[int]],
+        recipes: Sequence[Recipe | None],
+        below: Below | None,
+        gates: Gates | None = None,
+    ) -> Iterator[Opened]:
+        """Read prompts under their recipes; what `gates` want to see of rows without one is scored meanwhile."""
+        model, beginning = self.model, self._beginning(prompts, recipes, below, gates)
+        with beginning as (steering, cache, shared, readings), torch.inference_mode(), ExitStack() as watching:
+            batch = model.pad([prompt[shared:] for prompt in prompts])
+            mask = torch.cat([batch.attention_mask.new_ones(len(prompts), shared), batch.attention_mask], dim=1)
+            position = (mask.cumsum(-1) - 1).clamp_min(0)[:, shared:]
+            asked = (shared, len(set(recipes)), *map(tuple, prompts))
+            for reading in readings:
+                watching.enter_context(reading.rest())
+            out = forward(
+                model,
+                below,
+                "prompts",
+                asked,
+                input_ids=batch.input_ids,
+                attention_mask=mask,
+                position_ids=position,
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+            watching.close()
+            yield Opened(steering, out.past_key_values, out.logits, mask, position[:, -1:], asked)
+
+    @contextmanager
+    def _beginning(
+        self,
+        prompts: Sequence[Sequence[int]],
+        recipes: Sequence[Recipe | None],
+        below: Below | None,
+        gates: Gates | None,
+    ) -> Iterator[tuple[Steering, Any, int, list[Reading]]]:
+        """Run the tokens that all prompts begin with once for each distinct recipe, then fan out to the rows.
+
+        Yields the steering, the cache, how many tokens of every row the cache holds, and what scores the rest. A chat
+        template's own opening is often half of a short prompt. Where blocks look back less far than prompt and room,
+        nothing is shared, for the padding between opening and rest would shorten their view; nor where they keep
+        recurrent states, which it would run through.
+        """
+        model, apart = self.model, self.apart
+        number = {recipe: n for n, recipe in enumerate(dict.fromkeys(recipes))}
+        distinct = list(number)
+        lengths, turns = list(map(len, prompts)), [user_turns(prompt) for prompt in prompts]
+        read = [
+            spans for spans, recipe in zip(turns, recipes, strict=True) if recipe and recipe.positions.prompt == "user"
+        ]
+        shared = alike(read, shared_length(prompts))
+        columns = max(lengths) + self.room
+        begun = roomy_cache(model.hf, columns)
+        separate = begun is None or (model.window is not None and model.window < columns)
+        begun = begun if self.roomy else None
+        if not self.share or separate or len(prompts) < 2 * len(distinct) or shared < 4:
+            with Steering(
+                model, recipes, prompt_lengths=lengths, user_turns=turns, apart=apart, decided=True
+            ) as steering:
+                yield steering, begun, 0, gates.readings(0) if gates else []
+            return
+        readings = gates.readings(shared) if gates else []
+        opening = model.pad([prompts[0][:shared]] * len(distinct))
+        first = [turns[list(recipes).index(recipe)] for recipe in distinct]  # as all its rows have it here
+        begin = Steering(
+            model, distinct, prompt_lengths=[_ENDLESS] * len(distinct), user_turns=first, apart=apart, decided=True
         )
-        watching.close()
-        yield Opened(steering, out.past_key_values, out.logits, mask, position[:, -1:], asked)
-
-
-@contextmanager
-def _beginning(
-    model: ChatModel,
-    prompts: Sequence[Sequence[int]],
-    recipes: Sequence[Recipe | None],
-    room: int,
-    below: Below | None,
-    roomy: bool,
-    apart: bool,
-    share: bool,
-    gates: Gates | None,
-) -> Iterator[tuple[Steering, Any, int, list[Reading]]]:
-    """Run the tokens that all prompts begin with once for each distinct recipe, then fan out to the rows.
-
-    Yields the steering, the cache, how many tokens of every row the cache holds, and what scores the rest. A chat
-    template's own opening is often half of a short prompt. Where blocks look back less far than prompt and room,
-    nothing is shared, for the padding between opening and rest would shorten their view; nor where they keep recurrent
-    states, which it would run through.
-    """
-    number = {recipe: n for n, recipe in enumerate(dict.fromkeys(recipes))}
-    distinct = list(number)
-    lengths, turns = list(map(len, prompts)), [user_turns(prompt) for prompt in prompts]
-    read = [spans for spans, recipe in zip(turns, recipes, strict=True) if recipe and recipe.positions.prompt == "user"]
-    shared = alike(read, shared_length(prompts))
-    columns = max(lengths) + room
-    begun = roomy_cache(model.hf, columns)
-    separate = begun is None or (model.window is not None and model.window < columns)
-    begun = begun if roomy else None
-    if not share or separate or len(prompts) < 2 * len(distinct) or shared < 4:
-        with Steering(model, recipes, prompt_lengths=lengths, user_turns=turns, apart=apart, decided=True) as steering:
-            yield steering, begun, 0, gates.readings(0) if gates else []
-        return
-    readings = gates.readings(shared) if gates else []
-    opening = model.pad([prompts[0][:shared]] * len(distinct))
-    first = [turns[list(recipes).index(recipe)] for recipe in distinct]  # as all its rows have it here
-    begin = Steering(
-        model, distinct, prompt_lengths=[_ENDLESS] * len(distinct), user_turns=first, apart=apart, decided=True
-    )
-    with begin as steering, torch.inference_mode(), ExitStack() as watching:
-        for reading in readings:
-            watching.enter_context(reading.opening(number[None]))
-        asked = (len(distinct), *prompts[0][:shared])
-        out = forward(
-            model, below, "opening", asked, **opening.as_inputs(), past_key_values=begun, use_cache=True,
-            logits_to_keep=1,
-        )  # fmt: skip
-        watching.close()
-        cache = out.past_key_values
-        rows = torch.tensor([number[recipe] for recipe in recipes])
-        choose_rows(cache, rows)
-        steering.fan_out(rows, lengths, turns)
-        yield steering, cache, shared, readings
+        with begin as steering, torch.inference_mode(), ExitStack() as watching:
+            for reading in readings:
+                watching.enter_context(reading.opening(number[None]))
+            asked = (len(distinct), *prompts[0][:shared])
+            out = forward(
+                model, below, "opening", asked, **opening.as_inputs(), past_key_values=begun, use_cache=True,
+                logits_to_keep=1,
+            )  # fmt: skip
+            watching.close()
+            cache = out.past_key_values
+            rows = torch.tensor([number[recipe] for recipe in recipes])
+            choose_rows(cache, rows)
+            steering.fan_out(rows, lengths, turns)
+            yield steering, cache, shared, readings
 
 
 def read_together(model: ChatModel, prompts: Sequence[Sequence[int]]) -> list[list[int]]:
