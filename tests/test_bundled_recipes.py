@@ -79,6 +79,12 @@ def test_they_do_to_the_model_what_they_say(dtype, bundled):
         self_test(found, Recipe.load(bundled_path(name)))
 
 
+def test_for_another_model_they_are_refused_as_what_they_are(tiny):
+    for name in BUNDLED:
+        with pytest.raises(ClampdownError, match=f"^recipe {name} was made for .* find a recipe for it"):
+            clampdown.Model(tiny).generate("Hi", name)
+
+
 def test_the_library_takes_names(model):
     asked = [HARM, ORDINARY, HARM, ORDINARY, ORDINARY]
     named = ["guarded", "guarded", "refusal", "refusal", None]

@@ -34,7 +34,12 @@ HELP = """\
 /reset                     forget the conversation
 /quit                      leave (or Ctrl-D); Ctrl-C stops an answer"""
 
-_GATES = {"score": "deciding", "open": "forced open", "shut": "forced shut", "watch": "only watching"}
+_GATES = {
+    "score": "whose gate decides",
+    "open": "its gate forced open",
+    "shut": "its gate forced shut",
+    "watch": "its gate only watching",
+}
 _WORDS = {"score": "gated", "open": "steered", "shut": "unsteered", "watch": "watched"}
 """What a recipe with a gate does to a prompt, by what its gate does."""
 
@@ -209,8 +214,8 @@ class Session:
     def _state(self) -> str:
         if self.recipe is None or not self.on:
             return "unsteered"
-        gate = f", gate {_GATES[self.recipe.gate.decide]}" if self.recipe.gate else ""
-        return f"steered by {self.recipe.name} ({self.recipe.sha256[:8]}){gate}"
+        told = f"{self.recipe.name} ({self.recipe.sha256[:8]})"
+        return f"under {told}, {_GATES[self.recipe.gate.decide]}" if self.recipe.gate else f"steered by {told}"
 
     def _word(self) -> str:
         """What happens to the next prompt, in a word."""

@@ -17,7 +17,7 @@ from clampdown.recipe.bundled import recipe_path
 _EXAMPLE = """  clampdown show                               the default recipe, guarded; `show refusal` has no gate
   clampdown show refusal.toml
   clampdown show my-sae/sae.safetensors
-  clampdown show clampdown-studies/refusal-quick-0123456789"""
+  clampdown show clampdown-studies/guarded-quick-0123456789"""
 
 
 def add_parser(subparsers: Any) -> None:

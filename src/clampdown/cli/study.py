@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from clampdown.studies.study_file import StudyFile
 
 KINDS = ("unsafe", "safe", "lookalike", "capability", "text")
-_EXAMPLE = """  clampdown study                              the recipe that comes along; first report in five minutes
+_EXAMPLE = """  clampdown study                              the default recipe, with its gate and without it
   clampdown study refusal.toml --plan full     what one would publish
   clampdown study --unsafe advbench.jsonl harmbench.csv --limit 100 --out results
   clampdown study --attack turns.jsonl --attack best-of-n --capability lm-eval:mmlu letters:mmlu
