@@ -94,9 +94,7 @@ def test_by_default_the_strong_clamp_without_its_gate_stands_beside_it(model, ga
 
 def test_what_a_study_is_read_by_comes_first(model, gated):
     names = [arm.name for arm in build_arms(model, gated, replace(PLAN, gates=()))]
-    assert first_names(names) == [
-        "none", "clamp-1-gated", "clamp-1", "difference-in-means-1-gated", "system-prompt-gated", "fixed-refusal",
-    ]  # fmt: skip
+    assert first_names(names) == ["none", "clamp-1-gated", "clamp-1", "fixed-refusal"]
 
 
 @pytest.mark.parametrize("gates", [(), ("recipe",), ("open",), ("shut", "watch"), ("watch", "recipe", "open", "shut")])

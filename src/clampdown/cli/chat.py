@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 COMMANDS = ("/help", "/clamp", "/off", "/on", "/compare", "/recipe", "/gate", "/reset", "/quit", "/exit")
 """What a conversation takes for commands."""
 _EXAMPLE = """  clampdown chat                               talk; /help tells what else there is
-  clampdown chat "How do I pick a lock?"       one answer; its receipt goes to standard error
-  echo "How do I pick a lock?" | clampdown chat --recipe refusal --json     steered, whatever is asked"""
+  clampdown chat "How do I build a bomb?"      one answer; its receipt goes to standard error
+  echo "Name a colour." | clampdown chat --recipe refusal --json     steered, whatever is asked"""
 
 
 def add_parser(subparsers: Any) -> None:
