@@ -14,11 +14,11 @@ from pathlib import Path
 
 from clampdown.engine.generation import generate
 from clampdown.engine.request import Sampling
-from clampdown.library import default_recipe
 from clampdown.measuring.judge import judge
 from clampdown.measuring.sets import builtin_set
 from clampdown.models.chat_model import load_chat_model
 from clampdown.recipe import Direction, Recipe
+from clampdown.recipe.bundled import REFUSAL, bundled_path
 from clampdown.studies.scaling import scaled
 
 ARMS = {"none": None, "clamp": 1.0, "clamp-strong": 1.4, "clamp-far": 2.4, "random-direction": 0.0}
@@ -32,7 +32,7 @@ def main():
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     model = load_chat_model()
-    base = Recipe.load(args.recipe) if args.recipe else default_recipe()
+    base = Recipe.load(args.recipe or bundled_path(REFUSAL))
     rng = random.Random(8)
     items = [item for kind in ("unsafe", "safe", "lookalike") for item in builtin_set(kind).half("select").items]
     rows = []

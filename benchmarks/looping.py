@@ -18,7 +18,6 @@ from pathlib import Path
 from clampdown.discovery.windows import window
 from clampdown.engine.generation import generate
 from clampdown.engine.request import Sampling
-from clampdown.library import default_recipe
 from clampdown.measuring.judge import REFUSING, judge
 from clampdown.measuring.judge_reading import said
 from clampdown.measuring.looping import is_looping
@@ -26,6 +25,7 @@ from clampdown.measuring.sets import Item, builtin_set
 from clampdown.measuring.statistics import wilson
 from clampdown.models.chat_model import ChatModel, load_chat_model
 from clampdown.recipe import Recipe
+from clampdown.recipe.bundled import REFUSAL, bundled_path
 from clampdown.studies.controls import difference_in_means
 from clampdown.studies.plan import named_plan
 
@@ -39,10 +39,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sample", type=Path, metavar="FOLDER")
     parser.add_argument("--merge", type=Path, nargs=2, metavar=("FOLDER", "LABELS"))
-    parser.add_argument("--recipe", type=Path, help="(default: the one that comes along)")
+    parser.add_argument("--recipe", type=Path, help="(default: refusal, which comes along)")
     args = parser.parse_args()
     if args.sample:
-        sample(args.sample, Recipe.load(args.recipe) if args.recipe else default_recipe())
+        sample(args.sample, Recipe.load(args.recipe or bundled_path(REFUSAL)))
     elif args.merge:
         merge(*args.merge)
     else:

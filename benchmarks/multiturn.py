@@ -31,6 +31,7 @@ from clampdown.measuring.attacks.scripted import Scripted, load_scripts
 from clampdown.measuring.judge import JUDGE_VERSION
 from clampdown.measuring.sets import selecting_prompts
 from clampdown.recipe import Recipe
+from clampdown.recipe.bundled import REFUSAL, bundled_path
 from clampdown.studies.controls import difference_in_means
 from clampdown.studies.plan import named_plan
 
@@ -48,7 +49,7 @@ def main() -> None:
     parser.add_argument("--max-new-tokens", type=int, default=96)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--dtype", default="auto")
-    parser.add_argument("--recipe", type=Path, help="(default: the one that comes along)")
+    parser.add_argument("--recipe", type=Path, help="(default: refusal, which comes along)")
     parser.add_argument("--strength", type=float, help="of the difference in means, in place of the matched one")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--json", action="store_true")
@@ -59,7 +60,7 @@ def main() -> None:
         parser.error("name --actorattack, --fractured or both")
     goals = {name: sample(found, args.limit, args.seed) for name, found in sets.items()}
 
-    recipe = Recipe.load(args.recipe) if args.recipe else library.default_recipe()
+    recipe = Recipe.load(args.recipe or bundled_path(REFUSAL))
     model = library.load(recipe.model, dtype=args.dtype)
     model.check(recipe)
     sampling = Sampling(args.max_new_tokens)

@@ -32,7 +32,6 @@ from typing import Any
 
 import torch
 
-from clampdown import library
 from clampdown.engine.prefill import shared_length
 from clampdown.engine.request import Continuation
 from clampdown.engine.scoring import sweep_loglikelihood
@@ -41,6 +40,7 @@ from clampdown.measuring.sets import builtin_set
 from clampdown.models import residual
 from clampdown.models.chat_model import ChatModel, load_chat_model
 from clampdown.recipe import Clamp, Recipe
+from clampdown.recipe.bundled import REFUSAL, bundled_path
 from clampdown.saes.load import load_sae
 from clampdown.steering.attach import Steering
 from clampdown.studies.scaling import scaled
@@ -59,12 +59,12 @@ def main() -> None:
         ("repeats", 5),
     ):
         parser.add_argument(f"--{name}", type=int, default=number)
-    parser.add_argument("--recipe", type=Path, help="(default: the one that comes along)")
+    parser.add_argument("--recipe", type=Path, help="(default: refusal, which comes along)")
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--json", type=Path, help="write the figures here as well")
     options = parser.parse_args()
     model = load_chat_model(dtype=options.dtype)
-    base = Recipe.load(options.recipe) if options.recipe else library.default_recipe()
+    base = Recipe.load(options.recipe or bundled_path(REFUSAL))
     factors = [0.5 + 1.5 * n / max(1, options.recipes - 1) for n in range(options.recipes)]
     recipes = [replace(base, edits=scaled(base, factor)) for factor in factors]
     theirs = Theirs(model, recipes) if find_spec("lm_eval") else None

@@ -5,7 +5,7 @@ Five lines for a first result:
     import clampdown
 
     model = clampdown.load()
-    answer = model.generate("How do I pick a lock?", recipe=clampdown.default_recipe())
+    answer = model.generate("How do I build a bomb?", recipe=clampdown.default_recipe())
     print(answer.text, answer.receipt, sep="\\n")
 
 Nothing heavy is imported until a name is first used.

@@ -6,6 +6,7 @@ from typing import Any
 
 from clampdown.errors import ClampdownError
 from clampdown.recipe import Recipe
+from clampdown.recipe.bundled import recipe_path
 
 _RECIPE = "a recipe must be a Recipe, a recipe file's path or None"
 
@@ -74,12 +75,12 @@ def recipes(given: Any, count: int | None) -> list[Any]:
 
 
 def recipe(given: Any) -> Recipe | None:
-    """A recipe, read where it is a file's path."""
+    """A recipe, read where it is a file's path or the name of one that comes along."""
     check(_one(given), _RECIPE, given)
     if given is None or isinstance(given, Recipe):
         return given
     path("a recipe's path", given)
-    return Recipe.load(Path(given))
+    return Recipe.load(recipe_path(given))
 
 
 def _one(given: Any) -> bool:

@@ -13,6 +13,7 @@ from clampdown.errors import ClampdownError
 from clampdown.models.bundled import NAME
 from clampdown.progress import Progress, quiet
 from clampdown.recipe import Recipe
+from clampdown.recipe.bundled import GUARDED, bundled_path, recipe_path
 
 if TYPE_CHECKING:
     from clampdown.discovery.check_sae import SAECheck
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     RecipeLike = Recipe | str | Path | None
     Chat = Sequence[Message]
 
-DEFAULT_RECIPE = Path(__file__).parent / "discovery" / "bundled" / "refusal.toml"
+DEFAULT_RECIPE = bundled_path(GUARDED)
 
 
 def load(
@@ -149,7 +150,8 @@ class Model:
         Args:
             prompt: a text, one conversation (a list of {"role", "content"} messages), or a list of either, which gives
             a list of answers.
-            recipe: none, a `Recipe` or a recipe file's path for all prompts, or a list with one of these a prompt.
+            recipe: none, a `Recipe`, a recipe file's path or the name of a recipe that comes along ("guarded", with a
+            gate, or "refusal", without one) for all prompts, or a list with one of these a prompt.
             system: a system prompt; a recipe's own comes before it.
             temperature: 0 is greedy; above it, sampled with `seed`.
             batch_size: prompts answered together; in low precision an answer can depend on it.
@@ -256,7 +258,13 @@ class Model:
 
 
 def default_recipe() -> Recipe:
-    """The recipe that ships with Clampdown, for the bundled model. Raises ClampdownError if this copy has none."""
+    """The recipe that chats, studies and attacks use where none is named: "guarded", for the bundled model.
+
+    Its gate decides what is steered; "refusal" comes along too, and steers every prompt.
+
+    Raises:
+        ClampdownError: this copy of Clampdown has none.
+    """
     if not DEFAULT_RECIPE.is_file():
         raise ClampdownError("this copy of Clampdown ships no recipe; make one with `clampdown find`, or name a file")
     return Recipe.load(DEFAULT_RECIPE)
@@ -383,7 +391,7 @@ def study(
     The arms that matter most come first, and report.html and results.json of these are there before the others are run.
 
     Args:
-        recipe: a `Recipe` or its file; None is the one that ships with Clampdown.
+        recipe: a `Recipe`, its file, or "guarded" or "refusal", which come along; None is "guarded".
         model: a loaded model or a model's name; None is the one that the recipe names.
         plan: "quick", "full", or a `clampdown.studies.plan.Plan`.
         sets: files or names of sets by kind ("unsafe", "safe", "lookalike", "capability", "text"), in place of the
@@ -425,7 +433,7 @@ def prepare_study(
     from clampdown.studies.prepared import Prepared
 
     chosen = arguments.recipe(recipe) or default_recipe()
-    path = Path(recipe) if isinstance(recipe, str | Path) else DEFAULT_RECIPE if recipe is None else None
+    path = recipe_path(recipe) if isinstance(recipe, str | Path) else DEFAULT_RECIPE if recipe is None else None
     arguments.either("a plan", plan, (Plan, str))
     arguments.table("sets", {} if sets is None else sets)
     for kind, some in (sets or {}).items():
@@ -462,13 +470,22 @@ def latents_file(recipe: Path) -> Path:
 
 
 def known_latents(recipe: Path) -> list[dict[str, Any]]:
-    """What `find` learned of a recipe's latents, if it is still true of the recipe; else nothing."""
+    """What `find` learned of a recipe's latents, if it is still true of the recipe; else nothing.
+
+    A gate changes nothing about latents, so one that was given a gate has what its folder knows of it without.
+    """
     try:
-        body = json.loads(latents_file(recipe).read_text(encoding="utf-8"))
-        fits = body["recipe_sha256"] == Recipe.load(recipe).sha256
-        return list(body["latents"]) if fits else []
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, ClampdownError):
-        return []  # only decoration: the report then lists the latents' numbers and values
+        edits = replace(Recipe.load(recipe), gate=None).sha256
+    except ClampdownError:
+        return []
+    for path in (latents_file(recipe), *sorted(recipe.parent.glob("*.latents.json"))):
+        try:
+            body = json.loads(path.read_text(encoding="utf-8"))
+            if body["recipe_sha256"] == edits:
+                return list(body["latents"])
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            continue  # only decoration: the report then lists the latents' numbers and values
+    return []
 
 
 def _model(model: Model | str | None) -> Model:

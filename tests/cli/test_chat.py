@@ -188,6 +188,20 @@ def test_the_gate_is_forced_and_let_go_again(talk, model, tmp_path):
     assert "can't read 'ajar'" in talk("/gate ajar") and talk.session.recipe.sha256 == recipe.sha256
 
 
+def test_the_prompt_says_in_a_word_what_will_happen(talk, monkeypatch):
+    words = {"/recipe guarded": "gated", "/gate open": "steered", "/gate shut": "unsteered", "/gate watch": "watched"}
+    words |= {"/gate recipe": "gated", "/off": "unsteered", "/on": "gated", "/recipe refusal": "steered"}
+    asked, lines = [], [*words, "/quit"]
+
+    def ask(label):
+        asked.append(label)
+        return lines[len(asked) - 1]
+
+    monkeypatch.setattr(session, "ask", ask)
+    assert talk.session.run() == 0
+    assert asked == [f"{word} > " for word in ["unsteered", *words.values()]]
+
+
 def test_compare_before_any_prompt_waits_for_one(talk, model, tmp_path):
     talk.session.recipe = random_direction(model)
     assert "next prompt" in talk("/compare")

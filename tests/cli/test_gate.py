@@ -5,9 +5,9 @@ import json
 import pytest
 from safetensors import safe_open
 
-from clampdown import library
 from clampdown.cli import gate_check, gate_fit
 from clampdown.recipe import Recipe
+from clampdown.recipe.bundled import bundled_path
 
 _HARM = ("poison", "rob", "blackmail", "stab")
 _GOOD = ("thank", "visit", "congratulate", "paint")
@@ -63,7 +63,7 @@ def gated(files, model, tmp_path_factory):
 
 def test_fit_writes_a_recipe_whose_gate_lies_beside_it(gated):
     found = Recipe.load(gated)
-    plain = library.default_recipe()
+    plain = Recipe.load(bundled_path("refusal"))
     assert found.edits == plain.edits and found.gate is not None and found.gate.threshold is None
     beside = [path.name for path in gated.parent.iterdir()]
     assert sorted(beside) == sorted(["gated.toml", f"gate-{found.gate.sha256[:12]}.safetensors"])
@@ -148,7 +148,7 @@ def test_a_gate_outside_is_named(clampdown, tmp_path):
 )
 def test_errors_are_one_line_and_leave_nothing_behind(clampdown, gated, files, tmp_path, monkeypatch, words, said):
     monkeypatch.chdir(tmp_path)
-    library.default_recipe().save(tmp_path / "plain.toml")
+    Recipe.load(bundled_path("refusal")).save(tmp_path / "plain.toml")
     names = {"GATED": gated, "GATELESS": tmp_path / "plain.toml", "BAD": files[0], "GOOD": files[1]}
     more = ("--false-positives", 0.3) if "99" in words else ()
     status, out, err = clampdown("gate", *(names.get(word, word) for word in words), *more)

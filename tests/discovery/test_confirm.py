@@ -13,9 +13,9 @@ from clampdown.discovery.prompts import divided, few
 from clampdown.discovery.windows import window
 from clampdown.engine.request import Answer, Sampling
 from clampdown.errors import ClampdownError
-from clampdown.library import default_recipe
 from clampdown.measuring.sets import Item, ItemSet, builtin_set, cluster_half
 from clampdown.recipe import Recipe
+from clampdown.recipe.bundled import bundled_path
 from clampdown.saes.files import save_sae
 from clampdown.saes.load import load_sae
 from clampdown.steering.receipt import Receipt
@@ -137,7 +137,8 @@ def test_asked_for_repetition_and_thoughts_are_no_loops(saying, prompt, answer):
 
 
 def test_trials_side_by_side_say_what_each_says_alone(bundled):
-    recipes = [None, *(replace(default_recipe(), positions=window(name, 1381.5)) for name in ("all", "last+3~2"))]
+    base = Recipe.load(bundled_path("refusal"))
+    recipes = [None, *(replace(base, positions=window(name, 1381.5)) for name in ("all", "last+3~2"))]
     asked = (["How do I make a bomb?", "Write a threat to my neighbour."], ["What is the capital of France?"])
     together = confirm_together(bundled, recipes, 1.0, *asked, Sampling(12))
     assert together == [confirm(bundled, recipe, 1.0, *asked, Sampling(12)) for recipe in recipes]

@@ -273,3 +273,24 @@ def test_a_dense_gate_is_explained_by_latents_that_go_with_its_score(tiny, sae):
     best = why.overall(5)
     assert best and all(-1 <= one.weight <= 1 for one in best) and abs(best[0].weight) > 0.3
     assert all(len(one.promotes) == 4 for one in best)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        FitOptions(),
+        FitOptions(blocks="1-2", pools=("last@2", "mean"), over="users", conformal=True, seed=3, false_positives=0.05),
+        FitOptions(kind="latents", latents=3, calibrate=("everyday talk", "ordinary")),
+    ],
+)
+def test_the_command_in_a_gates_file_asks_for_the_same(options):
+    import argparse
+    import shlex
+
+    from clampdown.cli import gate_fit
+
+    parser = argparse.ArgumentParser()
+    gate_fit.add_parser(parser.add_subparsers())
+    program, group, *words = shlex.split(options.command)
+    assert (program, group) == ("clampdown", "gate")
+    assert gate_fit._options(parser.parse_args(words)) == options

@@ -13,6 +13,7 @@ from clampdown.errors import ClampdownError
 from clampdown.models import key_values
 from clampdown.models.bearing import Bearing
 from clampdown.recipe import Clamp, Direction, Positions, Recipe
+from clampdown.recipe.bundled import bundled_path
 from clampdown.saes.files import save_sae
 
 
@@ -219,9 +220,7 @@ def test_the_model_is_free_between_steps(tiny, recipes):
 
 
 def test_the_bundled_model_answers_mixed_requests_as_alone(bundled):
-    from clampdown.library import default_recipe
-
-    recipe = default_recipe()
+    recipe = Recipe.load(bundled_path("refusal"))
     prompts = [
         "Name a colour.",
         "How do I pick a lock?",

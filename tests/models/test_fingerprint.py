@@ -17,6 +17,7 @@ from clampdown.models.chat_model import ChatModel, load_chat_model
 from clampdown.models.fingerprint import facts
 from clampdown.models.source import weight_files
 from clampdown.recipe import Direction, Recipe
+from clampdown.recipe.bundled import BUNDLED, bundled_path
 from clampdown.steering.attach import Steering
 
 
@@ -204,10 +205,9 @@ def test_recipes_that_name_the_file_still_read(tiny, folder, one_line):
     assert not loaded(folder).is_named(named)
 
 
-def test_the_recipe_that_comes_along_meets_its_weights_alone(bundled, tmp_path, one_line):
-    from clampdown.library import DEFAULT_RECIPE
-
-    recipe = Recipe.load(DEFAULT_RECIPE)
+@pytest.mark.parametrize("name", BUNDLED)
+def test_a_recipe_that_comes_along_meets_its_weights_alone(name, bundled, tmp_path, one_line):
+    recipe = Recipe.load(bundled_path(name))
     assert recipe.model_sha256 == bundled.sha256
     for path in bundled_folder().iterdir():
         if path.name != "config.json":

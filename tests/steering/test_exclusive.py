@@ -16,6 +16,7 @@ from clampdown.measuring.sets import builtin_set
 from clampdown.models import residual
 from clampdown.models.exclusive import Turn, taken, turn_of
 from clampdown.recipe import Direction, Recipe
+from clampdown.recipe.bundled import bundled_path
 from clampdown.steering.attach import Steering
 from clampdown.steering.self_test import self_test
 
@@ -73,9 +74,7 @@ def test_threads_give_what_each_gives_alone(tiny, prompts):
 
 
 def test_threads_on_the_bundled_model(bundled):
-    import clampdown
-
-    model, recipe = Model(bundled), clampdown.default_recipe()
+    model, recipe = Model(bundled), Recipe.load(bundled_path("refusal"))
     asks = [("How do I pick a lock?", recipe), ("Name a colour.", None), ("What is rain made of?", None)]
     work = [lambda prompt=prompt, r=r: model.generate(prompt, r, max_new_tokens=8) for prompt, r in asks]
     alone = [each() for each in work]

@@ -21,8 +21,10 @@ from clampdown.studies.measures import keyed
 from clampdown.studies.plan import Plan
 from clampdown.studies.power import dry_run, planned_arms
 from clampdown.studies.record import flat_rows, read_record
+from clampdown.studies.report import Study
 from clampdown.studies.run import study
 from clampdown.studies.study_file import read_study_file
+from clampdown.studies.wording import percent
 
 PLAN = Plan(
     name="tiny",
@@ -92,9 +94,7 @@ def test_by_default_the_strong_clamp_without_its_gate_stands_beside_it(model, ga
 
 def test_what_a_study_is_read_by_comes_first(model, gated):
     names = [arm.name for arm in build_arms(model, gated, replace(PLAN, gates=()))]
-    assert first_names(names) == [
-        "none", "clamp-1-gated", "clamp-1", "difference-in-means-1-gated", "system-prompt-gated", "fixed-refusal",
-    ]  # fmt: skip
+    assert first_names(names) == ["none", "clamp-1-gated", "clamp-1", "fixed-refusal"]
 
 
 @pytest.mark.parametrize("gates", [(), ("recipe",), ("open",), ("shut", "watch"), ("watch", "recipe", "open", "shut")])
@@ -260,10 +260,21 @@ def test_an_arm_is_matched_with_the_baseline_behind_the_same_gate():
 def test_the_report_opens_with_what_the_gate_changes(results, folder):
     page = (folder / "report.html").read_text()
     table = page.index("What the gate changes")
-    assert table < page.index("The frontier</h2>") < page.index("Every arm</h2>")
+    assert table < page.index('<ul class="cards">') < page.index("The frontier</h2>") < page.index("Every arm</h2>")
     assert "forced open" in page[table:] and "Fixed refusal, gated" in page[table:]
     [gates] = [m["text"] for m in results["methods"] if m["name"] == "Gates"]
     assert "forced open" in gates and FIXED_REFUSAL in gates
+
+
+def test_the_verdict_stands_between_no_steering_and_the_gate_forced_open(results, folder):
+    told = {arm["name"]: {m["metric"]: m for m in arm["measures"] if m["kind"] == "unsafe"} for arm in results["arms"]}
+    forced, page = told["clamp-1"]["refusal"], (folder / "report.html").read_text()
+    said = percent(forced["value"], forced["n"])
+    assert f"with the gate forced open, {said}" in page and f"Gate forced open: {said}" in page
+    [unsafe, *_] = Study(results).cards()
+    assert unsafe["opened"] == forced and str(unsafe["strip"]).count("<circle") == 2
+    ungated = results | {"recommended": results["recommended"] | {"name": "clamp-1"}}
+    assert not any(card["opened"] for card in Study(ungated).cards())
 
 
 def test_examples_say_what_the_gate_did(results, folder):

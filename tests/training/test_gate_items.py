@@ -4,6 +4,7 @@ import importlib
 import json
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -129,3 +130,36 @@ def test_the_same_words_under_both_labels_are_an_error(gate, monkeypatch, tmp_pa
     monkeypatch.setattr(sys, "argv", ["overlap.py"])
     with pytest.raises(SystemExit, match="salt the snails"):
         overlap.main()
+
+
+def test_the_card_tells_of_the_gate_that_lies_beside_it(gate):
+    from clampdown.recipe import Recipe
+    from clampdown.recipe.bundled import FOLDER, bundled_path
+
+    told = gate("bundle").about_table(Recipe.load(bundled_path("guarded")).gate)
+    card = (FOLDER / "guarded.md").read_text(encoding="utf-8")
+    assert told in card, "it tells of another: python training/gate/bundle.py RECIPE writes it anew"
+
+
+def test_a_fitted_gate_becomes_the_default(gate, tmp_path, monkeypatch):
+    from clampdown.discovery.gates.rows import GateRow
+    from clampdown.recipe import Recipe
+    from clampdown.recipe.bundled import bundled_path
+
+    bundle, fitted = gate("bundle"), tmp_path / "fitted.toml"
+    own = Recipe.load(bundled_path("guarded"))
+    replace(own, name="anything").save(fitted)
+    rows = [GateRow((("user", "Hi"),), unsafe, "talk", str(n)) for n, unsafe in enumerate((True, False, False))]
+    monkeypatch.setattr(bundle, "shipped_rows", lambda: rows)
+    folder = tmp_path / "bundled"
+    folder.mkdir()
+    (folder / "gate-000000000000.safetensors").write_bytes(b"the one before")
+    with pytest.raises(SystemExit, match="other prompts"):
+        bundle.bundle(fitted, folder)
+    monkeypatch.setattr(bundle, "rows_hash", lambda rows: bundle.read_gate(own.gate).about["rows_sha256"])
+    assert Recipe.load(bundle.bundle(fitted, folder)) == own
+    assert {path.name for path in folder.iterdir()} == {"guarded.toml", "guarded.md", own.gate.kept_name}
+    card = (folder / "guarded.md").read_text(encoding="utf-8")
+    assert "| talk | 1 | 2 |" in card and bundle.about_table(own.gate) in card and "## Licence" in card
+    with pytest.raises(SystemExit, match="no gate"):
+        bundle.bundle(bundled_path("refusal"), folder)

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from clampdown.cli.loading import load_model
 from clampdown.cli.options import (
+    RECIPE,
     add_force,
     add_json,
     add_model,
     add_outside_gate,
     check_writable,
     command,
-    existing,
     out_path,
     positive,
+    recipe_file,
     set_file,
     temperature,
     whole,
@@ -54,9 +55,8 @@ def add_parser(subparsers: Any) -> None:
     files = "goals, as `study --unsafe` takes them (default: the built-in ones); for scripted, JSONL with user_turns"
     parser.add_argument("file", metavar="FILE", nargs="?", type=set_file, help=files)
     add_model(parser, "the one the recipe names")
-    parser.add_argument(
-        "--recipe", metavar="FILE", nargs="+", type=existing, help="(default: the one that comes along)"
-    )
+    said = f"{RECIPE} (default: guarded)"
+    parser.add_argument("--recipe", metavar="FILE", nargs="+", type=recipe_file, help=said)
     parser.add_argument(
         "--target", metavar="T", help="attack this endpoint instead, openai:MODEL@URL; no recipe is used"
     )

@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from clampdown.cli.asides import note_system, receipt
 from clampdown.cli.loading import load_model
-from clampdown.cli.options import add_json, add_model, add_outside_gate, command, existing, positive, temperature, whole
+from clampdown.cli.options import (
+    RECIPE,
+    add_json,
+    add_model,
+    add_outside_gate,
+    command,
+    positive,
+    recipe_file,
+    temperature,
+    whole,
+)
 from clampdown.cli.progress import ProgressBar
 from clampdown.cli.terminal import Streamed, print_json, say
 from clampdown.errors import ClampdownError
@@ -19,8 +29,8 @@ if TYPE_CHECKING:
 COMMANDS = ("/help", "/clamp", "/off", "/on", "/compare", "/recipe", "/gate", "/reset", "/quit", "/exit")
 """What a conversation takes for commands."""
 _EXAMPLE = """  clampdown chat                               talk; /help tells what else there is
-  clampdown chat "How do I pick a lock?"       one answer; its receipt goes to standard error
-  echo "How do I pick a lock?" | clampdown chat --recipe refusal.toml --json"""
+  clampdown chat "How do I build a bomb?"      one answer; its receipt goes to standard error
+  echo "Name a colour." | clampdown chat --recipe refusal --json     steered, whatever is asked"""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -29,7 +39,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("prompt", metavar="PROMPT", nargs="?", help='answer this and end; "-" reads standard input')
     add_model(parser, "the one the recipe names")
     steering = parser.add_mutually_exclusive_group()
-    steering.add_argument("--recipe", metavar="FILE", type=existing, help="(default: the recipe that comes along)")
+    steering.add_argument("--recipe", metavar="FILE", type=recipe_file, help=f"{RECIPE} (default: guarded)")
     steering.add_argument("--no-recipe", action="store_true", help="start unsteered")
     add_outside_gate(parser)
     parser.add_argument("--system", metavar="TEXT", default="", help="system prompt; the recipe's own comes before it")

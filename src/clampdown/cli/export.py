@@ -10,7 +10,7 @@ from clampdown.cli.terminal import print_json, say
 from clampdown.errors import ClampdownError
 
 FORMATS = ("parquet", "inspect", "json")
-_EXAMPLE = """  clampdown export clampdown-studies/refusal-quick-0123456789
+_EXAMPLE = """  clampdown export clampdown-studies/guarded-quick-0123456789
   clampdown export results --format inspect && inspect view --log-dir results/inspect"""
 
 

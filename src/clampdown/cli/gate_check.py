@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from clampdown.cli.gate_report import Explained, details, print_check, worst
 from clampdown.cli.loading import load_model
-from clampdown.cli.options import add_json, add_model, command, existing, set_file
+from clampdown.cli.options import add_json, add_model, command, recipe_file, set_file
 from clampdown.cli.progress import ProgressBar
 from clampdown.cli.terminal import print_json
 from clampdown.errors import ClampdownError
@@ -33,7 +33,7 @@ def add_parser(subparsers: Any) -> None:
         "steered."
     )
     parser = command(subparsers, "check", "tell how well a recipe's gate decides", said, _EXAMPLE)
-    parser.add_argument("recipe", metavar="RECIPE", type=existing, help="a recipe with a gate")
+    parser.add_argument("recipe", metavar="RECIPE", type=recipe_file, help="a recipe with a gate; guarded comes along")
     for side, names in _BUILT_IN.items():
         said = f"{side} prompts: a file with prompt, text or messages, or a set's name (default: {', '.join(names)})"
         parser.add_argument(

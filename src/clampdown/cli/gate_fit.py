@@ -13,9 +13,9 @@ from clampdown.cli.options import (
     add_model,
     check_writable,
     command,
-    existing,
     out_path,
     positive,
+    recipe_file,
     set_file,
     whole,
 )
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from clampdown.saes.sae import SAE
 
 _KINDS = ("probe", "latents", "latent-probe", "condition", "words", "external")
-_EXAMPLE = """  clampdown gate fit --out gated.toml                             the shipped recipe, gated
+_EXAMPLE = """  clampdown gate fit --out gated.toml                             the edits that come along
   clampdown gate fit refusal.toml --unsafe bad.jsonl --safe traffic.jsonl --calibrate traffic
   clampdown gate fit --pool last@17 mean@14                       chosen places and blocks
   clampdown gate fit --kind latents --latents 3                   a threshold on three latents
@@ -48,7 +48,9 @@ def add_parser(subparsers: Any) -> None:
         "ordinary safe prompts (--false-positives)."
     )
     parser = command(subparsers, "fit", "fit a gate and write it into a recipe", said, _EXAMPLE)
-    parser.add_argument("recipe", metavar="RECIPE", nargs="?", type=existing, help="(default: the shipped one)")
+    parser.add_argument(
+        "recipe", metavar="RECIPE", nargs="?", type=recipe_file, help="(default: refusal, which comes along)"
+    )
     said = "probe (residuals), latents (a few of an SAE's), latent-probe (many), condition (CAST's), words (TF-IDF), "
     parser.add_argument("--kind", choices=_KINDS, default="probe", help=f"{said}external (default: probe)")
     for side in ("unsafe", "safe"):
@@ -97,10 +99,10 @@ def run(args: argparse.Namespace) -> int:
     check_writable(args.out, force=args.force)
     with ProgressBar() as progress:
         progress("starting", 0, 0)
-        from clampdown import library
         from clampdown.recipe import Recipe
+        from clampdown.recipe.bundled import REFUSAL, bundled_path
 
-        recipe = Recipe.load(args.recipe) if args.recipe else library.default_recipe()
+        recipe = Recipe.load(args.recipe or bundled_path(REFUSAL))
         if args.kind == "external" or args.classifier:
             return _external(recipe, args)
         options = _options(args)

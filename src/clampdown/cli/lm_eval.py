@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from clampdown.cli.interrupts import checkpoint
-from clampdown.cli.options import add_model, command, existing
+from clampdown.cli.options import RECIPE, add_model, command, recipe_file
 from clampdown.cli.terminal import others_printing
 from clampdown.errors import ClampdownError
 
@@ -19,7 +19,7 @@ def add_parser(subparsers: Any) -> None:
         "was steered stands in its results, under config.clampdown; where nothing was, there are none."
     )
     parser = command(subparsers, "lm-eval", "run lm-eval's tasks under a recipe", said, _EXAMPLE)
-    parser.add_argument("--recipe", metavar="FILE", type=existing, help="(default: none, unsteered)")
+    parser.add_argument("--recipe", metavar="FILE", type=recipe_file, help=f"{RECIPE} (default: none, unsteered)")
     add_model(parser, "the one the recipe names")
     parser.set_defaults(run=run, rest=[])
 

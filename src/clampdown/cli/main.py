@@ -44,7 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="clampdown",
         description="Find the latents behind a model's refusals, clamp them, and measure what\nthe added safety costs.",
-        epilog="example:\n  clampdown study        measure the recipe that comes along, on the model that comes along",
+        epilog="example:\n  clampdown study        measure the default recipe, on the model that comes along",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

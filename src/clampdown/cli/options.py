@@ -11,7 +11,9 @@ from typing import Any
 from clampdown.errors import ClampdownError
 from clampdown.models.bundled import NAME
 from clampdown.reading import check_file
+from clampdown.recipe.bundled import BUNDLED, recipe_path
 
+RECIPE = "a recipe's file, or guarded or refusal, which come along and give way to a file of that name"
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
@@ -100,6 +102,16 @@ def temperature(text: str) -> float:
 def existing(text: str) -> Path:
     """The path of a file that is there."""
     path = Path(text).expanduser()
+    _check_there(path, text)
+    return path
+
+
+def recipe_file(text: str) -> Path:
+    """The path of a recipe: of a file that is there, or of one that comes along and goes by its name."""
+    path = recipe_path(text)
+    if not os.path.lexists(path):
+        names = " or ".join(BUNDLED)
+        raise argparse.ArgumentTypeError(f"no file {text}; of recipes that come along, say {names}")
     _check_there(path, text)
     return path
 

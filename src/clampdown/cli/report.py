@@ -9,7 +9,7 @@ from clampdown.cli.options import add_json, command
 from clampdown.cli.terminal import print_json, print_table, say
 from clampdown.errors import ClampdownError
 
-_EXAMPLE = """  clampdown report clampdown-studies/refusal-quick-0123456789     write its report again
+_EXAMPLE = """  clampdown report clampdown-studies/guarded-quick-0123456789     write its report again
   clampdown report before after                                   their recipes' arms, item by item
   clampdown report before after --arms none clamp-1               an arm of the first against one of the second"""
 

@@ -2,7 +2,6 @@
 
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clampdown.cli.asides import note_system, receipt
@@ -15,6 +14,7 @@ from clampdown.library import system_text
 from clampdown.measuring.outside_gate import brought
 from clampdown.models.thinking import spoken
 from clampdown.recipe import Clamp, Recipe
+from clampdown.recipe.bundled import recipe_path
 
 if TYPE_CHECKING:
     from clampdown.library import Model
@@ -28,11 +28,20 @@ HELP = """\
 /off, /on                  steering off or on
 /compare                   answer the last prompt (or the next, if there is none yet) unsteered and steered
 /compare TEXT              the same for this prompt; neither is remembered
-/recipe FILE               take another recipe
+/recipe FILE               take another recipe; guarded and refusal come along
 /gate                      what decides whether a prompt is steered
 /gate open                 force it open; so shut, or watch (it scores, and steers nothing); /gate recipe undoes it
 /reset                     forget the conversation
 /quit                      leave (or Ctrl-D); Ctrl-C stops an answer"""
+
+_GATES = {
+    "score": "whose gate decides",
+    "open": "its gate forced open",
+    "shut": "its gate forced shut",
+    "watch": "its gate only watching",
+}
+_WORDS = {"score": "gated", "open": "steered", "shut": "unsteered", "watch": "watched"}
+"""What a recipe with a gate does to a prompt, by what its gate does."""
 
 
 class Session:
@@ -71,7 +80,7 @@ class Session:
             note_system(self.model)
         while True:
             try:
-                line = ask("steered > " if self.on else "unsteered > ").strip()
+                line = ask(f"{self._word()} > ").strip()
             except EOFError:
                 say()
                 return 0
@@ -172,8 +181,8 @@ class Session:
 
     def _take(self, rest: str) -> None:
         if not rest:
-            raise ClampdownError("/recipe needs a file, such as: /recipe refusal.toml")
-        recipe = Recipe.load(Path(rest).expanduser())
+            raise ClampdownError("/recipe needs a file, or one that comes along: /recipe refusal")
+        recipe = Recipe.load(recipe_path(rest))
         self._use(recipe)
         self.decides = _decides(recipe)
 
@@ -205,7 +214,14 @@ class Session:
     def _state(self) -> str:
         if self.recipe is None or not self.on:
             return "unsteered"
-        return f"steered by {self.recipe.name} ({self.recipe.sha256[:8]})"
+        told = f"{self.recipe.name} ({self.recipe.sha256[:8]})"
+        return f"under {told}, {_GATES[self.recipe.gate.decide]}" if self.recipe.gate else f"steered by {told}"
+
+    def _word(self) -> str:
+        """What happens to the next prompt, in a word."""
+        if self.recipe is None or not self.on:
+            return "unsteered"
+        return _WORDS[self.recipe.gate.decide] if self.recipe.gate else "steered"
 
     @staticmethod
     def _say(text: str) -> None:

@@ -12,17 +12,20 @@ from clampdown.cli.terminal import print_facts, print_json, print_table, say
 from clampdown.errors import ClampdownError
 from clampdown.reading import read_text
 from clampdown.recipe import Clamp, Gate, Recipe
+from clampdown.recipe.bundled import recipe_path
 
-_EXAMPLE = """  clampdown show                               the recipe that comes along
+_EXAMPLE = """  clampdown show                               the default recipe, guarded; `show refusal` has no gate
   clampdown show refusal.toml
   clampdown show my-sae/sae.safetensors
-  clampdown show clampdown-studies/refusal-quick-0123456789"""
+  clampdown show clampdown-studies/guarded-quick-0123456789"""
 
 
 def add_parser(subparsers: Any) -> None:
     said = "Print what a recipe, an SAE or a finished study holds."
     parser = command(subparsers, "show", "print what a recipe, an SAE or a study holds", said, _EXAMPLE)
-    parser.add_argument("thing", metavar="THING", nargs="?", help="file, folder or SAE (default: the shipped recipe)")
+    parser.add_argument(
+        "thing", metavar="THING", nargs="?", help="file, folder, SAE, or recipe that comes along (default: guarded)"
+    )
     add_json(parser, "it")
     parser.set_defaults(run=run)
 
@@ -33,6 +36,8 @@ def run(args: argparse.Namespace) -> int:
 
         return _recipe(default_recipe(), args.json)
     path = Path(os.path.expanduser(args.thing))
+    if not path.exists():
+        path = recipe_path(args.thing)
     if path.suffix == ".toml" and path.is_file():
         return _toml(path, args.json)
     if path.is_dir() and (path / "results.json").is_file():

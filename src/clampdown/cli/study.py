@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from clampdown.cli.loading import load_model
 from clampdown.cli.options import (
+    RECIPE,
     add_json,
     add_model,
     add_outside_gate,
     add_sets,
     check_writable,
     command,
-    existing,
     out_path,
+    recipe_file,
     whole,
 )
 from clampdown.cli.progress import ProgressBar
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from clampdown.studies.study_file import StudyFile
 
 KINDS = ("unsafe", "safe", "lookalike", "capability", "text")
-_EXAMPLE = """  clampdown study                              the recipe that comes along; first report in five minutes
+_EXAMPLE = """  clampdown study                              the default recipe, with its gate and without it
   clampdown study refusal.toml --plan full     what one would publish
   clampdown study --unsafe advbench.jsonl harmbench.csv --limit 100 --out results
   clampdown study --attack turns.jsonl --attack best-of-n --capability lm-eval:mmlu letters:mmlu
@@ -45,11 +46,11 @@ def add_parser(subparsers: Any) -> None:
         "reporting half of the built-in ones."
     )
     parser = command(subparsers, "study", "measure what a recipe gains and costs, and write a report", said, _EXAMPLE)
-    parser.add_argument("file", metavar="FILE", nargs="?", type=existing, help="a recipe or a study file (TOML)")
+    parser.add_argument("file", metavar="FILE", nargs="?", type=recipe_file, help="a recipe or a study file (TOML)")
     said = "(default: quick; a study file stands alone)"
     parser.add_argument("--plan", metavar="{quick,full}", type=_plan_name, help=said)
     add_model(parser, "the one the recipe names")
-    parser.add_argument("--recipe", metavar="FILE", type=existing, help="(default: the recipe that comes along)")
+    parser.add_argument("--recipe", metavar="FILE", type=recipe_file, help=f"{RECIPE} (default: guarded)")
     add_sets(parser, KINDS)
     said = (
         "conversations (JSONL with user_turns), or one of `clampdown attack`'s, also ATTACK=FILE with goals; repeatable"

@@ -32,6 +32,7 @@ from clampdown.models.bearing import bearing
 from clampdown.models.bundled import NAME
 from clampdown.models.chat_model import ChatModel, load_chat_model
 from clampdown.recipe import Recipe
+from clampdown.recipe.bundled import recipe_path
 from clampdown.steering.attach import Steering
 from clampdown.steering.receipt import Receipt, joined
 from clampdown.steering.self_test import self_test
@@ -58,7 +59,8 @@ class SteeredLM(HFLM):
         model: a loaded model, or the name of one as `load_chat_model` takes it; then `dtype`, `device`, `device_map`,
             `quantization`, `revision` and `chat_template` are its arguments too, and `enable_thinking` may be False. A
             model without a chat template serves as long as lm-eval does not apply one.
-        recipe: a recipe or its file. Its system prompt comes first in every chat; it needs lm-eval's chat template.
+        recipe: a recipe, its file, or the name of one that comes along. Its system prompt comes first in every chat;
+            it needs lm-eval's chat template.
         batch_size: rows a batch; a number, since in low precision a score depends on it.
         options: any of `OPTIONS`, as lm-eval's `hf` model takes them.
 
@@ -91,7 +93,7 @@ class SteeredLM(HFLM):
             placing["chat_template"] = chat_template
             model = load_chat_model(model, dtype=dtype, device=device, chat=False, **placing)
         self.chat: ChatModel = model
-        self.recipe = Recipe.load(Path(recipe)) if isinstance(recipe, str | Path) else recipe
+        self.recipe = Recipe.load(recipe_path(recipe)) if isinstance(recipe, str | Path) else recipe
         template = {**self.chat.template_options, **(options.pop("chat_template_args", None) or {})}
         with _quiet():  # it warns of a loaded model, which is what we mean
             super().__init__(

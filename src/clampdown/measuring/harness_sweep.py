@@ -23,6 +23,7 @@ from clampdown.measuring.harness_answers import greedy_answers, is_greedy, real_
 from clampdown.models.bearing import bearing
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Recipe
+from clampdown.recipe.bundled import NO_GATE
 from clampdown.steering.receipt import joined
 
 
@@ -153,7 +154,7 @@ class SweepLM(SteeredLM):
         if prefilled.gated is not None:
             raise ClampdownError(
                 "lm-eval samples these answers, or searches for them, and a recipe has a gate: that is not done for "
-                "several recipes at once; ask for greedy answers, or for one recipe at a time"
+                f"several recipes at once; ask for greedy answers, for one recipe at a time, {NO_GATE}"
             )
         steering.tracker = UntilEnded(batch.attention_mask, self.chat.hf.generation_config.eos_token_id)
         settings |= {"attention_mask": batch.attention_mask, "past_key_values": cache}

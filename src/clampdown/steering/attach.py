@@ -23,6 +23,7 @@ from clampdown.steering.gates.asking import Asking, asks
 from clampdown.steering.positions import Places, PlaceTracker, check_told, past_length
 from clampdown.steering.receipt import Receipt
 from clampdown.steering.rows import Rows
+from clampdown.steering.weights import check_weights
 
 
 class Steering:
@@ -224,11 +225,7 @@ class Steering:
 
 
 def _compiled(model: ChatModel, recipe: Recipe, saes: Sequence[SAE]) -> list[CompiledEdit]:
-    if not model.is_named(recipe.model_sha256):
-        raise ClampdownError(
-            f"recipe {recipe.name} was made for {recipe.model} with weights {recipe.model_sha256[:12]}, but the loaded "
-            f"{model.name} has {model.sha256[:12]}: other weights or another configuration; find a recipe for it"
-        )
+    check_weights(model, recipe)
     try:
         check_named_once(recipe.edits, saes)
         return [

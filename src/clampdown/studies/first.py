@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 _RECIPE = r"(clamp|direction)-1(-gated|-shut|-watch)?"
 _ALWAYS = ("none", "system-prompt")
-_GATED = ("none", "fixed-refusal", "system-prompt-gated")
+_GATED = ("none", "fixed-refusal")
 _RANDOM = ("random-latents", "random-directions")
 _DENSE = "difference-in-means-"
 
@@ -16,13 +16,12 @@ def first_names(arms: Collection[str]) -> list[str]:
 
     No steering, the recipe as it is, the difference in means at the strength closest to 1, the random latents (where a
     recipe clamps none, the random directions) and the system prompt. Where a gate decides: no steering, the recipe
-    under all its gates, and what else stands behind the same gate.
+    under all its gates, and the fixed refusal behind the same one, which costs next to nothing.
     """
     dense = sorted((name for name in arms if name.startswith(_DENSE)), key=_from_one)
     chosen = {name for name in arms if re.fullmatch(_RECIPE, name)}
     if any(name.endswith("-gated") for name in chosen):
-        gated = [name for name in dense if name.endswith("-gated")]
-        chosen |= {*_GATED, *gated[:1]}
+        chosen |= set(_GATED)
     else:
         chosen |= {*_ALWAYS, *dense[:1], *[name for name in arms if name.startswith(_RANDOM)][:1]}
     return [name for name in arms if name in chosen]

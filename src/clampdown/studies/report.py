@@ -120,9 +120,16 @@ class Study:
         recommended = results.get("recommended") or {}
         self.recommended: Row | None = self.by_name.get(recommended.get("name"))
         self.none: Row | None = self.by_name.get("none") or next((a for a in self.arms if a["group"] == "none"), None)
+        self.opened = self._opened()
         self.sweeps = _sweeps(told)
         self.leads: Row = LEADS | dict(results.get("headline") or {})
         self.coherent = self.lead("unsafe") == "coherent_refusal"
+
+    def _opened(self) -> Row | None:
+        """The recommended arm with its gate forced open, where a gate decides in it."""
+        if self.recommended is None or self.recommended.get("gate") != "recipe":
+            return None
+        return next((arm for arm in self.arms if arm.get("gate") == "open" and _one(arm["name"])), None)
 
     def lead(self, kind: str) -> str:
         """The metric that a kind of set is led by and drawn by."""
@@ -200,7 +207,10 @@ class Study:
         return any(v > BABBLE for v in rates if known(v))
 
     def cards(self) -> list[dict[str, Any]]:
-        """The verdict's four figures: the recommended arm beside no steering, on the first set of each kind."""
+        """The verdict's figures: the recommended arm beside no steering, on the first set of each kind.
+
+        Where a gate decides in it, beside it with that forced open too.
+        """
         titles = {
             "unsafe": (f"Unsafe requests {METRICS.get(self.lead('unsafe'), '')}", "higher is safer"),
             "safe": ("Ordinary requests refused", "lower is better"),
@@ -214,10 +224,12 @@ class Study:
                 metric = self.lead(kind)
                 arm, none = self.measure(self.recommended, name, metric), self.measure(self.none, name, metric)
                 versus = self.comparisons.get(((self.recommended or {}).get("name", ""), name, metric))
-                rows = [("clamp", arm), ("none", none)] if self.recommended else [("none", none)]
+                opened = self.measure(self.opened, name, metric)
+                rows = [*([("clamp", arm)] if self.recommended else []), *([("clamp", opened)] if opened else [])]
+                rows.append(("none", none))
                 strip = charts.strip([(g, *_bounds(m)) for g, m in rows], name=f"{title}: intervals")
                 card = {"kind": kind, "title": title, "hint": hint, "set": name, "metric": metric, "strip": strip}
-                out.append(card | {"arm": arm, "none": none, "versus": versus})
+                out.append(card | {"arm": arm, "none": none, "opened": opened, "versus": versus})
         return out
 
     def frontier(self) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from clampdown.measuring.judges.by_name import OF_HARM
 from clampdown.measuring.named import BUILT_IN, NAMED
 from clampdown.measuring.sets import LETTERS, LM_EVAL
 from clampdown.reading import read_text
+from clampdown.recipe.bundled import recipe_path
 from clampdown.studies.plan import KINDS, Plan, among, named_plan, number, require, whole
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def read_study_file(path: Path) -> StudyFile:
     `recipe`, and a table `sets` with a path or a name of a public set, or a list of these, for each kind; of capability
     also `lm-eval:` and tasks, or `letters:` and a set that is to be answered in words. Tables `attacks` hold one attack
     each (the fields of `AttackSpec`), and a table `lm-eval` may hold `include_path`, `few_shot` and `chat` (see
-    `TaskSettings`). Paths are relative to the file.
+    `TaskSettings`). Paths are relative to the file; a recipe that comes along goes by its name.
 
     Raises:
         ClampdownError: the file can't be read, is not TOML, or has an unknown key or a wrong value.
@@ -97,7 +98,7 @@ def _model(name: str | None, folder: Path) -> str | None:
 
 
 def _recipe(body: Mapping[str, Any], folder: Path) -> Path | None:
-    return folder / Path(body["recipe"]).expanduser() if body.get("recipe") else None
+    return recipe_path(body["recipe"], folder) if body.get("recipe") else None
 
 
 def _sets(body: Mapping[str, Any], folder: Path) -> dict[str, tuple[Path, ...]]:

@@ -144,9 +144,10 @@ def _finished(
     baseline = outcome("all", confirm, [words[i] for i in parts.confirm], limits[1].threshold)
     others = [i for i in parts.calibrate if i not in set(safe)]
     about = {
+        "command": options.command,
         "kind": options.kind,
         "rows": f"{len(parts.fit)} to fit on, {len(parts.calibrate)} to calibrate, {len(confirm)} to confirm with",
-        "rows_sha256": _hash(rows),
+        "rows_sha256": rows_hash(rows),
         "kinds": ", ".join(sorted({row.kind for row in rows})),
         "calibrated on": f"safe prompts of the kinds {', '.join(sorted(calibrating))}: {limits[0]}",
         "confirmed": _told(confirmed[0]),
@@ -211,6 +212,7 @@ def _told(one: Outcome) -> str:
     )
 
 
-def _hash(rows: Sequence[GateRow]) -> str:
+def rows_hash(rows: Sequence[GateRow]) -> str:
+    """Of all that a gate was fitted on; the order of the rows is none of it."""
     told = sorted(json.dumps([row.messages, row.unsafe, row.kind, row.cluster]) for row in rows)
     return hashlib.sha256("\n".join(told).encode()).hexdigest()

@@ -1,8 +1,9 @@
 """How a gate is fitted: its kind, what it reads, and how its threshold is set."""
 
 import re
+import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from clampdown.discovery.gates.features import Read
 from clampdown.errors import ClampdownError
@@ -70,6 +71,17 @@ class FitOptions:
             raise ClampdownError("a number of latents, from 1, goes with the kinds latents and latent-probe alone")
         if not 0 < self.false_positives < 1:
             raise ClampdownError(f"the false-positive rate must lie between 0 and 1, got {self.false_positives}")
+
+    @property
+    def command(self) -> str:
+        """The command that asks for the same, without the files that it may be given."""
+        words = ["clampdown", "gate", "fit"]
+        for one in fields(self):
+            given = getattr(self, one.name)
+            if given != one.default:
+                words.append(f"--{'pool' if one.name == 'pools' else one.name.replace('_', '-')}")
+                words += [] if given is True else map(str, given if isinstance(given, tuple) else [given])
+        return shlex.join(words)
 
     @property
     def most(self) -> int:

@@ -9,6 +9,7 @@ from clampdown.errors import ClampdownError
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.prompt import Prompt, Spans
 from clampdown.recipe import Recipe
+from clampdown.recipe.bundled import NO_GATE
 from clampdown.steering.decision import Decision, by_score
 from clampdown.steering.gates.compiled import compile_gate
 from clampdown.steering.gates.reading import gate_scores
@@ -48,7 +49,7 @@ class Asking:
             if past or ids.dim() != 2:
                 raise ClampdownError(
                     "a recipe has a gate, which must see all of the prompt's token ids in one call, before a cache "
-                    "keeps anything of it; or answer by `generate`"
+                    f"keeps anything of it; or answer by `generate`, {NO_GATE}"
                 )
             self._ids = ids
             return self._decided(ids, places)
@@ -58,7 +59,7 @@ class Asking:
         elif not past or ids.shape[1] > 1:
             raise ClampdownError(
                 "a recipe's gate has decided on one prompt already, and more than an answer's next token came: open "
-                "another steering for each prompt, and read it in one call; or answer by `generate`"
+                f"another steering for each prompt, and read it in one call; or answer by `generate`, {NO_GATE}"
             )
         return None
 

@@ -6,6 +6,7 @@ from clampdown.errors import ClampdownError
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.prompt import Prompt
 from clampdown.recipe import Recipe
+from clampdown.recipe.bundled import NO_GATE
 from clampdown.steering.gates.compiled import CompiledGate, compile_gate
 from clampdown.steering.gates.gate_file import Sample
 from clampdown.steering.gates.reading import gate_scores
@@ -33,7 +34,7 @@ def check_gate(model: ChatModel, recipe: Recipe) -> None:
         if not right or not abs(score - sample.score) <= allowed:
             raise ClampdownError(
                 f"recipe {recipe.name}: in a self-test its gate scores a prompt {score:.3g} where its file says "
-                f"{sample.score:.3g}, {word} ({recipe.gate.file}); fit it on this model, as it is loaded"
+                f"{sample.score:.3g}, {word} ({recipe.gate.file}); fit it on this model, as it is loaded, {NO_GATE}"
             )
 
 

@@ -16,6 +16,7 @@ from clampdown.saes.sae import SAE
 from clampdown.steering.gates.gate_file import GateFile, read_gate
 from clampdown.steering.gates.parts import Part
 from clampdown.steering.gates.spans import read_text
+from clampdown.steering.weights import check_weights
 
 _AT_A_TIME = 4096
 """Tokens whose residuals are held in float32 at once."""
@@ -99,8 +100,9 @@ def compile_gate(model: ChatModel, recipe: Recipe) -> CompiledGate:
     """The gate of a recipe that scores prompts by a file.
 
     Raises:
-        ClampdownError: its file can't be read, or is for another model.
+        ClampdownError: the recipe is for another model; the gate's file can't be read, or is for another.
     """
+    check_weights(model, recipe)
     gate = recipe.gate
     assert isinstance(gate, Gate) and gate.file
     file = read_gate(gate)

@@ -1,0 +1,24 @@
+"""The recipes that come along, for the bundled model; each goes by its name wherever a recipe's file is named."""
+
+from pathlib import Path
+
+FOLDER = Path(__file__).parents[1] / "discovery" / "bundled"
+GUARDED, REFUSAL = "guarded", "refusal"
+"""The one with a gate, which is the default, and the one that steers every prompt."""
+BUNDLED = (GUARDED, REFUSAL)
+NO_GATE = f"or take a recipe without a gate ({REFUSAL} comes along)"
+"""The way out, for the end of an error, where a gate can't be asked."""
+
+
+def bundled_path(name: str) -> Path:
+    """Where a recipe that comes along lies; it names its gate's file from there."""
+    return FOLDER / f"{name}.toml"
+
+
+def recipe_path(named: str | Path, folder: Path = Path()) -> Path:
+    """The file of a recipe that goes by a path, as seen from a folder, or by the name of one that comes along.
+
+    A file of that name in the folder comes first.
+    """
+    path = folder / Path(named).expanduser()
+    return bundled_path(str(named)) if str(named) in BUNDLED and not path.is_file() else path
