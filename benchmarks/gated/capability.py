@@ -19,7 +19,7 @@ from clampdown.steering.gates.compiled import compile_gate
 
 FILES = {"hellaswag": "hellaswag_sample", "piqa": "piqa_test", "openbookqa": "openbookqa_test"}
 FILES |= {"arc": "arc_challenge_train"}
-SHOTS, BATCH, PASSAGES, CHARACTERS = 5, 32, 30, 3000
+SHOTS, BATCH, PASSAGES, CHARACTERS = 5, 32, 30, 2000
 
 
 class Questions:
