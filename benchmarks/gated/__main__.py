@@ -41,11 +41,12 @@ from clampdown.recipe import Recipe
 from clampdown.writing import json_text, write_whole
 
 NUMBERS = {
-    "limit": (100, "unsafe prompts of a row"),
+    "limit": (100, "unsafe prompts of a row; more of XSTest and OKTest, which are whole at 100"),
     "ordinary": (600, "ordinary requests"),
     "wrapped": (50, "wrapped requests of a row"),
     "conversations": (40, "of a row"),
     "questions": (200, "of a set"),
+    "passages": (30, "of plain text"),
     "ungated": (60, "of a row, steered whatever the gate says"),
     "tokens": (64, "of an answer"),
     "seed": (0, "draws the items"),
@@ -101,7 +102,8 @@ def wanted(args: argparse.Namespace, model: Any, recipe: Recipe) -> dict[str, Ro
         return found
     for name, load in conversations(args.data, args.conversations, args.seed).items():
         found[name] = lambda load=load: played(model, recipe, load(), args.tokens)
-    return found | Questions(model, recipe).rows(args.data, args.questions, args.ungated, args.seed)
+    counts = args.questions, args.ungated, args.passages
+    return found | Questions(model, recipe).rows(args.data, *counts, args.seed)
 
 
 def kept(path: Path | None, settings: dict[str, Any], parser: argparse.ArgumentParser) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from clampdown.steering.gates.compiled import compile_gate
 
 FILES = {"hellaswag": "hellaswag_sample", "piqa": "piqa_test", "openbookqa": "openbookqa_test"}
 FILES |= {"arc": "arc_challenge_train"}
-SHOTS, BATCH, PASSAGES, CHARACTERS = 5, 32, 30, 2000
+SHOTS, BATCH, CHARACTERS = 5, 32, 2000
 
 
 class Questions:
@@ -28,13 +28,15 @@ class Questions:
     def __init__(self, model: ChatModel, recipe: Recipe) -> None:
         self.model, self.open, self.gate = model, recipe.deciding("open"), compile_gate(model, recipe)
 
-    def rows(self, data: Path, limit: int, forced: int, seed: int) -> dict[str, Callable[[], dict[str, Any]]]:
+    def rows(
+        self, data: Path, limit: int, forced: int, plain: int, seed: int
+    ) -> dict[str, Callable[[], dict[str, Any]]]:
         def one(name: str, file: str) -> Callable[[], dict[str, Any]]:
             return lambda: self.measured(name, rows_of(data / f"capability/{file}.jsonl"), limit, forced, seed)
 
         found = {name: one(name, file) for name, file in FILES.items()}
         passages = data / "corpus/wikitext2_test.jsonl"
-        return found | {"wikitext": lambda: self.passages([row["text"] for row in rows_of(passages)][:PASSAGES])}
+        return found | {"wikitext": lambda: self.passages([row["text"] for row in rows_of(passages)][:plain])}
 
     def measured(self, name: str, rows: list[dict[str, Any]], limit: int, forced: int, seed: int) -> dict[str, Any]:
         """The set's record. The clamp answers what opens the gate, and the first `forced` whatever it says."""

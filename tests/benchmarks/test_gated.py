@@ -54,6 +54,12 @@ def test_what_no_gate_opens_on_is_told_without_figures():
     assert told["clamp, gated, less none"] == [0.0, 0.0, 0.0, 2]
 
 
+def test_one_item_alone_has_a_difference_that_json_can_hold():
+    one = RECORD | {"n": 1, "ungated": 1, "hits": {key: "1" for key in HITS}}
+    assert figures(one)["clamp, no gate, less none"] == [0.0, -100.0, 100.0, 1]
+    json.dumps(figures(one), allow_nan=False)
+
+
 def test_a_row_without_a_score_counts_as_open_where_two_are_told_apart():
     told = apart(RECORD, SAFE)
     assert told["gate"]["auc"][0] < 1, "what can't be scored opens the gate, and is the worst of the safe ones"
