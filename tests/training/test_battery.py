@@ -25,7 +25,6 @@ ATTACKED = {
     "PAIR_ARMS": "both/clamp-at-4",
     "GCG_ARMS": "both/clamp-1",
 }
-GATES = ("gated", "outside")
 SWEPT = {"phi3": "[10.0]", "llama31": "[2.0]"}
 TASKS = {"phi3": "mmlu_tiny,truthfulqa_tiny:0 gsm8k_tiny:1", "llama31": "mmlu_tiny,truthfulqa_tiny,gsm8k_tiny:0"}
 
@@ -51,7 +50,9 @@ def runs(tmp_path_factory):
         own["STUDY"] = str(write_study(folder / f"{name}.toml", name, sets, SWEPT[name]))
         own["BOTH"] = str(write_study(folder / f"{name}-both.toml", f"{name}-both", sets, "[4.0]"))
         own["CONTROL"] = str(write_study(folder / f"{name}-control.toml", "control", sets))
-        own |= {kind.upper(): str(write_study(folder / f"{name}-{kind}.toml", kind, sets)) for kind in GATES}
+        own["GATED"] = str(write_study(folder / f"{name}-gated.toml", "gated", sets))
+        chosen = sets.replace("letters:mmlu", "mmlu")  # which a classifier outside can be asked of
+        own["OUTSIDE"] = str(write_study(folder / f"{name}-outside.toml", "outside", chosen))
         env = {**os.environ, **common, **own, **with_attack.get(name, {})}
         said, errors = (folder / f"{name}.{end}" for end in ("out", "err"))
         command = ["bash", str(FOLDER / f"{name}.sh")]
