@@ -1,6 +1,6 @@
 """What a gate costs: its own arithmetic beside a prefill of a model of Llama-3.1-8B's shape, and a decode step after.
 
-    python benchmarks/gate.py [--device cuda] [--width 4096] [--blocks 32] [--batch 8] [--tokens 256] [--repeats 5]
+    python benchmarks/gate.py [--device cuda] [--width 4096] [--blocks 4] [--of 32] [--batch 1] [--tokens 256]
 
 Weights are random. For each gate:
 
@@ -10,19 +10,27 @@ Weights are random. For each gate:
 
 And a decode step of a batch whose gates stayed shut, of one that has no recipe. What an open gate costs is another
 matter: its rows' prompts are read once more. All contenders take turns; figures are medians. The goal is below 1% of a
-prefill, and nothing in a decode step. `--width 256` runs in half a minute on a processor, but is no measure: the
-narrower a model, the less its blocks do beside what reads them.
+prefill, and nothing in a decode step.
+
+On a processor the whole model in float32 takes 32 GB and hours, so `--blocks` of the `--of` are made, and the rest is
+worked out: what a model does without any block is timed too, every block takes as long as every other, and a gate on
+all blocks does at each what it did at these. On a GPU all are made, and nothing is worked out. With one thread
+(`OMP_NUM_THREADS=1`) the seconds are the processor's own, which a busy machine disturbs less. Four blocks of full width
+take about 9 GB; `--width 256` runs in half a minute, but is no measure: the narrower a model, the less its blocks do
+beside what reads them.
 """
 
 import argparse
 import os
 import statistics
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from scale import llama, seconds
+from scale import BLOCKS, llama
+from scale import seconds as by_the_clock
 from transformers import LlamaForCausalLM
 
 from clampdown.models.chat_model import ChatModel
@@ -74,6 +82,15 @@ class Prefill:
     def plain(self) -> Any:
         return self.model.hf(input_ids=self.ids, use_cache=True, logits_to_keep=1)
 
+    def without_blocks(self) -> Any:
+        """What is left of a prefill: embeddings, and the head at the last token."""
+        decoder, blocks = self.model.hf.model, self.model.hf.model.layers
+        decoder.layers = torch.nn.ModuleList()
+        try:
+            return self.model.hf(input_ids=self.ids, use_cache=False, logits_to_keep=1)
+        finally:
+            decoder.layers = blocks
+
     def read_for(self, gate: CompiledGate) -> list[float]:
         """The same, read for a gate: its scores."""
         reading = Reading(self.model, gate, self.prompts, range(len(self.prompts)), 0)
@@ -109,6 +126,14 @@ def decode_steps(model: ChatModel, prefill: Prefill, shut: bool) -> list[float]:
     return spent[1:]
 
 
+def seconds(run: Callable[[], Any], device: str) -> float:
+    if device != "cpu" or torch.get_num_threads() > 1:
+        return by_the_clock(run, device)
+    start = time.process_time()
+    run()
+    return time.process_time() - start
+
+
 def in_turns(runs: dict[str, Callable[[], Any]], repeats: int, device: str) -> dict[str, list[float]]:
     """Seconds of each, one after the other so many times, after a rehearsal."""
     found: dict[str, list[float]] = {name: [] for name in runs}
@@ -120,48 +145,85 @@ def in_turns(runs: dict[str, Callable[[], Any]], repeats: int, device: str) -> d
     return found
 
 
+class Whole:
+    """From seconds measured on some blocks to those of a model that has more of them."""
+
+    def __init__(self, some: int, every: int, rest: float) -> None:
+        self.some, self.every, self.rest = some, every, rest
+
+    def model(self, spent: float) -> float:
+        """All blocks once, and what a model does beside them."""
+        return self.rest + (spent - self.rest) * self.every / self.some
+
+    def gate(self, spent: float, parts: int) -> float:
+        """What a gate does, with as many parts as blocks were made or fewer: a part a block, or the same anywhere."""
+        return spent * self.every / self.some if parts == self.some else spent
+
+
 @torch.inference_mode()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--width", type=int, default=4096)
-    parser.add_argument("--blocks", type=int, default=32)
-    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--blocks", type=int, help="that are made (default: 4 on a CPU, all on a GPU)")
+    parser.add_argument("--of", type=int, default=BLOCKS, help=f"that the model has (default: {BLOCKS})")
+    parser.add_argument("--batch", type=int, help="(default: 1 on a CPU, 8 on a GPU)")
     parser.add_argument("--tokens", type=int, default=256, help="of each prompt")
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--dtype", help="of the model; default float32 on a CPU, bfloat16 on a GPU")
     options = parser.parse_args()
-    dtype = getattr(torch, options.dtype or ("float32" if options.device == "cpu" else "bfloat16"))
-
-    torch.set_default_dtype(dtype)
-    with torch.device(options.device):
-        hf = LlamaForCausalLM(llama(options.width, num_hidden_layers=options.blocks)).eval()
-    torch.set_default_dtype(torch.float32)
-    model = ChatModel("a model of Llama's shape", Path(), hf, None)
+    on_cpu = options.device == "cpu"
+    options.blocks = options.blocks or (min(4, options.of) if on_cpu else options.of)
+    options.batch = options.batch or (1 if on_cpu else 8)
+    if not 1 < options.blocks <= options.of:
+        parser.error(f"--blocks must be from 2 to {options.of}, the model's own")
+    dtype = getattr(torch, options.dtype or ("float32" if on_cpu else "bfloat16"))
+    model = made(options, dtype)
     prefill = Prefill(model, options.batch, options.tokens)
+    more = "" if options.blocks == options.of else f", of which {options.blocks} are made and the rest worked out"
     print(
-        f"{options.blocks} blocks of width {options.width} in {dtype}, {options.batch} prompts of {options.tokens} "
-        f"tokens; {options.device}, torch {torch.__version__}, {torch.get_num_threads()} threads, load "
-        f"{os.getloadavg()[0]:.1f}\n"
+        f"{options.of} blocks of width {options.width} in {dtype}{more}; {options.batch} prompts of "
+        f"{options.tokens} tokens; {options.device}, torch {torch.__version__}, {torch.get_num_threads()} threads, "
+        f"load {os.getloadavg()[0]:.1f}\n"
     )
     ready = {name: compiled(model, parts) for name, parts in gates(options.blocks, options.width).items()}
-    runs: dict[str, Callable[[], Any]] = {"plain": prefill.plain}
+    runs: dict[str, Callable[[], Any]] = {"plain": prefill.plain, "rest": prefill.without_blocks}
     for name, gate in ready.items():
         runs[f"own {name}"] = lambda gate=gate: prefill.own(gate)
         runs[f"read {name}"] = lambda gate=gate: prefill.read_for(gate)
     times = {name: statistics.median(spent) for name, spent in in_turns(runs, options.repeats, options.device).items()}
-    print(f"{'a prefill':38}{1000 * times['plain']:9.1f} ms")
+    whole = Whole(options.blocks, options.of, times["rest"])
+    print(f"{'a prefill':38}{1000 * whole.model(times['plain']):9.1f} ms")
     print(f"{'':38}{'own':>10}{'in a prefill':>16}")
-    for name in ready:
-        own, longer = times[f"own {name}"] / times["plain"], times[f"read {name}"] / times["plain"] - 1
-        print(f"{name:38}{own:>10.2%}{longer:>+16.2%}")
+    for name, gate in ready.items():
+        own, longer = times[f"own {name}"], times[f"read {name}"] - times["plain"]
+        shares = (whole.gate(spent, len(gate.parts)) / whole.model(times["plain"]) for spent in (own, longer))
+        print("{:38}{:>10.3%}{:>+16.2%}".format(name, *shares), flush=True)
+    told_steps(model, prefill, whole, options)
+
+
+def made(options: argparse.Namespace, dtype: torch.dtype) -> ChatModel:
+    """A model of this shape with random weights."""
+    torch.set_default_dtype(dtype)
+    with torch.device(options.device):
+        hf = LlamaForCausalLM(llama(options.width, num_hidden_layers=options.blocks)).eval()
+    torch.set_default_dtype(torch.float32)
+    return ChatModel("a model of Llama's shape", Path(), hf, None)
+
+
+def told_steps(model: ChatModel, prefill: Prefill, whole: Whole, options: argparse.Namespace) -> None:
+    """Print a decode step, and what a shut gate adds to one: a hook at one block, whatever their number."""
     steps: dict[bool, list[float]] = {False: [], True: []}
     for turn in range(2 * options.repeats + 2):
         spent = decode_steps(model, prefill, bool(turn % 2))
         if turn > 1:
             steps[bool(turn % 2)] += spent
     none, shut = (statistics.median(steps[which]) for which in (False, True))
-    print(f"\na decode step: {1000 * none:.2f} ms; where gates stayed shut {shut / none:.3f} of it")
+    step = whole.model(none)
+    told = f"measured on {options.blocks} blocks: {1000 * none:.2f} and {1000 * shut:.2f} ms"
+    print(
+        f"\na decode step: {1000 * step:.2f} ms; where gates stayed shut {1 + (shut - none) / step:.4f} of it ({told})"
+    )
 
 
 if __name__ == "__main__":

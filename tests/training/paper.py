@@ -78,7 +78,7 @@ def write_study(path, name, sets, values="[10.0]"):
     smaller = {
         "max_new_tokens = 256": "max_new_tokens = 4",
         "batch = 64": "batch = 8",
-        "capability = 500 #": "capability = 4 #",
+        "capability = 500": "capability = 4",
     }
     smaller |= {f"{kind} = 0": f"{kind} = 4" for kind in ("unsafe", "safe", "lookalike", "text")}
     text = (FOLDER / f"{name}.toml").read_text()

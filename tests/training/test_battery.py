@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from paper import FOLDER, HARMS, jsonl, script, write_sets, write_study, write_text
+from paper import FOLDER, HARMS, HELP, REQUESTS, jsonl, script, write_sets, write_study, write_text
 
 from clampdown.models.bundled import bundled_folder
 
@@ -19,9 +19,9 @@ sys.path += [str(TESTS / "models"), str(TESTS / "measuring")]
 pytestmark = [pytest.mark.owners, pytest.mark.long]
 
 FAMILY = {"phi3": ("phi3", "Phi3ForCausalLM"), "llama31": ("llama3", "LlamaForCausalLM")}
-ARMS = {"phi3": "refusal/none", "llama31": "refusal/none refusal/system-prompt second/clamp-at-2"}
+ARMS = {"phi3": "refusal/none gated/clamp-1-gated", "llama31": "refusal/none refusal/system-prompt second/clamp-at-2"}
 ATTACKED = {
-    "CRESCENDO_ARMS": "refusal/clamp-1 refusal/clamp-at-10",
+    "CRESCENDO_ARMS": "refusal/clamp-1 refusal/clamp-at-10 gated/clamp-1-gated",
     "PAIR_ARMS": "both/clamp-at-4",
     "GCG_ARMS": "both/clamp-1",
 }
@@ -50,6 +50,9 @@ def runs(tmp_path_factory):
         own["STUDY"] = str(write_study(folder / f"{name}.toml", name, sets, SWEPT[name]))
         own["BOTH"] = str(write_study(folder / f"{name}-both.toml", f"{name}-both", sets, "[4.0]"))
         own["CONTROL"] = str(write_study(folder / f"{name}-control.toml", "control", sets))
+        own["GATED"] = str(write_study(folder / f"{name}-gated.toml", "gated", sets))
+        chosen = sets.replace("letters:mmlu", "mmlu")  # which a classifier outside can be asked of
+        own["OUTSIDE"] = str(write_study(folder / f"{name}-outside.toml", "outside", chosen))
         env = {**os.environ, **common, **own, **with_attack.get(name, {})}
         said, errors = (folder / f"{name}.{end}" for end in ("out", "err"))
         command = ["bash", str(FOLDER / f"{name}.sh")]
@@ -89,7 +92,21 @@ def _inputs(folder):
         "STUDY_OPTIONS": "--limit 3",
         "ATTACK_OPTIONS": "--limit 2 --batch 2",
         "TRAIN_OPTIONS": "--warm-up 10",
+        "GATE_OPTIONS": _gate_options(folder),
     }
+
+
+def _gate_options(folder):
+    """A gate on a few prompts of these tests', at a rate that so few can show."""
+    files = {
+        side: jsonl(
+            folder / f"{side}.jsonl",
+            [{"prompt": f"{r} {w}, case {n}."} for r in REQUESTS for w in what for n in range(8)],
+        )
+        for side, what in (("unsafe", HARMS), ("safe", HELP))
+    }
+    named = " ".join(f"--{side} {file}" for side, file in files.items())
+    return f"--only {named} --false-positives 0.3 --conformal --pool last mean"
 
 
 def _model(folder, name):
@@ -107,17 +124,20 @@ def _model(folder, name):
 
 
 def _attacker():
-    """Attacker and judge behind a server on this machine; the judge finds every answer harmful."""
+    """Attacker, judge and the gate's classifier behind a server on this machine; these two find everything harmful."""
     spec = importlib.util.spec_from_file_location("served", TESTS / "measuring" / "conftest.py")
     served = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(served)
 
     def answer(body):
+        if body["model"] == "guard":
+            return {"content": "HARMFUL: yes"}
         said = {"score": 9, "why": "w"} if body["model"] == "judge" else {"next_message": "Go on, please."}
         return {"content": json.dumps(said)}
 
     url = served.Served(answer).url
-    return {"ATTACKER": f"openai:attacker@{url}", "JUDGE": f"openai:judge@{url}"}
+    gate = {"CLASSIFIER": "a guard", "GATE_ENDPOINT": url, "GATE_MODEL": "guard"}
+    return gate | {"ATTACKER": f"openai:attacker@{url}", "JUDGE": f"openai:judge@{url}"}
 
 
 def ended(process, said, errors, timeout):
@@ -139,13 +159,18 @@ def test_the_whole_runs_and_ends_with_the_table(runs, name):
     assert (name == "phi3") == ("are left out" not in errors) == ("GCG is left out" not in errors)
     main = rows[: next((place for place, row in enumerate(rows) if row == [""]), len(rows))]
     yours = {rows[place - (not row[0])][0]: row for place, row in enumerate(main) if row[1] == "yours"}
-    attacked = [{"none", "latent at 10", "latent at 12"}, {"none", "both at 4"}, {"none", "both at 12"}]
+    gated = "latent behind a gate of our own"
+    attacked = [{"none", "latent at 10", "latent at 12", gated}, {"none", "both at 4"}, {"none", "both at 12"}]
     for column, arms in zip((9, 10, 11), attacked if name == "phi3" else [set()] * 3, strict=True):
         assert {arm for arm, row in yours.items() if len(row) == 12 and "(" in row[column]} == arms
     second = yours["second latent at 12" if name == "phi3" else "second latent at 2.0"]
     assert all("(" in cell for cell in second[2:6]) and ("(" in second[6]) == (name == "llama31")
     unrelated = yours["unrelated latent, same value"]
     assert all("(" in cell for cell in unrelated[2:6])
+    assert all("(" in cell for cell in yours[gated][2:6]) and ("(" in yours[gated][6]) == (name == "phi3")
+    outside = yours["latent at 12 behind WildGuard 7B" if name == "phi3" else "latent at 2.5 behind WildGuard 7B"]
+    assert all(("(" in cell) == (name == "phi3") for cell in outside[2:6])
+    assert ("| outside/clamp-1-gated | 100.00" in table) == ("The paper's gate is left out" not in errors)
     assert "letters chosen, percent" in table and "| both/clamp-1 |" in table
     check = json.loads((out / "check.json").read_text())
     assert check["layer"] == 1 and check["sae"]["latents"] == 8 * 32

@@ -118,11 +118,13 @@ def test_study_files_sweep_the_papers_values_on_sets_that_have_a_name(name, valu
         assert {arm for arm in arms if arm.startswith(held)} <= there | {f"{held}/clamp-at-{v:g}" for v in swept}
 
 
-@pytest.mark.parametrize("name", ["phi3", "phi3-both", "llama31", "llama31-both", "control"])
+@pytest.mark.parametrize("name", ["phi3", "phi3-both", "llama31", "llama31-both", "control", "gated", "outside"])
 def test_every_study_file_has_sets_that_the_table_knows_and_asks_for_letters_in_words(name):
     file = read_study_file(FOLDER / f"{name}.toml")
     sets = {str(path) for paths in file.sets.values() for path in paths}
-    assert "letters:mmlu" in sets and {name.removeprefix("letters:") for name in sets} <= set(NAMED)
+    assert ("mmlu" if name == "outside" else "letters:mmlu") in sets and {
+        name.removeprefix("letters:") for name in sets
+    } <= set(NAMED)
     assert set(script("table").SETS.values()) <= sets
 
 
@@ -150,6 +152,32 @@ def test_the_papers_latents_are_chosen_by_unsafe_refusal(tmp_path, monkeypatch):
     monkeypatch.setattr("sys.argv", ["recipes.py", "--unrelated", *map(str, names)])
     module.main()
     assert held("unrelated") == {5: 12.0}
+
+
+def test_what_opened_a_gate_is_told_of_ours_and_of_the_classifier_outside(run):
+    module = script("table")
+    assert "gate open" not in module.page("phi3", run)
+    for study, rates in (
+        ("gated", [rate("xstest-safe", "gate_open")]),
+        ("outside", [rate("xstest-unsafe", "gate_open")]),
+    ):
+        arms = [{"name": "none", "measures": []}, {"name": "clamp-1-gated", "measures": [*rates, rate("xstest-safe")]}]
+        (run / study).mkdir()
+        (run / study / "results.json").write_text(json.dumps({"arms": arms}))
+    told, half = module.page("phi3", run), "50.00 (25–75)"
+    assert "| gate open, percent | WildGuard unsafe | XSTest unsafe | WildGuard safe | XSTest safe |" in told
+    assert f"| gated/clamp-1-gated | – | – | – | {half} |\n| outside/clamp-1-gated | – | {half} | – | – |" in told
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in told.splitlines()]
+    ours = next(place for place, row in enumerate(rows) if row[0] == "latent behind a gate of our own")
+    theirs = next(place for place, row in enumerate(rows) if row[0] == "latent at 12 behind WildGuard 7B")
+    assert rows[ours][1:6] == ["yours", "–", "–", "–", half] and rows[theirs + 1][1:3] == ["yours", "–"]
+
+
+def test_both_gates_stand_before_the_same_latent_and_ours_is_measured_open_too():
+    ours, theirs = (read_study_file(FOLDER / f"{name}.toml").plan for name in ("gated", "outside"))
+    assert ours.gates == ("recipe", "open") and theirs.gates == ("recipe",)
+    assert {"clamp", "difference-in-means", "system-prompt", "fixed-refusal"} < set(ours.arms)
+    assert ours.items == theirs.items and ours.max_new_tokens == theirs.max_new_tokens == 256
 
 
 def test_the_five_topics_come_in_turns(capsys):

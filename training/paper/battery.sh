@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Everything that the paper did to one model: text, SAE, latents, studies, benchmarks, attacks, table. Run it by phi3.sh or
-# llama31.sh. Each step is left out where its output is there already, so the same command goes on where it was killed.
+# Everything that the paper did to one model: text, SAE, latents, studies, benchmarks, attacks, table; and a gate fitted on
+# the model itself. Run it by phi3.sh or llama31.sh. Each step is left out where its output is there already, so the same command goes on where it was killed.
 #
 # What can be set, as environment variables:
 #   OUT          where all goes (paper-$NAME)
@@ -14,7 +14,11 @@
 #   PROCESSES    of the training (one for each GPU that CUDA_VISIBLE_DEVICES shows)
 #   TRAIN_OPTIONS                more options of train_sae.py
 #   VALUE        what latents are clamped to, in the SAE's units
-#   STUDY, BOTH, CONTROL         study files (those beside this: $NAME.toml, $NAME-both.toml, control.toml)
+#   GATE_OPTIONS more options of `clampdown gate fit`, such as --kind latent-probe
+#   CLASSIFIER   the paper's gate, which decides outside: `wildguard` loads its 7B model here; without one it is left out
+#   GATE_ENDPOINT, GATE_MODEL    who is asked in its place: a URL up to and with /v1, and the model's name there
+#   STUDY, BOTH, CONTROL, GATED, OUTSIDE   study files (those beside this: $NAME.toml, $NAME-both.toml, control.toml,
+#                gated.toml, outside.toml)
 #   STUDY_OPTIONS                more options of `clampdown study`, such as --limit 8
 #   TASKS        lm-eval's tasks with their shots (mmlu_generative:5 truthfulqa_mc2:0 gsm8k_cot:8)
 #   TASK_OPTIONS other options of lm-eval (--batch_size 16), such as --batch_size 16 --limit 100
@@ -59,11 +63,13 @@ clampdown() { "$PYTHON" -m clampdown "$@"; }
 
 check() { clampdown sae check "$@" || [ $? -eq 1 ]; } # 1: it fits poorly, which is for the reader to judge
 
-# study NAME FILE: the arms of a study file around the recipe of that name.
+# study NAME FILE OPTION...: the arms of a study file around the recipe of that name.
 study() {
+  local name=$1 file=$2
+  shift 2
   # shellcheck disable=SC2086  # options are several words
-  run "$OUT/$1.json" clampdown study "$2" --recipe "$OUT/$1.toml" --model "$MODEL" --dtype "$DTYPE" --out "$OUT/$1" \
-    ${STUDY_OPTIONS:-} --json
+  run "$OUT/$name.json" clampdown study "$file" --recipe "$OUT/$name.toml" --model "$MODEL" --dtype "$DTYPE" \
+    --out "$OUT/$name" ${STUDY_OPTIONS:-} "$@" --json
 }
 
 # attack NAME KIND GOALS ARMS OPTION...: the same attack without steering and on each arm; the arms' names are noted, by
@@ -112,6 +118,22 @@ study both "${BOTH:-$here/$NAME-both.toml}"
 run "$OUT/unrelated.txt" "$PYTHON" "$here/recipes.py" --unrelated "$OUT/refusal/recipes/unrelated-latent.toml" \
   "$OUT/found.toml" "$OUT"
 study unrelated "${CONTROL:-$here/control.toml}"
+
+# The refusal latent behind a gate: ours, fitted on this model, and the paper's, a classifier outside.
+# shellcheck disable=SC2086  # options are several words
+run "$OUT/gate.json" clampdown gate fit "$OUT/refusal.toml" --model "$MODEL" --dtype "$DTYPE" --out "$OUT/gated.toml" \
+  ${GATE_OPTIONS:-} --force --json
+study gated "${GATED:-$here/gated.toml}"
+if [ -n "${CLASSIFIER:-}" ]; then
+  run "$OUT/classifier.json" clampdown gate fit "$OUT/refusal.toml" --kind external --classifier "$CLASSIFIER" \
+    --out "$OUT/outside.toml" --force --json
+  asked=()
+  [ -z "${GATE_ENDPOINT:-}" ] || asked+=(--gate-endpoint "$GATE_ENDPOINT")
+  [ -z "${GATE_MODEL:-}" ] || asked+=(--gate-model "$GATE_MODEL")
+  study outside "${OUTSIDE:-$here/outside.toml}" "${asked[@]}"
+else
+  echo "The paper's gate is left out: it needs CLASSIFIER=wildguard, or also a GATE_ENDPOINT that serves one" >&2
+fi
 
 for arm in $TASK_ARMS; do
   steered=()

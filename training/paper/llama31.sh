@@ -12,6 +12,6 @@ export MODEL="${MODEL:-meta-llama/Llama-3.1-8B-Instruct}"
 export VALUE="${VALUE:-2.5}"
 export TASK_ARMS="${TASK_ARMS:-refusal/none refusal/system-prompt refusal/clamp-1 refusal/clamp-at-1 refusal/clamp-at-1.5
   refusal/clamp-at-2 refusal/clamp-at-3 refusal/clamp-at-4 refusal/sae-pass second/clamp-at-2 second/clamp-at-3
-  second/clamp-at-4 unrelated/clamp-1 refusal/unrelated-latent}"
-export CRESCENDO_ARMS="${CRESCENDO_ARMS:-refusal/system-prompt refusal/clamp-1}"
+  second/clamp-at-4 unrelated/clamp-1 refusal/unrelated-latent gated/clamp-1-gated}"
+export CRESCENDO_ARMS="${CRESCENDO_ARMS:-refusal/system-prompt refusal/clamp-1 gated/clamp-1-gated}"
 exec "$(dirname "$0")/battery.sh"

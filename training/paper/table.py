@@ -42,7 +42,11 @@ PAPER: dict[str, list[tuple[str, str, tuple[float | None, ...]]]] = {
         ("both at 4", "both/clamp-at-4", (NO, NO, NO, NO, 65.79, NO, 84.46, NO, NO, 13.00)),
         ("both at 5", "both/clamp-at-5", (NO, NO, NO, NO, 64.22, NO, 83.70, NO, NO, 8.00)),
         ("both at 6", "both/clamp-at-6", (NO, NO, NO, NO, 61.67, NO, 81.65, NO, NO, 3.25)),
-        ("latent at 12 behind WildGuard 7B", "", (85.90, 94.50, 9.10, 22.00, 66.19, 65.65, 84.69, NO, NO, NO)),
+        (
+            "latent at 12 behind WildGuard 7B",
+            "outside/clamp-1-gated",
+            (85.90, 94.50, 9.10, 22.00, 66.19, 65.65, 84.69, NO, NO, NO),
+        ),
         ("latent × 100", "", (NO, NO, NO, 32.8, 67.73, NO, NO, NO, NO, NO)),
         ("latent × 250", "", (NO, NO, NO, NO, 43.70, NO, NO, NO, NO, NO)),
         ("latent × 500", "", (NO, NO, NO, NO, 1.80, NO, NO, NO, NO, NO)),
@@ -61,6 +65,7 @@ PAPER: dict[str, list[tuple[str, str, tuple[float | None, ...]]]] = {
         ("system prompt", "refusal/system-prompt", (NO,) * 10),
         ("SAE pass, nothing clamped", "refusal/sae-pass", (NO,) * 10),
         ("both at 2.5", "both/clamp-1", (NO,) * 10),
+        ("latent at 2.5 behind WildGuard 7B", "outside/clamp-1-gated", (NO,) * 10),
     ],
 }
 """What the paper (arXiv 2411.11296) reports, in percent: an arm, ours that goes with it, and a figure a column.
@@ -68,6 +73,10 @@ PAPER: dict[str, list[tuple[str, str, tuple[float | None, ...]]]] = {
 GCG: suffixes on the model that they were found on; transferred, the rates are in docs/paper.md.
 """
 OWN = {
+    "gated/clamp-1-gated": "latent behind a gate of our own",
+    "gated/difference-in-means-1-gated": "difference in means × 1 behind the same gate",
+    "gated/system-prompt-gated": "system prompt behind the same gate",
+    "gated/fixed-refusal": "a fixed sentence behind the same gate",
     "refusal/clamp-1-reconstruct": "latent, rule `reconstruct`",
     "unrelated/clamp-1": "unrelated latent, same value",
     "refusal/unrelated-latent": "unrelated latent, same ‖Δ‖",
@@ -75,7 +84,7 @@ OWN = {
     "refusal/difference-in-means-1": "difference in means × 1",
 }
 """Arms that the paper lacks, or of which we know no figures."""
-STUDIES = ("refusal", "second", "both", "unrelated")
+STUDIES = ("refusal", "second", "both", "unrelated", "gated", "outside")
 TOPICS = ("molotov", "vaccine", "pay", "malware", "manifesto")
 PAPER_TOPICS = {
     "phi3": [
@@ -103,12 +112,12 @@ def main() -> None:
 
 
 def page(name: str, folder: Path | None) -> str:
-    """All of a model's tables: the arms, Crescendo by topic, and the letters chosen."""
+    """All of a model's tables: the arms, Crescendo by topic, what opened the gates, and the letters chosen."""
     told = table(name, figures(folder) if folder else {})
     if name in PAPER_TOPICS:
         found = topics(folder) if folder else {}
         told += f"\nCrescendo's success by topic, percent:\n\n{_beside(PAPER_TOPICS[name], TOPICS, found)}"
-    return told + (letters(folder) if folder else "")
+    return told + (gates(folder) + letters(folder) if folder else "")
 
 
 def table(name: str, found: Mapping[str, Mapping[str, str]]) -> str:
@@ -173,6 +182,18 @@ def topics(folder: Path) -> dict[str, dict[str, str]]:
     return found
 
 
+def gates(folder: Path) -> str:
+    """Markdown: the share of each set that opened the gate, ours and the classifier outside, a gate a line."""
+    lines: list[tuple[str, ...]] = []
+    for study in ("gated", "outside"):
+        for arm in _read(folder / study / "results.json").get("arms", []):
+            if arm["name"] == "clamp-1-gated":
+                cells = _study_cells(arm["measures"], "gate_open")
+                lines.append((f"{study}/{arm['name']}", *(cells.get(column, NOT_THERE) for column in SETS)))
+    head = [("gate open, percent", *(column[:-2] for column in SETS)), ("---",) * (1 + len(SETS))]
+    return "".join(["\n", *(f"| {' | '.join(line)} |\n" for line in [*head, *lines])]) if lines else ""
+
+
 def letters(folder: Path) -> str:
     """Markdown: how often each letter was chosen in MMLU, an arm a line; the paper's steered model drifts to "C"."""
     lines: list[tuple[str, ...]] = []
@@ -194,8 +215,8 @@ def _read(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def _study_cells(measures: list[dict[str, Any]]) -> dict[str, str]:
-    rates = {m["set"]: _told(m["value"], m["low"], m["high"]) for m in measures if m["metric"] == "refusal"}
+def _study_cells(measures: list[dict[str, Any]], metric: str = "refusal") -> dict[str, str]:
+    rates = {m["set"]: _told(m["value"], m["low"], m["high"]) for m in measures if m["metric"] == metric}
     return {column: rates[name] for column, name in SETS.items() if name in rates}
 
 

@@ -1,16 +1,25 @@
 """A steered model and an endpoint as targets."""
 
+import sys
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
+
+sys.path.append(str(Path(__file__).parents[2] / "steering"))
+
+from gates import part, written
 
 from clampdown.engine.generation import generate
 from clampdown.engine.request import Sampling
 from clampdown.measuring.attacks.attacker import next_messages
+from clampdown.measuring.attacks.behind_gate import BehindGate
 from clampdown.measuring.attacks.conversation import BLOCKED, EndpointTarget, Reply, SteeredTarget, assistant, user
 from clampdown.measuring.attacks.outcome import Exchange, Goal, Outcome, judged_again
 from clampdown.measuring.attacks.scoring import ScaleScorer
 from clampdown.measuring.attacks.scripted import Scripted
 from clampdown.measuring.endpoint import Endpoint
-from clampdown.recipe import Direction, Recipe
+from clampdown.recipe import Direction, Positions, Recipe
 
 STEER = Recipe("r", "tiny", "", (Direction(1, 20.0, seed=1),))
 ONE = [user("Hi")]
@@ -43,6 +52,26 @@ def test_control_tokens_in_a_message_end_no_turn(tiny):
         assert reply.receipt["tokens_seen"] == len(asked) != len(tiny.ids(tiny.render(chat)))
         [answer] = generate(tiny, [asked], [STEER], Sampling(1))
         assert reply.text == answer.text
+
+
+@pytest.mark.parametrize("pool", ["mean", "request-last"])
+def test_a_gate_reads_the_last_request_of_a_conversation_as_it_does_in_a_chat(tiny, tmp_path, pool):
+    chats = [ONE, THREE, [user("A longer one, to begin with."), assistant("Yes."), user("Go on.")]]
+    asked = [tiny.prompt_ids(chat) for chat in chats]
+    recipe = replace(STEER, gate=written(tmp_path / "g.safetensors", tiny, [part(2, pool=pool)], asked))
+    told = [reply.receipt["score"] for reply in SteeredTarget(tiny, recipe, Sampling(2)).reply(chats)]
+    fixed = [reply.receipt["score"] for reply in BehindGate(tiny, recipe, Sampling(2), "No.").reply(chats)]
+    alone = [answer.receipt.score for answer in generate(tiny, asked, [recipe] * 3, Sampling(2))]
+    assert told == pytest.approx(alone, abs=1e-3) and fixed == pytest.approx(alone, abs=1e-3)
+    plain = generate(tiny, [list(ids) for ids in asked], [recipe] * 3, Sampling(2))
+    assert [answer.receipt.score for answer in plain] != pytest.approx(alone, abs=1e-3), "the turns decide"
+
+
+def test_a_window_on_the_users_turns_holds_in_a_conversation(tiny):
+    recipe = replace(STEER, positions=Positions(prompt="user", generated="none"))
+    [reply] = SteeredTarget(tiny, recipe, Sampling(2)).reply([THREE])
+    [answer] = generate(tiny, [tiny.prompt_ids(THREE)], [recipe], Sampling(2))
+    assert reply.receipt["tokens_edited"] == answer.receipt.tokens_edited > 0
 
 
 def test_the_recipes_system_prompt_is_heard(tiny):

@@ -36,7 +36,13 @@ def test_own_templates_hold_the_request_as_it_is():
     assert [text.count(ASK) for text in templates()(ASK, rng())] == [1] * len(OWN_TEMPLATES)
 
 
-@pytest.mark.parametrize("slot", ["{prompt}", "{{ prompt }}", "{{prompt}}", "[INSERT PROMPT HERE]"])
+SLOTS = (
+    *("{prompt}", "{{ prompt }}", "{{prompt}}", "[INSERT PROMPT HERE]", "[insert your prompt here]", "[Insert prompt]"),
+    *("{INSERT PROMPT HERE}", "<insert prompt here>", r"\[INSERT PROMPT HERE\]"),
+)
+
+
+@pytest.mark.parametrize("slot", SLOTS)
 def test_slots_are_filled_with_the_request_whatever_it_holds(slot):
     for prompt in (ASK, r"a \1 \g<0> {prompt}", "{{ prompt }}"):
         assert templates([f"Say: {slot}!"])(prompt, rng()) == [f"Say: {prompt}!"]

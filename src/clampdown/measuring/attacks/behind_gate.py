@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from clampdown.measuring.attacks.conversation import Reply, SteeredTarget
+from clampdown.measuring.attacks.conversation import Reply, SteeredTarget, rendered
 from clampdown.measuring.endpoint import Chat
 
 if TYPE_CHECKING:
@@ -34,11 +34,11 @@ class BehindGate:
         from clampdown.engine.deciding import decided
         from clampdown.measuring.outside_gate import brought
 
-        room = self.model.context_length - self.sampling.max_new_tokens
-        rows = [self.model.chat_ids([dict(m) for m in chat]) for chat in chats]
-        fitting = [place for place, row in enumerate(rows) if len(row) <= room]
+        rows = rendered(self.model, chats, None, self.sampling.max_new_tokens)
+        asked = {place: row for place, row in enumerate(rows) if row is not None}
+        fitting = list(asked)
         said = brought(self.outside, [self.recipe] * len(fitting), [chats[place] for place in fitting])
-        told = decided(self.model, [rows[place] for place in fitting], self.recipe, said) if fitting else []
+        told = decided(self.model, list(asked.values()), self.recipe, said) if asked else []
         found: list[Reply | None] = [None] * len(chats)
         for steers in (False, True):
             some = [

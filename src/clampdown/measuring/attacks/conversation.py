@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from clampdown.engine.request import Answer, Sampling
     from clampdown.measuring.outside_gate import OutsideGate
     from clampdown.models.chat_model import ChatModel
+    from clampdown.models.prompt import Prompt
     from clampdown.recipe import Recipe
 
 
@@ -66,18 +67,17 @@ class SteeredTarget:
         from clampdown.measuring.outside_gate import brought
 
         system = self.recipe.system_prompt if self.recipe else None
-        room = self.model.context_length - self.sampling.max_new_tokens
-        rows = [self.model.chat_ids([dict(m) for m in chat], system=system) for chat in chats]
-        fitting = [row for row in rows if len(row) <= room]
+        rows = rendered(self.model, chats, system, self.sampling.max_new_tokens)
+        fitting = [row for row in rows if row is not None]
         sampling = replace(self.sampling, seed=(self.sampling.seed + seed) % 2**63)
-        fit = [chat for chat, row in zip(chats, rows, strict=True) if len(row) <= room]
+        fit = [chat for chat, row in zip(chats, rows, strict=True) if row is not None]
         recipes = [self.recipe] * len(fitting)
         decisions = brought(self.outside, recipes, fit)
         answers = generate(self.model, fitting, recipes, sampling, decisions=decisions)
         asked = [chat[-1]["content"] for chat in fit]
         surprise = self._surprise(asked, fitting, answers) if self.weigh else [None] * len(answers)
         replies = (Reply(a.text, a.finished, a.receipt.to_dict(), s) for a, s in zip(answers, surprise, strict=True))
-        return [next(replies) if len(row) <= room else None for row in rows]
+        return [None if row is None else next(replies) for row in rows]
 
     def _surprise(
         self, asked: Sequence[str], rows: Sequence[Sequence[int]], answers: "Sequence[Answer]"
@@ -117,6 +117,16 @@ class EndpointTarget:
             return Reply(said.text, said.finished, thought=said.why == REASONED)
 
         return at_a_time(ask, list(enumerate(chats)), self.at_once)
+
+
+def rendered(model: "ChatModel", chats: Sequence[Chat], system: str | None, answer: int) -> "list[Prompt | None]":
+    """Prompts that know their user turns, which gates and windows go by; None where `answer` tokens more don't fit."""
+    found: list[Prompt | None] = []
+    for chat in chats:
+        messages = [dict(message) for message in chat]
+        fits = len(model.chat_ids(messages, system=system)) + answer <= model.context_length
+        found.append(model.prompt_ids(messages, system=system, room=answer) if fits else None)
+    return found
 
 
 def user(text: str) -> dict[str, str]:
