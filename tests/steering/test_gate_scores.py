@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 sys.path.append(str(Path(__file__).parent))
 
-from gates import WORDS, gate_file, part, scored, written
+from gates import WORDS, gate_file, hidden, part, scored, written
 
 from clampdown.errors import ClampdownError
 from clampdown.models.prompt import Prompt
@@ -48,6 +48,16 @@ PARTS = {
 }
 
 
+def layer():
+    """Parts that feed a hidden layer, by every pool that can, beside two that have scores of their own."""
+    pools = (("last", "request"), ("mean", "request"), ("request-last", "request"), ("mean", "users"))
+    fed = [
+        part(n, seed=n, wide=4, features="hidden", pool=pool, over=over, window=1)
+        for n, (pool, over) in enumerate(pools)
+    ]
+    return [fed[0], part(2, 9), *fed[1:], part(3, pool="max")]
+
+
 def relu(**how):
     made = part(wide=5, seed=4, **how)
     return replace(made, features="relu")
@@ -74,11 +84,14 @@ def positions(prompt, one):
 
 def plain(model, file, prompt, sae=None):
     """One prompt by itself, a token at a time."""
-    total = file.bias
+    total, given = file.bias, 0.0
     for one in file.parts:
         [x] = model.residual(model.pad([prompt]), [one.layer])
         places = positions(prompt, one)
         tokens = [x[0, place].double() for place in places]
+        if one.features == "hidden":
+            given = given + one.w.double() @ torch.stack(tokens).mean(0)
+            continue
         if one.features == "sae":
             s = list(sae.encode(x[0])[places][:, list(one.latents)].double() @ one.head.double())
         else:
@@ -100,6 +113,11 @@ def plain(model, file, prompt, sae=None):
             total += max(float(s[i : i + n].mean()) for i in range(len(s) - n + 1))
         else:
             total += float(s.mean())
+    if file.hidden:
+        total += sum(
+            float(head * max(float(into), 0.0))
+            for head, into in zip(file.hidden.head, given + file.hidden.b.double(), strict=True)
+        )
     if file.words:
         said = [(a, b) for a, b in prompt.user or () if a < b] or [(0, len(prompt))]
         text = model.tokenizer.decode(prompt[said[-1][0] : said[-1][1]], skip_special_tokens=True)
@@ -107,10 +125,17 @@ def plain(model, file, prompt, sae=None):
     return total
 
 
-@pytest.mark.parametrize("kind", [*PARTS, "relu", "cosine", "words"])
+@pytest.mark.parametrize("kind", [*PARTS, "relu", "cosine", "words", "hidden layer"])
 def test_a_score_is_that_of_a_plain_loop_alone_and_together(kind, tiny):
-    parts = {**PARTS, "relu": [relu(pool="max", window=2)], "cosine": [cosine()], "words": [part(2)]}[kind]
-    file = gate_file(parts, bias=0.25, words=WORDS if kind == "words" else None)
+    parts = {
+        **PARTS,
+        "relu": [relu(pool="max", window=2)],
+        "cosine": [cosine()],
+        "words": [part(2)],
+        "hidden layer": layer(),
+    }[kind]
+    layers = hidden() if kind == "hidden layer" else None
+    file = gate_file(parts, bias=0.25, words=WORDS if kind == "words" else None, hidden=layers)
     asked = prompts()
     expected = [plain(tiny, file, prompt) for prompt in asked]
     assert len({round(score, 3) for score in expected}) == len(asked)
