@@ -1,6 +1,7 @@
 """A gate's score of a prompt is that of a plain loop over its tokens, whatever stands beside it in the batch."""
 
 import json
+import math
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -170,6 +171,28 @@ def test_a_gates_file_is_read_as_it_was_written(tiny, tmp_path):
     assert read.file.opened.user == prompts()[scores.index(read.file.opened.score)].user
 
 
+def test_a_hidden_layer_is_read_as_it_was_written_and_older_files_have_none(tiny, tmp_path):
+    gate = written(tmp_path / "gate.safetensors", tiny, layer(), prompts(), hidden=hidden())
+    read = compile_gate(tiny, Recipe("r", "tiny", "", gate=gate)).file
+    scores = scored(tiny, gate_file(layer(), hidden=hidden()), prompts())
+    assert scored(tiny, read, prompts()) == pytest.approx(scores, abs=1e-5)
+    check_gate(tiny, Recipe("r", "tiny", "", gate=gate))
+    assert str(read.parts[0]) == "4 hidden units fed, the prompt's last token" and str(read.hidden) == "4 hidden units"
+    plain = written(tmp_path / "plain.safetensors", tiny, PARTS["last"], prompts())
+    assert read_gate(plain).hidden is None and set(load_file(plain.file)) == {"0.w", "0.b", "0.head"}
+
+
+@pytest.mark.parametrize("size", [3e38, -3e38])
+@pytest.mark.parametrize("kind", ["linear", "relu", "max", "hidden"])
+def test_a_score_that_overflows_is_never_finite(kind, size, tiny):
+    how = {"pool": "max" if kind == "max" else "mean", "features": "linear" if kind == "max" else kind}
+    one = part(2, wide=1, **how)
+    one = replace(one, w=torch.full_like(one.w, size))
+    file = gate_file([one], hidden=hidden(1) if kind == "hidden" else None)
+    asked = [prompt for prompt in prompts() if len(prompt) > 2]
+    assert not any(math.isfinite(score) for score in scored(tiny, file, asked))
+
+
 def damaged(path, change):
     """The file with its header or tensors changed, named by its new hash."""
     from safetensors import safe_open
@@ -205,10 +228,32 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("change", CHANGES)
+LAYERS = {
+    "no b": (lambda b, t: t.pop("hidden.b"), "damaged"),
+    "no layer": (lambda b, t: (t.pop("hidden.b"), t.pop("hidden.head")), "same number of units"),
+    "a layer of another width": (
+        lambda b, t: t.update({"hidden.b": torch.zeros(3), "hidden.head": torch.zeros(3)}),
+        "same",
+    ),
+    "b of another length": (lambda b, t: t.update({"hidden.b": torch.zeros(3)}), r"\[unit\]"),
+    "a layer that is not finite": (lambda b, t: t["hidden.head"].fill_(torch.inf), "finite float32"),
+    "a layer in half precision": (lambda b, t: t.update({"hidden.b": t["hidden.b"].half()}), "finite float32"),
+    "more of a layer": (lambda b, t: t.update({"hidden.w": torch.zeros(4)}), "unknown tensors hidden.w"),
+    "a part of another width": (lambda b, t: t.update({"0.w": torch.zeros(3, 32)}), "same number"),
+    "a part for another model": (lambda b, t: t.update({"0.w": torch.zeros(4, 31)}), "width 31"),
+    "a part with a head": (lambda b, t: t.update({"0.head": torch.zeros(4)}), "no head"),
+    "a part with a b": (lambda b, t: t.update({"0.b": torch.zeros(4)}), "no b"),
+    "a part without w": (lambda b, t: t.pop("0.w"), "w must be"),
+    "a part with a maximum": (lambda b, t: b["parts"][0].update(pool="max"), "is fed by"),
+    "a part that is none": (lambda b, t: b["parts"][0].update(features="linear"), "head must be"),
+}
+
+
+@pytest.mark.parametrize("change", [*CHANGES, *LAYERS])
 def test_a_gates_file_that_is_off_is_refused(change, tiny, tmp_path):
-    gate = written(tmp_path / "gate.safetensors", tiny, PARTS["last"], prompts())
-    what, said = CHANGES[change]
+    parts, own = (layer(), hidden()) if change in LAYERS else (PARTS["last"], None)
+    gate = written(tmp_path / "gate.safetensors", tiny, parts, prompts(), hidden=own)
+    what, said = {**CHANGES, **LAYERS}[change]
     damaged(tmp_path / "gate.safetensors", what)
     recipe = Recipe("r", "tiny", "", gate=gate)
     with pytest.raises(ClampdownError, match="hash is another"):

@@ -14,6 +14,7 @@ from clampdown.saes.competition import Crowd
 from clampdown.saes.load import load_sae
 from clampdown.saes.sae import SAE
 from clampdown.steering.gates.gate_file import GateFile, read_gate
+from clampdown.steering.gates.overflow import or_nan
 from clampdown.steering.gates.parts import Part
 from clampdown.steering.gates.spans import read_text
 from clampdown.steering.weights import check_weights
@@ -52,11 +53,13 @@ class CompiledPart:
         if self._few is not None:
             inner = self._few.normalised(x).inner
             z = self._few.activations(inner)
-            return z if self._crowd is None else self._crowd.winners(self._few.centred(inner), z, self._index)
+            if self._crowd is not None:
+                z = self._crowd.winners(self._few.centred(inner), z, self._index)
+            return z + 0 * or_nan(x).sum(-1, keepdim=True)
         assert self.w is not None
         pre = torch.nn.functional.linear(x, self.w, self.b)
         if self.part.features == "relu":
-            return pre.clamp_min(0)
+            return or_nan(pre).clamp_min(0)
         if self.part.features == "cosine":
             return pre.abs() / x.norm(dim=-1, keepdim=True).clamp_min(1e-12)
         return pre

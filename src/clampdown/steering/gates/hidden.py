@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from clampdown.errors import ClampdownError
+from clampdown.steering.gates.overflow import or_nan
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,4 +34,4 @@ class Hidden:
 
     def score(self, given: Tensor) -> Tensor:
         """What the layer adds to scores, [row], of all that its parts give it, [row, unit]."""
-        return (given + self.b.to(given)).clamp_min(0) @ self.head.to(given)
+        return or_nan(given + self.b.to(given)).clamp_min(0) @ self.head.to(given)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from clampdown.steering.gates.overflow import or_nan
 from clampdown.steering.gates.parts import Part
 
 
@@ -22,7 +23,7 @@ def pooled(part: Part, told: Tensor, count: Tensor) -> Tensor:
         return (weight * scores.masked_fill(~real, 0.0)).sum(-1)
     if part.pool == "max" and part.window < told.shape[1]:
         n = part.window
-        means = scores.unfold(1, n, 1).mean(-1)
+        means = or_nan(scores).unfold(1, n, 1).mean(-1)
         whole = torch.arange(means.shape[1], device=told.device) <= (count - n)[:, None]
         best = means.masked_fill(~whole, -torch.inf).amax(-1)
         return torch.where(count < n, _mean(scores, real, count), best)
