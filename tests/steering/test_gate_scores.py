@@ -1,7 +1,6 @@
 """A gate's score of a prompt is that of a plain loop over its tokens, whatever stands beside it in the batch."""
 
 import json
-import math
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -21,8 +20,9 @@ from clampdown.saes.files import save_sae
 from clampdown.saes.hashes import file_sha256
 from clampdown.saes.load import load_sae
 from clampdown.steering.gates.check import check_gate
-from clampdown.steering.gates.compiled import compile_gate
+from clampdown.steering.gates.compiled import CompiledPart, compile_gate
 from clampdown.steering.gates.gate_file import read_gate
+from clampdown.steering.gates.pooling import pooled
 from clampdown.steering.gates.words import Words, n_grams
 
 
@@ -182,15 +182,16 @@ def test_a_hidden_layer_is_read_as_it_was_written_and_older_files_have_none(tiny
     assert read_gate(plain).hidden is None and set(load_file(plain.file)) == {"0.w", "0.b", "0.head"}
 
 
-@pytest.mark.parametrize("size", [3e38, -3e38])
-@pytest.mark.parametrize("kind", ["linear", "relu", "max", "hidden"])
-def test_a_score_that_overflows_is_never_finite(kind, size, tiny):
-    how = {"pool": "max" if kind == "max" else "mean", "features": "linear" if kind == "max" else kind}
-    one = part(2, wide=1, **how)
-    one = replace(one, w=torch.full_like(one.w, size))
-    file = gate_file([one], hidden=hidden(1) if kind == "hidden" else None)
-    asked = [prompt for prompt in prompts() if len(prompt) > 2]
-    assert not any(math.isfinite(score) for score in scored(tiny, file, asked))
+def test_what_overflows_never_passes_for_a_low_score(tiny, make_sae, tmp_path):
+    down = torch.full((2, 32), -3e38)
+    cut = CompiledPart(replace(relu(), w=torch.ones(5, 32), b=torch.zeros(5)), tiny).features(down)
+    save_sae(make_sae("jumprelu", layer=2), tmp_path / "sae.safetensors")
+    one = part(2, features="sae", sae=str(tmp_path / "sae.safetensors"), latents=(1, 5))
+    latents = CompiledPart(one, tiny).features(torch.full((2, 32), -torch.inf))
+    highest = pooled(part(2, pool="max"), torch.tensor([[[1.0], [-torch.inf], [2.0]]]), torch.tensor([3]))
+    layered = hidden().score(torch.full((2, 4), -torch.inf))
+    for told in (cut, latents, highest, layered):
+        assert told.isnan().all()
 
 
 def damaged(path, change):
