@@ -12,12 +12,13 @@ from clampdown.discovery.gates.check import check_gate
 from clampdown.discovery.gates.explain import explainer
 from clampdown.discovery.gates.features import Read, pooled_residuals, token_means, token_residuals
 from clampdown.discovery.gates.fit import fit_gate
+from clampdown.discovery.gates.hidden_probe import EPOCHS, fit_hidden_probe, fit_layer
 from clampdown.discovery.gates.logistic import Scale, fit_l1, fit_l2
 from clampdown.discovery.gates.options import FitOptions
 from clampdown.discovery.gates.passes import passes
 from clampdown.discovery.gates.scores import compiled, prompt_scores
 from clampdown.errors import ClampdownError
-from clampdown.measuring.ranking import rate_bound
+from clampdown.measuring.ranking import auc, rate_bound
 from clampdown.models import residual
 from clampdown.recipe import Direction, Recipe
 from clampdown.saes.files import save_sae
@@ -69,8 +70,9 @@ def test_prompts_read_together_give_what_each_gives_by_itself(tiny, prompts):
     torch.testing.assert_close(token_means(held), together[:, 1])
 
 
-def test_scores_of_many_prompts_are_those_of_the_code_that_decides(tiny, prompts):
-    found = fit_gate(tiny, ROWS, FitOptions(blocks="1-2", **EASY))
+@pytest.mark.parametrize("how", [{}, {"hidden": 70, "pools": ("last@1", "mean", "request-last@2"), "over": "users"}])
+def test_scores_of_many_prompts_are_those_of_the_code_that_decides(tiny, prompts, how):
+    found = fit_gate(tiny, ROWS, FitOptions(blocks="1-2", **EASY, **how))
     gate = compiled(tiny, found.file)
     many = prompt_scores(tiny, [gate], prompts)[0]
     alone = [gate_scores(tiny, gate, [prompt])[0] for prompt in prompts]
@@ -84,13 +86,16 @@ def test_scores_of_many_prompts_are_those_of_the_code_that_decides(tiny, prompts
         {"kind": "probe", "pools": ("max",), "blocks": "2", "window": 2},
         {"kind": "probe", "pools": ("attention",), "blocks": "1-2"},
         {"kind": "probe", "pools": ("request-last",), "over": "users"},
+        {"kind": "probe", "pools": ("last", "mean"), "hidden": 96},
         {"kind": "latents", "latents": 3},
         {"kind": "latents", "pools": ("max",), "latents": 3},
         {"kind": "latent-probe"},
         {"kind": "condition", "pools": ("mean",)},
         {"kind": "words"},
     ],
-    ids=lambda options: "-".join([options["kind"], *options.get("pools", ())]),
+    ids=lambda options: "-".join(
+        [options["kind"], *options.get("pools", ()), *(["hidden"] if "hidden" in options else [])]
+    ),
 )
 def test_every_kind_tells_pairs_apart_that_it_never_saw(tiny, sae, options):
     found = fit_gate(tiny, ROWS, FitOptions(**EASY, **options), sae=sae)
@@ -109,9 +114,11 @@ def test_every_kind_tells_pairs_apart_that_it_never_saw(tiny, sae, options):
             assert score == pytest.approx(sample.score, abs=1e-3)
 
 
-def test_the_same_seed_gives_the_same_file(tiny, tmp_path):
+@pytest.mark.parametrize("hidden", [0, 80])
+def test_the_same_seed_gives_the_same_file(tiny, tmp_path, hidden):
     def written(seed):
-        file = fit_gate(tiny, ROWS, FitOptions(blocks="2", seed=seed, **EASY)).file
+        torch.rand(1)  # whatever else draws numbers
+        file = fit_gate(tiny, ROWS, FitOptions(blocks="2", seed=seed, hidden=hidden, **EASY)).file
         return {save_gate(file, tmp_path / f"{seed}-{n}").sha256 for n in range(8)}
 
     first = written(0)
@@ -145,6 +152,10 @@ def test_a_gate_that_its_words_beat_is_warned_of(tiny):
         ({"kind": "latents", "blocks": "2"}, "another --sae"),
         ({"window": 3}, "pool max"),
         ({"latents": 3}, "latent-probe"),
+        ({"hidden": 64, "kind": "condition"}, "goes with the kind probe"),
+        ({"hidden": 64, "pools": ("max",)}, "pools last, request-last, mean alone"),
+        ({"hidden": 10**6}, "at most 4096 units"),
+        ({"hidden": -1}, "0 is none"),
         ({"false_positives": 1.0}, "between 0 and 1"),
         ({"calibrate": ("weather",)}, "no safe prompt is of the kind weather"),
         ({"false_positives": 0.001}, "2995"),
@@ -222,6 +233,40 @@ def test_the_least_of_both_penalties_is_found():
     assert (slope[~on].abs() <= 0.05).all()
 
 
+def ring(n, seed):
+    """Rows of which those far out in some plane are of the one label, so that no line tells them apart: [n, 24]."""
+    plane = torch.randn(2, 24, generator=torch.Generator().manual_seed(9))
+    draw = torch.Generator().manual_seed(seed)
+    u = torch.randn(n, 2, generator=draw)
+    return u @ plane + 0.3 * torch.randn(n, 24, generator=draw), (u.norm(dim=1) > 1.2).float()
+
+
+def test_a_hidden_layer_tells_apart_what_no_line_does():
+    (x, y), (other, told) = ring(1500, 0), ring(500, 1)
+    reads = [Read("mean", 0), Read("last", 2)]
+    weight, clusters = torch.full((1500,), 1 / 1500), [str(n) for n in range(1500)]
+    shifted, moved = 300 + 4 * x, 300 + 4 * other
+    found = fit_hidden_probe(shifted.reshape(-1, 2, 12), y, weight, clusters, reads, units=100, seed=0)
+    given = sum(part.w @ own.T for part, own in zip(found.parts, moved.split(12, 1), strict=True)).T
+    scores = found.bias + found.hidden.score(given)
+    line = fit_l2(x, y, weight, 1e-3).scores(other)
+    areas = [auc(s[told == 1].tolist(), s[told == 0].tolist()).value for s in (scores, line)]
+    assert areas[0] > 0.8 > 0.65 > areas[1]
+    assert [(part.layer, part.pool, len(part.w)) for part in found.parts] == [(0, "mean", 100), (2, "last", 100)]
+    assert found.about["hidden units"] == "100" and int(found.about["epochs"]) in EPOCHS
+
+
+def test_rows_that_weigh_nothing_teach_a_hidden_layer_nothing():
+    x, y = ring(400, 2)
+    weight = torch.ones(400)
+    weight[200:] = 0.0
+    wrong = torch.cat([y[:200], 1 - y[200:]])
+    one, two = (fit_layer(x, labels, weight, 8, 2, 0) for labels in (y, wrong))
+    assert torch.equal(one.scores(x), two.scores(x)) and not torch.equal(
+        one.scores(x), fit_layer(x, y, weight, 8, 2, 1).scores(x)
+    )
+
+
 def test_undoing_a_scale_keeps_scores():
     x = 100 + 5 * torch.randn(50, 4, generator=torch.Generator().manual_seed(0))
     scale = Scale.of(x, torch.rand(50, generator=torch.Generator().manual_seed(1)))
@@ -263,8 +308,9 @@ def test_the_parts_of_a_score_that_latents_make_add_up_to_it(tiny, sae, prompts)
         assert sum(one.weight for one in own) == pytest.approx(score, abs=1e-3)
 
 
-def test_a_dense_gate_is_explained_by_latents_that_go_with_its_score(tiny, sae):
-    found = fit_gate(tiny, ROWS, FitOptions(blocks="1", pools=("mean",), **EASY))
+@pytest.mark.parametrize("hidden", [0, 64])
+def test_a_dense_gate_is_explained_by_latents_that_go_with_its_score(tiny, sae, hidden):
+    found = fit_gate(tiny, ROWS, FitOptions(blocks="1", pools=("mean",), hidden=hidden, **EASY))
     gate = compiled(tiny, found.file)
     some = [tiny.prompt_ids(r.chat) for r in ROWS[:200]]
     scores = prompt_scores(tiny, [gate], some)[0].tolist()
@@ -280,6 +326,8 @@ def test_a_dense_gate_is_explained_by_latents_that_go_with_its_score(tiny, sae):
     [
         FitOptions(),
         FitOptions(blocks="1-2", pools=("last@2", "mean"), over="users", conformal=True, seed=3, false_positives=0.05),
+        FitOptions(hidden=128, blocks="2"),
+        FitOptions(hidden=0),
         FitOptions(kind="latents", latents=3, calibrate=("everyday talk", "ordinary")),
     ],
 )

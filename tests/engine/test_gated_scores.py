@@ -9,7 +9,7 @@ import torch
 
 sys.path += [str(Path(__file__).parent.parent / folder) for folder in ("steering", "engine")]
 
-from gates import WORDS, part, written
+from gates import WORDS, hidden, part, written
 
 from clampdown.engine.blocks import Below
 from clampdown.engine.request import Continuation, Question
@@ -42,12 +42,16 @@ def recipes(tmp_path_factory, make_sae, tiny):
         "below": [part(0, seed=2, pool="max", over="prompt"), part(2, seed=3)],
     }
     gates = {name: written(folder / f"{name}.safetensors", tiny, parts, asked) for name, parts in kinds.items()}
+    reads = ((0, "mean", "prompt"), (3, "mean", "request"), (1, "last", "request"))
+    fed = [part(n, n, wide=4, features="hidden", pool=pool, over=over) for n, pool, over in reads]
+    gates["hidden"] = written(folder / "hidden.safetensors", tiny, fed, asked, hidden=hidden())
     gates["words"] = written(folder / "words.safetensors", tiny, [], asked, words=WORDS)
     window = Positions(prompt="user", generated=2)
     return [
         Recipe("clamp", "tiny", "", (clamp,)),
         Recipe("above", "tiny", "", (clamp,), gate=gates["above"]),
         Recipe("below", "tiny", "", (Direction(2, 5.0, seed=2), clamp), window, gate=gates["below"]),
+        Recipe("hidden", "tiny", "", (clamp,), gate=gates["hidden"]),
         None,
         Recipe("words", "tiny", "", (clamp,), Positions("from-last-prompt-token"), gate=gates["words"]),
         Recipe("forced", "tiny", "", (clamp,), gate=replace(gates["above"], decide="open")),
@@ -81,7 +85,7 @@ def test_one_pass_for_many_recipes_decides_row_by_row(opening, tiny, recipes):
             said.add((recipe.name if recipe else "none", receipt.gate))
             if receipt.score is not None:
                 assert (receipt.score >= receipt.threshold) == (receipt.gate == "open")
-    assert {(name, gate) for name in ("above", "below", "words", "watch") for gate in ("open", "shut")} < said
+    assert {(name, gate) for name in ("above", "below", "hidden", "words", "watch") for gate in ("open", "shut")} < said
     assert {("forced", "open"), ("shut", "shut"), ("none", ""), ("clamp", "")} < said
 
 
@@ -90,8 +94,8 @@ def test_what_is_read_again_decides_as_an_answer_does(tiny, recipes):
     from clampdown.engine.request import Sampling
 
     asked = prompts(OPENING)
-    swept = sweep_loglikelihood(tiny, recipes[1:3], [Continuation(p, (7, 8)) for p in asked])
-    for recipe, receipts in zip(recipes[1:3], swept.receipts, strict=True):
+    swept = sweep_loglikelihood(tiny, recipes[1:4], [Continuation(p, (7, 8)) for p in asked])
+    for recipe, receipts in zip(recipes[1:4], swept.receipts, strict=True):
         answers = generate(tiny, asked, [recipe] * len(asked), Sampling(1))
         assert [r.gate for r in receipts] == [a.receipt.gate for a in answers]
         assert [r.score for r in receipts] == pytest.approx([a.receipt.score for a in answers], abs=1e-3)
@@ -106,7 +110,13 @@ def test_choices_are_decided_at_the_end_of_the_question(shared, tiny, recipes):
     def same(told, others):
         return [torch.allclose(torch.tensor(a), torch.tensor(b), atol=2e-3) for a, b in zip(told, others, strict=True)]
 
-    for name, opened in (("above", range(1, 10)), ("words", range(1, 10)), ("forced", [10]), ("shut", [0])):
+    for name, opened in (
+        ("above", range(1, 10)),
+        ("hidden", range(1, 10)),
+        ("words", range(1, 10)),
+        ("forced", [10]),
+        ("shut", [0]),
+    ):
         recipe = next(r for r in recipes if r and r.name == name)
         told = scorer.choices(asked, recipe)
         open_ones = same(told, plain.choices(asked, replace(recipe, gate=None)))

@@ -11,7 +11,7 @@ import transformers
 sys.path += [str(Path(__file__).parent.parent / folder) for folder in ("steering", "models", "engine")]
 
 from families import FAMILIES, HYBRIDS, build
-from gates import WORDS, gate_file, part, written
+from gates import WORDS, gate_file, hidden, part, written
 from test_local import requests, run, same
 
 from clampdown.engine.generation import generate, stream
@@ -57,6 +57,8 @@ def recipes(tmp_path_factory, make_sae, tiny):
         "many": [part(n, seed=n, pool=pool) for n, pool in enumerate(("max", "mean", "request-last", "attention"))],
     }
     gates = {name: written(folder / f"{name}.safetensors", tiny, parts, asked) for name, parts in kinds.items()}
+    fed = [part(n, n, wide=4, features="hidden", pool=pool) for n, pool in enumerate(("mean", "last", "request-last"))]
+    gates["many"] = written(folder / "hidden.safetensors", tiny, [*kinds["many"], *fed], asked, hidden=hidden())
     gates["words"] = written(folder / "words.safetensors", tiny, [], asked, words=WORDS)
     window = Positions(prompt="last", generated=3, fade=2)
     return {

@@ -6,6 +6,7 @@ from clampdown.models.prompt import user_turns
 from clampdown.recipe import Gate
 from clampdown.steering.gates.compiled import CompiledGate, CompiledPart
 from clampdown.steering.gates.gate_file import GateFile, Sample, save_gate
+from clampdown.steering.gates.hidden import Hidden
 from clampdown.steering.gates.parts import Part
 from clampdown.steering.gates.reading import gate_scores
 from clampdown.steering.gates.spans import read_text
@@ -20,6 +21,8 @@ def part(layer=1, seed=0, d=32, wide=1, **how):
 
     kind = how.get("features", "linear")
     made = {"w": rand(wide, d), "b": None if kind == "cosine" else rand(wide), "head": rand(wide)}
+    if kind == "hidden":
+        made |= {"b": None, "head": None}
     if kind == "sae":
         made |= {"w": None, "b": None, "head": rand(len(how["latents"]))}
     if how.get("pool") == "attention":
@@ -34,14 +37,19 @@ def scored(model, file, prompts):
     )
 
 
-def gate_file(parts, threshold=0.0, words=None, bias=0.0):
+def hidden(units=4, seed=5):
+    draw = torch.Generator().manual_seed(seed)
+    return Hidden(torch.randn(units, generator=draw), torch.randn(units, generator=draw))
+
+
+def gate_file(parts, threshold=0.0, words=None, bias=0.0, hidden=None):
     opened, shut = (Sample(threshold + side, (1,), None, "a") for side in (1, -1))
-    return GateFile(threshold, opened, shut, bias, tuple(parts), words)
+    return GateFile(threshold, opened, shut, bias, tuple(parts), words, hidden)
 
 
-def written(path, model, parts, prompts, words=None, **how) -> Gate:
+def written(path, model, parts, prompts, words=None, hidden=None, **how) -> Gate:
     """A gate's file whose threshold lies in the middle of these prompts' scores."""
-    scores = scored(model, gate_file(parts, words=words), prompts)
+    scores = scored(model, gate_file(parts, words=words, hidden=hidden), prompts)
     ranked = sorted(range(len(scores)), key=scores.__getitem__)
     low, high = ranked[len(ranked) // 2 - 1], ranked[len(ranked) // 2]
     samples = []
@@ -51,7 +59,7 @@ def written(path, model, parts, prompts, words=None, **how) -> Gate:
         samples.append(Sample(scores[place], tuple(prompt), user_turns(prompt), text))
     threshold = (scores[low] + scores[high]) / 2
     how |= {"model": model.name, "model_sha256": model.sha256}
-    file = GateFile(threshold, *samples, parts=tuple(parts), words=words, **how)
+    file = GateFile(threshold, *samples, parts=tuple(parts), words=words, hidden=hidden, **how)
     return save_gate(file, path)
 
 

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 sys.path.append(str(Path(__file__).parent))
 
-from gates import WORDS, gate_file, part, scored, written
+from gates import WORDS, gate_file, hidden, part, scored, written
 
 from clampdown.errors import ClampdownError
 from clampdown.models.prompt import Prompt
@@ -20,8 +20,9 @@ from clampdown.saes.files import save_sae
 from clampdown.saes.hashes import file_sha256
 from clampdown.saes.load import load_sae
 from clampdown.steering.gates.check import check_gate
-from clampdown.steering.gates.compiled import compile_gate
+from clampdown.steering.gates.compiled import CompiledPart, compile_gate
 from clampdown.steering.gates.gate_file import read_gate
+from clampdown.steering.gates.pooling import pooled
 from clampdown.steering.gates.words import Words, n_grams
 
 
@@ -46,6 +47,16 @@ PARTS = {
     "hidden": [part(1, wide=5, pool="mean")],
     "several": [part(n, seed=n, pool=p) for n, p in enumerate(("last", "mean", "max", "request-last"))] + [part(1, 9)],
 }
+
+
+def layer():
+    """Parts that feed a hidden layer, by every pool that can, beside two that have scores of their own."""
+    pools = (("last", "request"), ("mean", "request"), ("request-last", "request"), ("mean", "users"))
+    fed = [
+        part(n, seed=n, wide=4, features="hidden", pool=pool, over=over, window=1)
+        for n, (pool, over) in enumerate(pools)
+    ]
+    return [fed[0], part(2, 9), *fed[1:], part(3, pool="max")]
 
 
 def relu(**how):
@@ -74,11 +85,14 @@ def positions(prompt, one):
 
 def plain(model, file, prompt, sae=None):
     """One prompt by itself, a token at a time."""
-    total = file.bias
+    total, given = file.bias, 0.0
     for one in file.parts:
         [x] = model.residual(model.pad([prompt]), [one.layer])
         places = positions(prompt, one)
         tokens = [x[0, place].double() for place in places]
+        if one.features == "hidden":
+            given = given + one.w.double() @ torch.stack(tokens).mean(0)
+            continue
         if one.features == "sae":
             s = list(sae.encode(x[0])[places][:, list(one.latents)].double() @ one.head.double())
         else:
@@ -100,6 +114,11 @@ def plain(model, file, prompt, sae=None):
             total += max(float(s[i : i + n].mean()) for i in range(len(s) - n + 1))
         else:
             total += float(s.mean())
+    if file.hidden:
+        total += sum(
+            float(head * max(float(into), 0.0))
+            for head, into in zip(file.hidden.head, given + file.hidden.b.double(), strict=True)
+        )
     if file.words:
         said = [(a, b) for a, b in prompt.user or () if a < b] or [(0, len(prompt))]
         text = model.tokenizer.decode(prompt[said[-1][0] : said[-1][1]], skip_special_tokens=True)
@@ -107,10 +126,17 @@ def plain(model, file, prompt, sae=None):
     return total
 
 
-@pytest.mark.parametrize("kind", [*PARTS, "relu", "cosine", "words"])
+@pytest.mark.parametrize("kind", [*PARTS, "relu", "cosine", "words", "hidden layer"])
 def test_a_score_is_that_of_a_plain_loop_alone_and_together(kind, tiny):
-    parts = {**PARTS, "relu": [relu(pool="max", window=2)], "cosine": [cosine()], "words": [part(2)]}[kind]
-    file = gate_file(parts, bias=0.25, words=WORDS if kind == "words" else None)
+    parts = {
+        **PARTS,
+        "relu": [relu(pool="max", window=2)],
+        "cosine": [cosine()],
+        "words": [part(2)],
+        "hidden layer": layer(),
+    }[kind]
+    layers = hidden() if kind == "hidden layer" else None
+    file = gate_file(parts, bias=0.25, words=WORDS if kind == "words" else None, hidden=layers)
     asked = prompts()
     expected = [plain(tiny, file, prompt) for prompt in asked]
     assert len({round(score, 3) for score in expected}) == len(asked)
@@ -143,6 +169,29 @@ def test_a_gates_file_is_read_as_it_was_written(tiny, tmp_path):
     assert sum(score >= read.threshold for score in scores) == 3 and read.file.about == {"fitted on": "nothing"}
     assert compile_gate(tiny, replace(recipe, gate=replace(gate, threshold=7.5))).threshold == 7.5
     assert read.file.opened.user == prompts()[scores.index(read.file.opened.score)].user
+
+
+def test_a_hidden_layer_is_read_as_it_was_written_and_older_files_have_none(tiny, tmp_path):
+    gate = written(tmp_path / "gate.safetensors", tiny, layer(), prompts(), hidden=hidden())
+    read = compile_gate(tiny, Recipe("r", "tiny", "", gate=gate)).file
+    scores = scored(tiny, gate_file(layer(), hidden=hidden()), prompts())
+    assert scored(tiny, read, prompts()) == pytest.approx(scores, abs=1e-5)
+    check_gate(tiny, Recipe("r", "tiny", "", gate=gate))
+    assert str(read.parts[0]) == "4 hidden units fed, the prompt's last token" and str(read.hidden) == "4 hidden units"
+    plain = written(tmp_path / "plain.safetensors", tiny, PARTS["last"], prompts())
+    assert read_gate(plain).hidden is None and set(load_file(plain.file)) == {"0.w", "0.b", "0.head"}
+
+
+def test_what_overflows_never_passes_for_a_low_score(tiny, make_sae, tmp_path):
+    down = torch.full((2, 32), -3e38)
+    cut = CompiledPart(replace(relu(), w=torch.ones(5, 32), b=torch.zeros(5)), tiny).features(down)
+    save_sae(make_sae("jumprelu", layer=2), tmp_path / "sae.safetensors")
+    one = part(2, features="sae", sae=str(tmp_path / "sae.safetensors"), latents=(1, 5))
+    latents = CompiledPart(one, tiny).features(torch.full((2, 32), -torch.inf))
+    highest = pooled(part(2, pool="max"), torch.tensor([[[1.0], [-torch.inf], [2.0]]]), torch.tensor([3]))
+    layered = hidden().score(torch.full((2, 4), -torch.inf))
+    for told in (cut, latents, highest, layered):
+        assert told.isnan().all()
 
 
 def damaged(path, change):
@@ -180,10 +229,32 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("change", CHANGES)
+LAYERS = {
+    "no b": (lambda b, t: t.pop("hidden.b"), "damaged"),
+    "no layer": (lambda b, t: (t.pop("hidden.b"), t.pop("hidden.head")), "same number of units"),
+    "a layer of another width": (
+        lambda b, t: t.update({"hidden.b": torch.zeros(3), "hidden.head": torch.zeros(3)}),
+        "same",
+    ),
+    "b of another length": (lambda b, t: t.update({"hidden.b": torch.zeros(3)}), r"\[unit\]"),
+    "a layer that is not finite": (lambda b, t: t["hidden.head"].fill_(torch.inf), "finite float32"),
+    "a layer in half precision": (lambda b, t: t.update({"hidden.b": t["hidden.b"].half()}), "finite float32"),
+    "more of a layer": (lambda b, t: t.update({"hidden.w": torch.zeros(4)}), "unknown tensors hidden.w"),
+    "a part of another width": (lambda b, t: t.update({"0.w": torch.zeros(3, 32)}), "same number"),
+    "a part for another model": (lambda b, t: t.update({"0.w": torch.zeros(4, 31)}), "width 31"),
+    "a part with a head": (lambda b, t: t.update({"0.head": torch.zeros(4)}), "no head"),
+    "a part with a b": (lambda b, t: t.update({"0.b": torch.zeros(4)}), "no b"),
+    "a part without w": (lambda b, t: t.pop("0.w"), "w must be"),
+    "a part with a maximum": (lambda b, t: b["parts"][0].update(pool="max"), "is fed by"),
+    "a part that is none": (lambda b, t: b["parts"][0].update(features="linear"), "head must be"),
+}
+
+
+@pytest.mark.parametrize("change", [*CHANGES, *LAYERS])
 def test_a_gates_file_that_is_off_is_refused(change, tiny, tmp_path):
-    gate = written(tmp_path / "gate.safetensors", tiny, PARTS["last"], prompts())
-    what, said = CHANGES[change]
+    parts, own = (layer(), hidden()) if change in LAYERS else (PARTS["last"], None)
+    gate = written(tmp_path / "gate.safetensors", tiny, parts, prompts(), hidden=own)
+    what, said = {**CHANGES, **LAYERS}[change]
     damaged(tmp_path / "gate.safetensors", what)
     recipe = Recipe("r", "tiny", "", gate=gate)
     with pytest.raises(ClampdownError, match="hash is another"):

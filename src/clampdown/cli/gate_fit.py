@@ -36,6 +36,7 @@ _KINDS = ("probe", "latents", "latent-probe", "condition", "words", "external")
 _EXAMPLE = """  clampdown gate fit --out gated.toml                             the edits that come along
   clampdown gate fit refusal.toml --unsafe bad.jsonl --safe traffic.jsonl --calibrate traffic
   clampdown gate fit --pool last@17 mean@14                       chosen places and blocks
+  clampdown gate fit --hidden 128                                 residuals, through a hidden layer
   clampdown gate fit --kind latents --latents 3                   a threshold on three latents
   clampdown gate fit --kind external --classifier wildguard       decided outside"""
 
@@ -66,6 +67,8 @@ def add_parser(subparsers: Any) -> None:
     said = "the tokens of mean, max and attention: request, users or prompt (default: request)"
     parser.add_argument("--over", metavar="O", default="request", help=said)
     parser.add_argument("--window", metavar="N", type=positive, default=1, help="of --pool max: the mean of N tokens")
+    said = "units of a hidden layer of --kind probe, a multiple of 64 best; 0 for none (default: 0)"
+    parser.add_argument("--hidden", metavar="N", type=whole, help=said)
     parser.add_argument("--sae", metavar="SAE", help="whose latents are read (default: the recipe's)")
     parser.add_argument("--latents", metavar="N", type=positive, help="at most so many (default: 4, or 64)")
     parser.add_argument("--classifier", metavar="NAME", help="of --kind external: what decides, such as wildguard")
@@ -152,6 +155,7 @@ def _options(args: argparse.Namespace) -> "FitOptions":
         pools=tuple(args.pool),
         over=args.over,
         window=args.window,
+        hidden=args.hidden,
         latents=args.latents,
         false_positives=args.false_positives,
         conformal=args.conformal,

@@ -105,6 +105,8 @@ def _gate(gate: Gate) -> None:
     say(f"\ngate: open where a prompt's score reaches {threshold:g} (bias {file.bias:g})")
     for part in file.parts:
         say(f"layer {part.layer:>2}: {part}")
+    if file.hidden is not None:
+        say(f"hidden layer: {file.hidden}")
     if file.words is not None:
         say(f"words: {file.words}")
     for name, value in file.about.items():

@@ -93,6 +93,7 @@ def explainer(
     if exact:
         weights = torch.zeros(sae.n_latents)
         for part in parts:
+            assert part.head is not None
             weights[list(part.latents)] += part.head
     else:
         score = torch.tensor(scores).float()

@@ -5,17 +5,19 @@ from dataclasses import dataclass, field
 
 from clampdown.models.chat_model import ChatModel
 from clampdown.steering.gates.gate_file import GateFile, Sample
+from clampdown.steering.gates.hidden import Hidden
 from clampdown.steering.gates.parts import Part
 from clampdown.steering.gates.words import Words
 
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """What scores prompts: bias + Σ parts + words. `about` says in texts how it came about."""
+    """What scores prompts: bias + Σ parts + words + hidden. `about` says in texts how it came about."""
 
     parts: tuple[Part, ...] = ()
     words: Words | None = None
     bias: float = 0.0
+    hidden: Hidden | None = None
     about: Mapping[str, str] = field(default_factory=dict)
 
     def file(
@@ -25,4 +27,4 @@ class Fitted:
         some = samples or (Sample(threshold, (0,), None, "-"), Sample(threshold - 1, (0,), None, "-"))
         name, sha256 = (model.name, model.sha256) if self.parts else ("", "")
         about = {**self.about, **about}
-        return GateFile(threshold, *some, self.bias, self.parts, self.words, name, sha256, about)
+        return GateFile(threshold, *some, self.bias, self.parts, self.words, self.hidden, name, sha256, about)

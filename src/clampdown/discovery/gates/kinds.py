@@ -9,6 +9,7 @@ from clampdown.discovery.gates import condition, latents, word_baseline
 from clampdown.discovery.gates.choice import Halves, best_of
 from clampdown.discovery.gates.features import Read, pooled_latents, pooled_residuals, token_means, token_residuals
 from clampdown.discovery.gates.fitted import Fitted
+from clampdown.discovery.gates.hidden_probe import fit_hidden_probe
 from clampdown.discovery.gates.options import OF_LATENTS, TOKENWISE, FitOptions
 from clampdown.discovery.gates.probe import fit_probe
 from clampdown.discovery.gates.rows import GateRow
@@ -58,6 +59,8 @@ def fitted_kind(some: Material, reads: Sequence[Read], sae: SAE | None, options:
         x = torch.stack([token_means(own) for own in tokens], 1)
     else:
         tokens, x = [], pooled_residuals(model, prompts, reads, progress)
+    if options.units:
+        return fit_hidden_probe(x, *some.of, reads, units=options.units, seed=options.seed, progress=progress)
     return fit_probe(x, *some.of, reads, tokens=tokens, window=options.window, progress=progress)
 
 

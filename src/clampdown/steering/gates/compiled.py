@@ -14,6 +14,7 @@ from clampdown.saes.competition import Crowd
 from clampdown.saes.load import load_sae
 from clampdown.saes.sae import SAE
 from clampdown.steering.gates.gate_file import GateFile, read_gate
+from clampdown.steering.gates.overflow import or_nan
 from clampdown.steering.gates.parts import Part
 from clampdown.steering.gates.spans import read_text
 from clampdown.steering.weights import check_weights
@@ -32,9 +33,8 @@ class CompiledPart:
     def __init__(self, part: Part, model: ChatModel) -> None:
         self.part, device = part, model.device_at(part.layer)
         part.check_width(model.d_model)
-        self.head = part.head.to(device)
-        self.w, self.b, self.attend = (
-            None if tensor is None else tensor.to(device) for tensor in (part.w, part.b, part.attend)
+        self.head, self.w, self.b, self.attend = (
+            None if tensor is None else tensor.to(device) for tensor in (part.head, part.w, part.b, part.attend)
         )
         self._few: SAE | None = None
         self._crowd: Crowd | None = None
@@ -53,25 +53,43 @@ class CompiledPart:
         if self._few is not None:
             inner = self._few.normalised(x).inner
             z = self._few.activations(inner)
-            return z if self._crowd is None else self._crowd.winners(self._few.centred(inner), z, self._index)
+            if self._crowd is not None:
+                z = self._crowd.winners(self._few.centred(inner), z, self._index)
+            return z + 0 * or_nan(x).sum(-1, keepdim=True)
         assert self.w is not None
         pre = torch.nn.functional.linear(x, self.w, self.b)
         if self.part.features == "relu":
-            return pre.clamp_min(0)
+            return or_nan(pre).clamp_min(0)
         if self.part.features == "cosine":
             return pre.abs() / x.norm(dim=-1, keepdim=True).clamp_min(1e-12)
         return pre
 
     def scores(self, x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-        """s of these tokens of x [row, column, d_model], and beside it their logits of attention: [token, 1 or 2]."""
+        """s of these tokens of x [row, column, d_model], and beside it their logits of attention: [token, 1 or 2].
+
+        Of a part that feeds the hidden layer what each token gives it: [token, unit].
+        """
         told = []
         for some, places in zip(rows.split(_AT_A_TIME), columns.split(_AT_A_TIME), strict=True):
             tokens = x[some, places].float()
+            if self.head is None:
+                told.append(self.features(tokens))
+                continue
             found = [self.features(tokens) @ self.head]
             if self.attend is not None:
                 found.append(tokens @ self.attend)
             told.append(torch.stack(found, dim=-1))
         return torch.cat(told)
+
+    def sums(self, x: Tensor, rows: Tensor, columns: Tensor, counts: Sequence[int]) -> Tensor:
+        """What sums of tokens give the hidden layer, [prompt, unit]: a product for each prompt, not for each token.
+
+        counts: how many tokens each prompt has, which lie one prompt after the other.
+        """
+        if all(count == 1 for count in counts):
+            return self.features(x[rows, columns])
+        each = zip(rows.split(list(counts)), columns.split(list(counts)), strict=True)
+        return self.features(torch.stack([x[some, places].float().sum(0) for some, places in each]))
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ from clampdown.errors import ClampdownError
 from clampdown.reading import check_file
 from clampdown.recipe import Gate
 from clampdown.saes.hashes import file_sha256, file_version
+from clampdown.steering.gates.hidden import Hidden
 from clampdown.steering.gates.parts import Part
 from clampdown.steering.gates.words import Words
 from clampdown.writing import beside
@@ -40,9 +41,10 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class GateFile:
-    """What scores a prompt: bias + Σ parts + words.
+    """What scores a prompt: bias + Σ parts + words + hidden.
 
     Attributes:
+        hidden: what the parts with "hidden" features feed; there is none without such parts.
         threshold: the gate opens at this score, unless a recipe says another.
         opened, shut: a prompt on each side of the threshold, which a self-test scores again.
         model, model_sha256: the model whose residuals are read; a gate of words alone needs none.
@@ -55,6 +57,7 @@ class GateFile:
     bias: float = 0.0
     parts: tuple[Part, ...] = ()
     words: Words | None = None
+    hidden: Hidden | None = None
     model: str = ""
     model_sha256: str = ""
     about: Mapping[str, str] = field(default_factory=dict)
@@ -62,6 +65,9 @@ class GateFile:
     def __post_init__(self) -> None:
         if not (self.parts or self.words):
             raise ClampdownError("a gate reads nothing; give it a part, or words")
+        units = {len(part.w) for part in self.parts if part.feeds and part.w is not None}
+        if units != (set() if self.hidden is None else {len(self.hidden.head)}):
+            raise ClampdownError("a gate's hidden layer and the parts that feed it must have the same number of units")
         if not all(isinstance(number, float) and math.isfinite(number) for number in (self.threshold, self.bias)):
             raise ClampdownError("a gate's threshold and bias must be finite numbers")
         texts = (self.model, self.model_sha256, *self.about, *self.about.values())
@@ -100,6 +106,8 @@ def save_gate(gate: GateFile, path: Path) -> Gate:
         body["words"] = {key: getattr(gate.words, key) for key in _WORDS}
         body["words"]["vocabulary"] = list(gate.words.vocabulary)
         tensors |= {"words.idf": gate.words.idf, "words.weight": gate.words.weight}
+    if gate.hidden is not None:
+        tensors |= {"hidden.b": gate.hidden.b, "hidden.head": gate.hidden.head}
     # Copies: the format refuses tensors that share memory.
     stored = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
     with beside(path) as part_of_file:
@@ -153,17 +161,17 @@ def _made(body: dict[str, Any], tensors: dict[str, Tensor]) -> GateFile:
     parts = []
     for number, said in enumerate(body.pop("parts")):
         held = {name: left.pop(f"{number}.{name}", None) for name in _TENSORS}
-        if held["head"] is None:
-            raise ClampdownError(f"part {number} lacks its head")
         parts.append(Part(**{**said, "latents": tuple(map(int, said["latents"]))}, **held))
     words = None
     if (said := body.pop("words", None)) is not None:
         vocabulary = tuple(map(str, said.pop("vocabulary")))
         words = Words(left.pop("words.idf"), left.pop("words.weight"), vocabulary, **said)
+    layer = {name: left.pop(f"hidden.{name}") for name in ("b", "head") if f"hidden.{name}" in left}
+    hidden = Hidden(**layer) if layer else None
     opened, shut = (_sample(sample) for sample in body.pop("samples"))
     if left:
         raise ClampdownError(f"unknown tensors {', '.join(sorted(left))}; a newer Clampdown wrote it")
-    return GateFile(parts=tuple(parts), words=words, opened=opened, shut=shut, **body)
+    return GateFile(parts=tuple(parts), words=words, hidden=hidden, opened=opened, shut=shut, **body)
 
 
 def _sample(body: Mapping[str, Any]) -> Sample:

@@ -5,10 +5,13 @@ With x_t the residual of token t in float32, as the model gives it:
     f_t = φ(W x_t + b)        features of the token, [feature]
     s_t = h · f_t             its score
     part = pool over positions of s_t
-    score = bias + Σ parts (+ words, see `words`);    the gate opens where score ≥ threshold
+    score = bias + Σ parts (+ words, see `words`; + a hidden layer, see `hidden`)
+
+and the gate opens where score ≥ threshold.
 
 φ is the identity (linear), max(·, 0) (relu), |cosine of x_t and each row of W| (cosine: CAST's condition, the cosine of
 x with its projection on a vector), or the activations of chosen latents of an SAE, which brings W and b itself (sae).
+A part that feeds the hidden layer (hidden) has no h: it gives W pool(x), a number for each of the layer's units.
 Whatever standardises features is folded into W, b, h and bias.
 """
 
@@ -19,8 +22,10 @@ from torch import Tensor
 
 from clampdown.errors import ClampdownError
 
-FEATURES = ("linear", "relu", "cosine", "sae")
+FEATURES = ("linear", "relu", "cosine", "sae", "hidden")
 POOLS = ("last", "request-last", "mean", "max", "attention")
+LINEAR_POOLS = ("last", "request-last", "mean")
+"""Those after which a product may come as well as before."""
 OVER = ("request", "users", "prompt")
 
 
@@ -30,9 +35,10 @@ class Part:
 
     Attributes:
         layer: the residual after this block is read.
-        head: h, [feature].
+        head: h, [feature]; None of a part that feeds the hidden layer.
         features: φ, one of `FEATURES`.
-        w, b: [feature, d_model] and [feature]; b may be left out. A part of an SAE has neither.
+        w, b: [feature, d_model] and [feature]; b may be left out. A part of an SAE has neither, one that feeds the
+            hidden layer no b, and a row of w for each unit.
         pool: "last" (the prompt's last token), "request-last" (the last of the last user turn's content), or over
             several tokens "mean", "max" (the largest mean of `window` tokens in a row) or "attention" (a mean weighted
             by the softmax of attend · x_t).
@@ -46,7 +52,7 @@ class Part:
     """
 
     layer: int
-    head: Tensor
+    head: Tensor | None = None
     features: str = "linear"
     w: Tensor | None = None
     b: Tensor | None = None
@@ -66,31 +72,51 @@ class Part:
         _require(type(self.window) is int and self.window >= 1, "window must be a whole number of tokens from 1")
         _require(self.window == 1 or self.pool == "max", "a window of several tokens goes with the pool max")
         _require((self.attend is not None) == (self.pool == "attention"), "attend goes with the pool attention alone")
-        _require(self.head.dim() == 1 and len(self.head) > 0, "head must be [feature], of one feature at least")
-        if self.features == "sae":
-            _require(bool(self.sae) and self.w is None and self.b is None, "features of an SAE bring their own weights")
-            _require(len(self.latents) == len(self.head), "head needs one weight for each latent")
-            _require(len(set(self.latents)) == len(self.latents) and min(self.latents) >= 0, "latents must differ")
+        _require(self.features == "sae" or not (self.sae or self.latents), "an SAE goes with the features sae alone")
+        if self.features == "hidden":
+            _require(self.head is None and self.b is None, "a part that feeds the hidden layer has no head and no b")
+            good = self.w is not None and self.w.dim() == 2 and len(self.w) > 0
+            _require(good, "w must be [unit, d_model], a row for each unit of the hidden layer")
+            _require(self.pool in LINEAR_POOLS, f"the hidden layer is fed by the pools {', '.join(LINEAR_POOLS)}")
         else:
-            _require(not self.sae and not self.latents, "an SAE and its latents go with the features sae alone")
-            good = self.w is not None and self.w.dim() == 2 and len(self.w) == len(self.head)
-            _require(good, "w must be [feature, d_model], a row for each of head")
-            _require(self.b is None or self.b.shape == self.head.shape, "b must be as long as head")
-            _require(self.features != "cosine" or self.b is None, "a cosine has no b")
+            self._check_scoring()
         for name, tensor in self.tensors().items():
             _require(tensor.dtype == torch.float32, f"{name} must be float32")
             _require(bool(torch.isfinite(tensor).all()), f"{name} holds a value that is not finite")
+
+    def _check_scoring(self) -> None:
+        """What must hold of a part that gives a score."""
+        head = self.head
+        if head is None or head.dim() != 1 or not len(head):
+            raise ClampdownError("head must be [feature], of one feature at least")
+        if self.features == "sae":
+            _require(bool(self.sae) and self.w is None and self.b is None, "features of an SAE bring their own weights")
+            _require(len(self.latents) == len(head), "head needs one weight for each latent")
+            _require(len(set(self.latents)) == len(self.latents) and min(self.latents) >= 0, "latents must differ")
+            return
+        good = self.w is not None and self.w.dim() == 2 and len(self.w) == len(head)
+        _require(good, "w must be [feature, d_model], a row for each of head")
+        _require(self.b is None or self.b.shape == head.shape, "b must be as long as head")
+        _require(self.features != "cosine" or self.b is None, "a cosine has no b")
 
     def __str__(self) -> str:
         """In words, such as "3 linear features, mean over the request"."""
         latents = (
             f"latents {', '.join(map(str, self.latents[:8]))}{' …' if len(self.latents) > 8 else ''} of {self.sae}"
         )
-        what = latents if self.sae else f"{len(self.head)} {self.features} feature{'s' * (len(self.head) > 1)}"
+        count = len(self.latents) if self.w is None else len(self.w)
+        plural = "s" * (count > 1)
+        dense = f"{count} hidden unit{plural} fed" if self.feeds else f"{count} {self.features} feature{plural}"
+        what = latents if self.sae else dense
         over = {"request": "the request", "users": "all that users say", "prompt": "the prompt"}[self.over]
         windows = f" of windows of {self.window} tokens" if self.window > 1 else ""
         single = {"last": "the prompt's last token", "request-last": "the request's last token"}
         return f"{what}, {single.get(self.pool) or f'{self.pool}{windows} over {over}'}"
+
+    @property
+    def feeds(self) -> bool:
+        """Whether it feeds the hidden layer, and so has no score of its own."""
+        return self.features == "hidden"
 
     def tensors(self) -> dict[str, Tensor]:
         """The part's tensors by name."""

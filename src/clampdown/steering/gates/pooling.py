@@ -1,8 +1,11 @@
 """From the scores of a prompt's tokens to one number."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
+from clampdown.steering.gates.overflow import or_nan
 from clampdown.steering.gates.parts import Part
 
 
@@ -20,11 +23,25 @@ def pooled(part: Part, told: Tensor, count: Tensor) -> Tensor:
         return (weight * scores.masked_fill(~real, 0.0)).sum(-1)
     if part.pool == "max" and part.window < told.shape[1]:
         n = part.window
-        means = scores.unfold(1, n, 1).mean(-1)
+        means = or_nan(scores).unfold(1, n, 1).mean(-1)
         whole = torch.arange(means.shape[1], device=told.device) <= (count - n)[:, None]
         best = means.masked_fill(~whole, -torch.inf).amax(-1)
         return torch.where(count < n, _mean(scores, real, count), best)
     return _mean(scores, real, count)  # of fewer tokens than a window there is one window
+
+
+def fed(early: Tensor | None, late: Tensor, before: Sequence[Sequence[int]], count: Tensor) -> Tensor:
+    """What a part gives the hidden layer for each row: [row, unit].
+
+    Args:
+        early: what each token of the beginning gives that all rows share, [token, unit].
+        late: what a row's later tokens give together, [row, unit].
+        before: which tokens of the beginning each row reads.
+        count: how many tokens a row reads in all, [row].
+    """
+    if early is not None and any(before):
+        late = late + torch.stack([early[list(places)].sum(0) for places in before])
+    return late / count[:, None]
 
 
 def _mean(scores: Tensor, real: Tensor, count: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from clampdown.models.bearing import bearing
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.exclusive import turn_of
 from clampdown.steering.gates.compiled import CompiledGate, CompiledPart
-from clampdown.steering.gates.pooling import pooled
+from clampdown.steering.gates.pooling import fed, pooled
 from clampdown.steering.gates.spans import read_positions
 
 _ALL = range(1 << 20)
@@ -24,7 +24,7 @@ class _Tokens:
     Attributes:
         late, place: row and position of those in the call that holds what comes after the first `shared` tokens.
         order: of each row, where its tokens are among all `shared` and then the late ones, [row, token]; `count` are
-            its own.
+            its own, of which `before` are shared and `after` is the number of the late ones.
     """
 
     def __init__(self, prompts: Sequence[Sequence[int]], pool: str, over: str, shared: int) -> None:
@@ -36,6 +36,8 @@ class _Tokens:
                 order[-1].append(place if place < shared else shared + len(late))
                 late += [(row, place)] if place >= shared else []
         most = max(map(len, order))
+        self.before = [[place for place in told if place < shared] for told in order]
+        self.after = [len(told) - len(early) for told, early in zip(order, self.before, strict=True)]
         self.count = torch.tensor([len(told) for told in order])
         self.late, self.place = torch.tensor(late, dtype=torch.long).reshape(-1, 2).T
         self.order = torch.tensor([told + told[-1:] * (most - len(told)) for told in order])
@@ -89,21 +91,28 @@ class Reading:
             before = width - self._lengths[tokens.late] if padding == "left" else -self._shared
             return self._rows[tokens.late], tokens.place + before
 
-        with self._watching(layers, where):
+        with self._watching(layers, where, late=True):
             yield
 
     def scores(self) -> list[float]:
         """The score of each row, once its prompt was read; what is not finite is told as it is."""
-        total = torch.full((len(self.prompts),), self.gate.file.bias)
+        total, given = torch.full((len(self.prompts),), self.gate.file.bias), torch.zeros(())
         for part, told in zip(self.gate.parts, self._told, strict=True):
-            tokens, found = self._tokens[part.part.pool, part.part.over], torch.cat(told)
-            share = pooled(part.part, found[tokens.order.to(found.device)], tokens.count.to(found.device))
-            total = total.to(share.device) + share
+            tokens, device = self._tokens[part.part.pool, part.part.over], told[-1].device
+            count = tokens.count.to(device)
+            if part.part.feeds:
+                early = told[0] if len(told) > 1 else None
+                given = given.to(device) + fed(early, told[-1], tokens.before, count)
+            else:
+                share = pooled(part.part, torch.cat(told)[tokens.order.to(device)], count)
+                total = total.to(device) + share
+        if self.gate.file.hidden is not None:
+            total = total.to(given.device) + self.gate.file.hidden.score(given)
         words = [self.gate.words_score(self.model, prompt) for prompt in self.prompts]
         return [score + more for score, more in zip(total.tolist(), words, strict=True)]
 
     @contextmanager
-    def _watching(self, layers: range, where: Any) -> Iterator[None]:
+    def _watching(self, layers: range, where: Any, late: bool = False) -> Iterator[None]:
         known: dict[Any, tuple[Tensor, Tensor]] = {}  # sent to a device once, not for each layer
 
         blocks, turn = residual.blocks(self.model.hf), turn_of(residual.decoder(self.model.hf))
@@ -114,7 +123,10 @@ class Reading:
             if key not in known:
                 rows, columns = where(self._tokens[key[:2]], x.shape[1])
                 known[key] = rows.to(x.device), columns.to(x.device)
-            told.append(part.scores(x, *known[key]))
+            if part.part.feeds and late:
+                told.append(part.sums(x, *known[key], self._tokens[key[:2]].after))
+            else:
+                told.append(part.scores(x, *known[key]))
 
         def hook(part: CompiledPart, told: list[Tensor]) -> Any:
             return lambda _module, _inputs, output: look(part, told, residual.block_output(output))
