@@ -74,6 +74,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--classifier", metavar="NAME", help="of --kind external: what decides, such as wildguard")
     said = "share of safe prompts that may open it (default: 0.02)"
     parser.add_argument("--false-positives", metavar="R", type=_share, default=0.02, help=said)
+    said = "share of look-alikes, safe prompts of other kinds, that may open it (default: 0.1; 1: any)"
+    parser.add_argument("--look-alikes", metavar="R", type=_share_or_all, default=0.1, help=said)
     parser.add_argument(
         "--conformal", action="store_true", help="on average, not at 95%% confidence; takes fewer prompts"
     )
@@ -96,6 +98,10 @@ def _share(text: str) -> float:
     if not 0 < value < 1:
         raise argparse.ArgumentTypeError(f"must lie between 0 and 1, got {text}")
     return value
+
+
+def _share_or_all(text: str) -> float:
+    return 1.0 if text in ("1", "1.0") else _share(text)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -158,6 +164,7 @@ def _options(args: argparse.Namespace) -> "FitOptions":
         hidden=args.hidden,
         latents=args.latents,
         false_positives=args.false_positives,
+        look_alikes=args.look_alikes,
         conformal=args.conformal,
         calibrate=tuple(args.calibrate),
         seed=args.seed,
@@ -212,7 +219,9 @@ def _print(found: "FittedGate", out: Path) -> None:
     print_table(table)
     fit, calibrate, confirm = found.counts
     say(f"{fit} prompts to fit on, {calibrate} to set the threshold, {confirm} to confirm with")
-    say(f"threshold {found.file.threshold:.4g}: {found.calibration}")
+    say(f"threshold {found.file.threshold:.4g}: {found.stricter or found.calibration}")
+    if found.stricter:
+        say(f"that is for look-alikes; for ordinary prompts {found.calibration.threshold:.4g} would do")
     if found.lookalike.safe:
         safe = found.lookalike.safe
         rate = f"{safe.value:.1%} ({safe.low:.1%} to {safe.high:.1%})"

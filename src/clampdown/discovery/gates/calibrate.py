@@ -40,8 +40,8 @@ def calibrated(scores: Sequence[float], rate: float, *, conformal: bool = False)
         ClampdownError: they are too few.
     """
     n = len(scores)
-    need = math.ceil(1 / rate) - 1 if conformal else least_n(rate)
-    if n < need:
+    if not shows(n, rate, conformal=conformal):
+        need = math.ceil(1 / rate) - 1 if conformal else least_n(rate)
         easier = "" if conformal else ", or --conformal, which holds on average only"
         raise ClampdownError(
             f"{n} safe prompts can't show that at most {rate:.2%} of them open the gate: that takes {need}; add --safe "
@@ -54,6 +54,11 @@ def calibrated(scores: Sequence[float], rate: float, *, conformal: bool = False)
     threshold = math.nextafter(ranked[passing], math.inf) if passing < n else ranked[-1]
     passed = sum(score >= threshold for score in scores)  # of ties, none
     return Calibration(threshold, passed, n, _bound(passed, n, conformal), "conformal" if conformal else "exact")
+
+
+def shows(n: int, rate: float, *, conformal: bool = False) -> bool:
+    """Whether so many safe prompts can show that at most `rate` of them open a gate."""
+    return n >= (math.ceil(1 / rate) - 1 if conformal else least_n(rate))
 
 
 def _bound(passed: int, n: int, conformal: bool) -> float:

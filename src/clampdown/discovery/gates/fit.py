@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clampdown.discovery.gates import word_baseline
-from clampdown.discovery.gates.calibrate import Calibration, calibrated
+from clampdown.discovery.gates.calibrate import Calibration, calibrated, shows
 from clampdown.discovery.gates.fitted import Fitted
 from clampdown.discovery.gates.kinds import Material, fitted_kind, fitted_words
 from clampdown.discovery.gates.options import OF_LATENTS, FitOptions
@@ -31,7 +31,8 @@ class FittedGate:
     """A gate that was fitted, and what is known of it.
 
     Attributes:
-        calibration: of the threshold.
+        calibration: by the calibrating kinds.
+        stricter: by the look-alikes, where they ask for a higher threshold, which is then the gate's.
         lookalike: what it does to the calibrating part's rows of other kinds.
         confirmed: what it does to rows that nothing was chosen by: all together, then each kind.
         baseline: the same of TF-IDF, fitted on the same rows, its threshold set alike.
@@ -41,6 +42,7 @@ class FittedGate:
 
     file: GateFile
     calibration: Calibration
+    stricter: Calibration | None
     lookalike: Outcome
     confirmed: list[Outcome]
     baseline: Outcome
@@ -51,7 +53,8 @@ class FittedGate:
         """As JSON holds it."""
         return {
             "threshold": self.file.threshold,
-            "calibration": {k: getattr(self.calibration, k) for k in ("passed", "n", "bound", "rule")},
+            "calibration": _as_dict(self.calibration),
+            "stricter": None if self.stricter is None else _as_dict(self.stricter),
             "other_kinds": self.lookalike.to_dict(),
             "confirmed": [one.to_dict() for one in self.confirmed],
             "baseline": self.baseline.to_dict(),
@@ -137,19 +140,21 @@ def _finished(
 ) -> FittedGate:
     own, words = scored
     safe = _safe(rows, parts.calibrate, calibrating)
-    limits = [calibrated([s[i] for i in safe], options.false_positives, conformal=options.conformal) for s in scored]
-    threshold = limits[0].threshold
+    others = [i for i in parts.calibrate if i not in set(safe)]
+    alike = [i for i in others if not rows[i].unsafe]
+    (limit, stricter), of_words = (_limits(each, safe, alike, options) for each in scored)
+    threshold = (stricter or limit).threshold
     confirm = [rows[i] for i in parts.confirm]
     confirmed = outcomes(confirm, [own[i] for i in parts.confirm], threshold)
-    baseline = outcome("all", confirm, [words[i] for i in parts.confirm], limits[1].threshold)
-    others = [i for i in parts.calibrate if i not in set(safe)]
+    baseline = outcome("all", confirm, [words[i] for i in parts.confirm], (of_words[1] or of_words[0]).threshold)
     about = {
         "command": options.command,
         "kind": options.kind,
         "rows": f"{len(parts.fit)} to fit on, {len(parts.calibrate)} to calibrate, {len(confirm)} to confirm with",
         "rows_sha256": rows_hash(rows),
         "kinds": ", ".join(sorted({row.kind for row in rows})),
-        "calibrated on": f"safe prompts of the kinds {', '.join(sorted(calibrating))}: {limits[0]}",
+        "calibrated on": f"safe prompts of the kinds {', '.join(sorted(calibrating))}: {limit}",
+        **({} if stricter is None else {"and raised for": f"look-alikes, safe prompts of the other kinds: {stricter}"}),
         "confirmed": _told(confirmed[0]),
         "TF-IDF on the same rows": _told(baseline),
         "seed": str(options.seed),
@@ -163,13 +168,26 @@ def _finished(
     )
     return FittedGate(
         fitted.file(model, threshold, samples, **about),
-        limits[0],
+        limit,
+        stricter,
         outcome("other kinds", [rows[i] for i in others], [own[i] for i in others], threshold),
         confirmed,
         baseline,
         warning if behind else "",
         (len(parts.fit), len(parts.calibrate), len(parts.confirm)),
     )
+
+
+def _limits(
+    scores: dict[int, float], safe: Sequence[int], alike: Sequence[int], options: FitOptions
+) -> tuple[Calibration, Calibration | None]:
+    """The threshold by the calibrating kinds, and by look-alikes if that one is higher."""
+    conformal = options.conformal
+    limit = calibrated([scores[i] for i in safe], options.false_positives, conformal=conformal)
+    if options.look_alikes == 1 or not shows(len(alike), options.look_alikes, conformal=conformal):
+        return limit, None
+    other = calibrated([scores[i] for i in alike], options.look_alikes, conformal=conformal)
+    return limit, other if other.threshold > limit.threshold else None
 
 
 def _samples(
@@ -202,6 +220,10 @@ def _samples(
             what = "opens on none of the held-out unsafe" if unsafe else "opens on all of the held-out safe"
             raise ClampdownError(f"the gate {what} prompts; raise --false-positives, or fit another kind")
     return found[0], found[1]
+
+
+def _as_dict(one: Calibration) -> dict[str, Any]:
+    return {k: getattr(one, k) for k in ("passed", "n", "bound", "rule")}
 
 
 def _told(one: Outcome) -> str:

@@ -35,6 +35,8 @@ class FitOptions:
         hidden: units of a probe's hidden layer, 0 for none; None is the usual number where the pools can feed it.
         latents: at most so many; None is the kind's own number.
         false_positives: the largest share of the safe prompts of the calibrating kinds that may open it.
+        look_alikes: the largest share of safe prompts of all other kinds, which sound unsafe, that may open it. It is
+            held to where there are enough of them to show it.
         conformal: let that hold on average, in place of with 95% confidence.
         calibrate: kinds whose safe prompts set the threshold; empty takes the ordinary ones.
     """
@@ -47,6 +49,7 @@ class FitOptions:
     hidden: int | None = None
     latents: int | None = None
     false_positives: float = 0.02
+    look_alikes: float = 0.10
     conformal: bool = False
     calibrate: tuple[str, ...] = ()
     seed: int = 0
@@ -81,6 +84,8 @@ class FitOptions:
             )
         if not 0 < self.false_positives < 1:
             raise ClampdownError(f"the false-positive rate must lie between 0 and 1, got {self.false_positives}")
+        if not 0 < self.look_alikes <= 1:
+            raise ClampdownError(f"the share of look-alikes must lie above 0 and up to 1, got {self.look_alikes}")
 
     @property
     def command(self) -> str:
