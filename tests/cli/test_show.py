@@ -10,6 +10,7 @@ from clampdown.recipe import Clamp, Direction, Recipe
 from clampdown.saes.files import save_sae
 from clampdown.saes.sae import SAE
 from clampdown.steering.gates.gate_file import GateFile, Sample, save_gate
+from clampdown.steering.gates.hidden import Hidden
 from clampdown.steering.gates.parts import Part
 
 RESULTS = {
@@ -59,15 +60,20 @@ def test_a_recipe_with_a_gate(clampdown, recipe, tmp_path):
     parts = (
         Part(12, torch.ones(1), w=torch.ones(1, 4), pool="max", window=8),
         Part(17, torch.ones(2), features="sae", sae="some/sae", latents=(5, 9), pool="request-last"),
+        Part(20, features="hidden", w=torch.ones(6, 4), pool="mean"),
     )
+    layer = Hidden(torch.ones(6), torch.ones(6))
     samples = Sample(2.0, (1, 2), None, "no"), Sample(-2.0, (1, 2), None, "yes")
-    gate = save_gate(GateFile(0.5, *samples, parts=parts, about={"fitted on": "pairs"}), tmp_path / "g.safetensors")
+    gate = save_gate(
+        GateFile(0.5, *samples, parts=parts, hidden=layer, about={"fitted on": "pairs"}), tmp_path / "g.safetensors"
+    )
     gated = replace(Recipe.load(recipe), gate=replace(gate, threshold=0.75))
     gated.save(recipe)
     status, out, _ = clampdown("show", recipe)
     assert status == 0
     for said in ("g.safetensors, open from 0.75 on", "reaches 0.75", "layer 12: 1 linear feature, max of windows of 8"):
         assert said in out
+    assert "layer 20: 6 hidden units fed, mean over the request\nhidden layer: 6 units" in out
     assert "layer 17: latents 5, 9 of some/sae, the request's last token" in out and "pairs" in out
     body = json.loads(clampdown("show", recipe, "--json")[1])
     assert body["recipe"]["gate"]["threshold"] == 0.75 and body["sha256"] == gated.sha256

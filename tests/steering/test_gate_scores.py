@@ -177,7 +177,7 @@ def test_a_hidden_layer_is_read_as_it_was_written_and_older_files_have_none(tiny
     scores = scored(tiny, gate_file(layer(), hidden=hidden()), prompts())
     assert scored(tiny, read, prompts()) == pytest.approx(scores, abs=1e-5)
     check_gate(tiny, Recipe("r", "tiny", "", gate=gate))
-    assert str(read.parts[0]) == "4 hidden units fed, the prompt's last token" and str(read.hidden) == "4 hidden units"
+    assert str(read.parts[0]) == "4 hidden units fed, the prompt's last token" and str(read.hidden) == "4 units"
     plain = written(tmp_path / "plain.safetensors", tiny, PARTS["last"], prompts())
     assert read_gate(plain).hidden is None and set(load_file(plain.file)) == {"0.w", "0.b", "0.head"}
 

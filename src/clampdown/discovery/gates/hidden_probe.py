@@ -65,6 +65,7 @@ def fit_hidden_probe(
     flat = x.flatten(1)
     epochs, told = _epochs(flat, Halves(y, weight, clusters), units, seed, progress)
     scale = Scale.of(flat, weight)
+    progress("fitting on all", 0, epochs, "")
 
     def tell() -> None:
         progress("fitting on all", 1, epochs, "")
@@ -150,6 +151,7 @@ def _epochs(x: Tensor, halves: Halves, units: int, seed: int, progress: Progress
     y, weight = halves.y[halves.fit], halves.weight[halves.fit]
     some = x[halves.fit]
     scale = Scale.of(some, weight)
+    progress("fitting", 0, sum(EPOCHS), "")
     some, held = _scaled(scale, some), _scaled(scale, x[halves.held])
 
     def tell() -> None:

@@ -30,7 +30,7 @@ class Hidden:
             raise ClampdownError("a hidden layer's b and head must be finite float32")
 
     def __str__(self) -> str:
-        return f"{len(self.head)} hidden unit{'s' * (len(self.head) > 1)}"
+        return f"{len(self.head)} unit{'s' * (len(self.head) > 1)}"
 
     def score(self, given: Tensor) -> Tensor:
         """What the layer adds to scores, [row], of all that its parts give it, [row, unit]."""
