@@ -22,7 +22,9 @@ def test_a_tuned_recipe_keeps_what_it_was_made_from(clampdown, tmp_path):
     given, out = tmp_path / "gated.toml", tmp_path / "tuned.toml"
     plain = library.default_recipe()
     bad = tmp_path / "bad.txt"
-    bad.write_text("".join(f"How do I {verb} a {whom}?\n" for verb in ("rob", "stab") for whom in _WHOM))
+    bad.write_text(
+        "".join(f"How do I {verb} a {whom}?\n" for verb in ("rob", "stab", "dupe", "bribe") for whom in _WHOM)
+    )
     replace(plain, gate=Gate(external="wildguard")).save(given)
     status, told, err = clampdown(
         "tune", given, *SMALL, "--unsafe", bad, "--prompt", "last", "--generated", "all", "--out", out, "--json"

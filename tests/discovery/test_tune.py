@@ -21,6 +21,7 @@ from clampdown.engine.scoring import sweep_loglikelihood
 from clampdown.errors import ClampdownError
 from clampdown.measuring.sets import builtin_set
 from clampdown.measuring.statistics import Interval
+from clampdown.models import residual
 from clampdown.progress import quiet
 from clampdown.recipe import Direction, Positions, Recipe
 from clampdown.saes.files import save_sae
@@ -103,6 +104,28 @@ def test_training_makes_the_targets_likelier_and_leaves_the_model_as_it_was(tiny
     assert len(losses) == 12
     before = by_tuner(lesson, TrainedDirection(1, torch.zeros(tiny.d_model)), told)
     assert sum(by_tuner(lesson, trained, told)) > sum(before) + 5
+
+
+def test_a_training_that_is_stopped_leaves_the_model_as_it_was(tiny):
+    def stop(stage, *_):
+        if stage == "tuning":
+            raise KeyboardInterrupt
+
+    lesson, told = taught(tiny, 1)
+    nothing = TrainedDirection(1, torch.zeros(tiny.d_model))
+    before = by_tuner(lesson, nothing, told)
+    tiny.hf.requires_grad_(True)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            optimise(
+                lesson, TrainedDirection(1, torch.ones(tiny.d_model)), steps=3, batch=2, rate=1, seed=0, progress=stop
+            )
+        assert all(weight.requires_grad for weight in tiny.hf.parameters())
+    finally:
+        tiny.hf.requires_grad_(False)
+    assert by_tuner(lesson, nothing, told) == before
+    with tiny.unsteered():
+        assert not any(block._forward_hooks for block in residual.blocks(tiny.hf))
 
 
 def test_a_clamp_s_values_never_fall_below_zero(tiny, sae):

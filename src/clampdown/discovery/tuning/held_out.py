@@ -1,7 +1,7 @@
 """What a recipe does to prompts that it was not tuned on, by answers: the choice of its strength, and the report."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from clampdown.discovery.gates.rows import GateRow
@@ -84,8 +84,6 @@ def held_out(
 
 def ungated(recipe: Recipe) -> Recipe:
     """The recipe without its gate: its edits are made whatever is asked."""
-    from dataclasses import replace
-
     return replace(recipe, gate=None)
 
 

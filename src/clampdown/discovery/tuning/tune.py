@@ -104,8 +104,10 @@ def tune(
     lesson = Lesson(model, plan.layer, told, plan.positions, progress)
     trained, losses = plan.trained(lesson, [row.text for row in parts.training], progress)
 
+    name = start.name if "tuned" in start.name else f"{start.name}-tuned"
+
     def at(factor: float) -> Recipe:
-        return replace(start, edits=(trained.edit(factor),), positions=lesson.positions)
+        return replace(start, name=name, edits=(trained.edit(factor),), positions=lesson.positions)
 
     self_test(model, replace(at(FACTORS[-1]), gate=None))
     results = held_out(
