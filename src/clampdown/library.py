@@ -353,7 +353,7 @@ def tune(
     unsafe: Sequence[str | Path] = (),
     only: bool = False,
     rows: int = 240,
-    steps: int = 40,
+    steps: int = 20,
     tokens: int = 64,
     seed: int = 0,
     progress: Progress = quiet,

@@ -10,8 +10,9 @@ from clampdown import library
 from clampdown.discovery.gates.rows import GateRow, shipped_rows
 from clampdown.discovery.tuning.held_out import HeldOut, weakest
 from clampdown.discovery.tuning.lesson import Lesson
-from clampdown.discovery.tuning.optimise import chosen_latents, optimise
+from clampdown.discovery.tuning.optimise import optimise
 from clampdown.discovery.tuning.options import TuneOptions
+from clampdown.discovery.tuning.path import chosen_latents
 from clampdown.discovery.tuning.prompts import divided, unsafe_rows
 from clampdown.discovery.tuning.targets import Target, cut, targets
 from clampdown.discovery.tuning.trained import TrainedClamp, TrainedDirection

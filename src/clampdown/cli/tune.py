@@ -60,7 +60,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--unsafe", metavar="FILE", type=set_file, nargs="+", action="extend", default=[], help=said)
     parser.add_argument("--only", action="store_true", help="leave out the prompts that come along")
     parser.add_argument("--rows", metavar="N", type=positive, default=240, help="prompts trained on (default: 240)")
-    parser.add_argument("--steps", metavar="N", type=positive, default=40, help="of the optimiser (default: 40)")
+    parser.add_argument("--steps", metavar="N", type=positive, default=20, help="of the optimiser (default: 20)")
     said = "of each answer that chooses and confirms; fewer hide loops (default: 64)"
     parser.add_argument("--tokens", metavar="N", type=positive, default=64, help=said)
     parser.add_argument("--seed", metavar="S", type=whole, default=0, help="(default: 0)")

@@ -1,96 +1,58 @@
 """The optimiser: Adam (Kingma & Ba 2015) on the targets' cross-entropy, its rate falling to a tenth."""
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
 from clampdown.discovery.tuning.lesson import Lesson
-from clampdown.discovery.tuning.trained import Trained, TrainedSum
+from clampdown.discovery.tuning.trained import Trained
 from clampdown.engine.finite import NOT_FINITE
 from clampdown.errors import ClampdownError
 from clampdown.progress import Progress
-from clampdown.saes.sae import SAE
 
 _TOGETHER = 4
 """Batches that are drawn at once and sorted by length, so that little of each is padding."""
-_GROWTH = 60.0
-"""How much the penalty of a path grows from its first step to its last, where it outweighs any gradient."""
+_HALF_SCALE = 1024.0
+"""What the loss is multiplied by where gradients pass in float16, which holds nothing below 6e-8."""
 
 
 def optimise(
-    lesson: Lesson,
-    trained: Trained,
-    *,
-    steps: int,
-    batch: int,
-    rate: float,
-    seed: int,
-    progress: Progress,
-    stage: str = "tuning",
-    after: Callable[[int, float], bool] = lambda step, rate: False,
+    lesson: Lesson, trained: Trained, *, steps: int, batch: int, rate: float, seed: int, progress: Progress
 ) -> list[float]:
     """Train in place; the loss of each step, in nats a token.
 
     Args:
         rate: the most that a step moves a parameter by, at first.
-        after: called after each step with its number and rate; True ends the training.
 
     Raises:
         ClampdownError: the loss is not finite.
     """
     adam = torch.optim.Adam([trained.parameter], lr=rate)
-    batches, losses = _batches(lesson, batch, seed), []
-    with _frozen(lesson.model.hf), torch.enable_grad():
-        for step in range(steps):
-            now = adam.param_groups[0]["lr"] = rate * (1 - 0.9 * step / steps)
-            loss = -lesson.log_likelihoods(next(batches), trained.delta).mean()
-            losses.append(float(loss.detach()))
-            if not torch.isfinite(loss.detach()):
-                raise ClampdownError(NOT_FINITE)
-            [trained.parameter.grad] = torch.autograd.grad(loss, [trained.parameter])
-            adam.step()
-            trained.within()
-            progress(stage, 1, steps, f"{losses[-1]:.2f} nats a token")
-            if after(step, now):
-                break
+    rows, losses = batches(lesson, batch, seed), []
+    for step in range(steps):
+        adam.param_groups[0]["lr"] = rate * (1 - 0.9 * step / steps)
+        loss, trained.parameter.grad = slope(lesson, trained, next(rows))
+        adam.step()
+        trained.within()
+        losses.append(loss)
+        progress("tuning", 1, steps, f"{loss:.2f} nats a token")
     return losses
 
 
-def chosen_latents(
-    lesson: Lesson, sae: SAE, count: int, *, steps: int, batch: int, rate: float, seed: int, progress: Progress
-) -> dict[int, float]:
-    """At most `count` latents and their coefficients: those that hold out longest on a path of growing L1 penalties.
-
-    Every step shrinks all coefficients by the penalty (proximal gradient, as ISTA does), in units of what Adam's step
-    moves a parameter by whose gradient does not change its sign; the path ends when few enough are left.
-    """
-    every = TrainedSum(sae, lesson.model.device)
-
-    def shrink(step: int, now: float) -> bool:
-        penalty = 0.03 * _GROWTH ** (step / max(1, steps - 1))
-        with torch.no_grad():
-            left = (every.parameter - penalty * now).clamp_min(0)
-            few = int((left > 0).sum())
-            if few >= count or step < steps // 2:  # else the step before was the last that held enough
-                every.parameter.copy_(left)
-        return few <= count and step >= steps // 2
-
-    optimise(
-        lesson, every, steps=steps, batch=batch, rate=rate, seed=seed, progress=progress, stage="choosing latents",
-        after=shrink,
-    )  # fmt: skip
-    best = every.parameter.detach().topk(min(count, sae.n_latents))
-    found = {int(i): float(v) for i, v in zip(best.indices, best.values, strict=True) if v > 0}
-    if not found:
-        raise ClampdownError(
-            f"no latent of SAE {sae.name} makes the refusals likelier; tune a direction, or try more steps"
-        )
-    return found
+def slope(lesson: Lesson, trained: Trained, places: Sequence[int]) -> tuple[float, Tensor]:
+    """The loss on some examples, in nats a token, and its gradient. Raises ClampdownError where one is not finite."""
+    scale = _HALF_SCALE if lesson.model.dtype is torch.float16 else 1.0
+    with _frozen(lesson.model.hf), torch.enable_grad():
+        loss = -lesson.log_likelihoods(places, trained.delta).mean()
+        [found] = torch.autograd.grad(loss * scale, [trained.parameter])
+    if not (loss.isfinite() and found.isfinite().all()):
+        raise ClampdownError(NOT_FINITE)
+    return float(loss.detach()), found / scale
 
 
-def _batches(lesson: Lesson, size: int, seed: int) -> Iterator[Sequence[int]]:
+def batches(lesson: Lesson, size: int, seed: int) -> Iterator[Sequence[int]]:
     """Places of examples, every one once before any comes again."""
     rng = random.Random(f"{seed} batches")
     lengths = [len(example.ids) for example in lesson.examples]

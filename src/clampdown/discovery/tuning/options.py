@@ -37,9 +37,9 @@ class TuneOptions:
     choosing: int = 48
     confirming: int = 64
     safe: int = 40
-    steps: int = 40
-    batch: int = 16
-    rate: float = 0.1
+    steps: int = 20
+    batch: int = 12
+    rate: float = 0.15
     tokens: int = 64
     seed: int = 0
 

@@ -42,8 +42,7 @@ class TrainedDirection:
         pass
 
     def edit(self, factor: float) -> Direction:
-        values = tuple(round(value, 4) for value in self.parameter.tolist())
-        return Direction(self.layer, factor, values=values)
+        return Direction(self.layer, factor, values=tuple(map(_short, self.parameter.tolist())))
 
 
 class TrainedClamp:
@@ -63,7 +62,7 @@ class TrainedClamp:
 
     def edit(self, factor: float) -> Clamp:
         values = zip(self.inner.latents, self.parameter.tolist(), strict=True)
-        found = {latent: round(factor * value, 3) for latent, value in values}
+        found = {latent: _short(factor * value) for latent, value in values}
         return Clamp(self.sae.name, self.sae.sha256, self.sae.layer, found)
 
 
@@ -87,3 +86,8 @@ class TrainedSum:
 
     def edit(self, factor: float) -> Clamp:
         raise NotImplementedError("a sum only chooses latents")
+
+
+def _short(value: float) -> float:
+    """To five digits, which is more than half precision keeps: a recipe is read by people too."""
+    return float(f"{value:.5g}")

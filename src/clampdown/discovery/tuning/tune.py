@@ -12,8 +12,9 @@ from clampdown.discovery.gates.rows import GateRow
 from clampdown.discovery.tree import grow
 from clampdown.discovery.tuning.held_out import FACTORS, HeldOut, held_out, weakest
 from clampdown.discovery.tuning.lesson import Example, Lesson
-from clampdown.discovery.tuning.optimise import chosen_latents, optimise
+from clampdown.discovery.tuning.optimise import optimise
 from clampdown.discovery.tuning.options import TuneOptions
+from clampdown.discovery.tuning.path import chosen_latents
 from clampdown.discovery.tuning.prompts import divided
 from clampdown.discovery.tuning.targets import targets
 from clampdown.discovery.tuning.trained import Trained, TrainedClamp, TrainedDirection
