@@ -18,7 +18,7 @@ _KEPT = 0.8
 def chosen_latents(
     lesson: Lesson, sae: SAE, count: int, *, steps: int, batch: int, rate: float, seed: int, progress: Progress
 ) -> dict[int, float]:
-    """At most `count` latents, the largest at the path's end, and their coefficients.
+    """At most `count` latents and their coefficients: the largest where the path last had as many.
 
     Proximal gradient, as ISTA does (Daubechies et al. 2004): c ← max(0, c − rate · (g / max|g| + penalty)). The slope
     is taken relative to the steepest, not coordinate by coordinate as Adam would: then all latents would move at once.
@@ -27,7 +27,7 @@ def chosen_latents(
         ClampdownError: no latent makes the refusals likelier.
     """
     every, rows = TrainedSum(sae, lesson.model.device), batches(lesson, batch, seed)
-    mean = torch.zeros_like(every.parameter)
+    mean, held = torch.zeros_like(every.parameter), every.parameter.detach().clone()
     for step in range(steps):
         loss, found = slope(lesson, every, next(rows))
         mean = _KEPT * mean + (1 - _KEPT) * found
@@ -39,7 +39,10 @@ def chosen_latents(
             every.within()
         left = int((every.parameter > 0).sum())
         progress("choosing latents", 1, steps, f"{left} left, {loss:.2f} nats a token")
-    best = every.parameter.detach().topk(min(count, sae.n_latents))
+        if left < count <= int((held > 0).sum()):
+            break
+        held = every.parameter.detach().clone()
+    best = held.topk(min(count, sae.n_latents))
     chosen = {int(i): float(v) for i, v in zip(best.indices, best.values, strict=True) if v > 0}
     if not chosen:
         raise ClampdownError(f"no latent of SAE {sae.name} makes the refusals likelier; tune a direction instead")
