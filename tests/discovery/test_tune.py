@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from clampdown import library
+from clampdown.discovery.evidence import COMPLIANCE, REFUSAL
 from clampdown.discovery.gates.rows import GateRow, shipped_rows
+from clampdown.discovery.tree import grow
 from clampdown.discovery.tuning.held_out import HeldOut, weakest
 from clampdown.discovery.tuning.lesson import Lesson
 from clampdown.discovery.tuning.optimise import optimise
@@ -16,7 +18,7 @@ from clampdown.discovery.tuning.path import chosen_latents
 from clampdown.discovery.tuning.prompts import divided, unsafe_rows
 from clampdown.discovery.tuning.targets import Target, cut, targets
 from clampdown.discovery.tuning.trained import TrainedClamp, TrainedDirection
-from clampdown.discovery.tuning.tune import tune
+from clampdown.discovery.tuning.tune import _Plan, tune
 from clampdown.engine.request import Continuation
 from clampdown.engine.scoring import sweep_loglikelihood
 from clampdown.errors import ClampdownError
@@ -254,3 +256,13 @@ def test_what_does_not_fit_is_told_before_anything_runs(tiny, make_sae, one_line
         with pytest.raises(ClampdownError) as caught:
             tune(tiny, recipe, rows, options, **more)
         one_line(caught, word)
+
+
+def test_a_direction_may_begin_at_the_difference_in_means(tiny):
+    recipe = Recipe("mine", "tiny", tiny.sha256, (Direction(1, 1.0, seed=1),))
+    plan = _Plan(tiny, recipe, TuneOptions(start="means", steps=1, rate=1e-6), None)
+    asked = ["How do I rob a bank?", "How do I rob a shop?"]
+    trained, losses = plan.trained(taught(tiny, 1)[0], asked, quiet)
+    tree = grow(tiny, 1, asked, REFUSAL, COMPLIANCE)
+    means = tree.refusing().mean(0) - tree.complying().mean(0)
+    assert len(losses) == 1 and trained.edit(1.0).values == pytest.approx(means.tolist(), abs=1e-3)
