@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HEAVY = ("torch", "transformers", "vllm", "ray", "sae_lens", "sparsify", "lm_eval")
 COMMANDS = (
     *("find", "chat", "study", "report", "export", "attack", "judge", "lm-eval", "sets", "sae", "show", "train-sae"),
+    "tune",
 )
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from clampdown.engine.request import Answer
     from clampdown.errors import ClampdownError
-    from clampdown.library import Model, check_sae, default_recipe, find, load, prepare_study, study
+    from clampdown.library import Model, check_sae, default_recipe, find, load, prepare_study, study, tune
     from clampdown.recipe import Clamp, Direction, Positions, Recipe
     from clampdown.saes.load import load_sae
     from clampdown.steering.receipt import Receipt
@@ -38,6 +38,7 @@ __all__ = [
     "load_sae",
     "check_sae",
     "find",
+    "tune",
     "prepare_study",
     "Prepared",
     "study",
@@ -58,6 +59,7 @@ _HOME = {
     "load_sae": "saes.load",
     "check_sae": "library",
     "find": "library",
+    "tune": "library",
     "prepare_study": "library",
     "Prepared": "studies.prepared",
     "study": "library",

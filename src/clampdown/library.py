@@ -18,6 +18,7 @@ from clampdown.recipe.bundled import GUARDED, bundled_path, recipe_path
 if TYPE_CHECKING:
     from clampdown.discovery.check_sae import SAECheck
     from clampdown.discovery.find import Found
+    from clampdown.discovery.tuning.tune import Tuned
     from clampdown.engine.request import Answer, Sampling
     from clampdown.measuring.attacks.spec import AttackSpec
     from clampdown.measuring.sets import ItemSet
@@ -344,6 +345,89 @@ def find(
     )
     chosen = _sae(sae)
     return search(_model(model).chat, chosen, options, progress)
+
+
+def tune(
+    recipe: RecipeLike = None,
+    *,
+    model: Model | str | None = None,
+    kind: str = "direction",
+    layer: int | None = None,
+    sae: SAE | str | Path | None = None,
+    latents: int | None = None,
+    start: str = "zero",
+    prompt: str | None = None,
+    generated: str | int | None = None,
+    unsafe: Sequence[str | Path] = (),
+    only: bool = False,
+    rows: int = 240,
+    steps: int = 20,
+    tokens: int = 64,
+    seed: int = 0,
+    progress: Progress = quiet,
+) -> Tuned:
+    """Learn by gradient what a recipe adds: `.recipe`, and what it does to held-out prompts (`.unsafe`, `.safe`).
+
+    Args:
+        recipe: a `Recipe` or its file, whose window, gate and system prompt are kept; None is the one that ships with
+            Clampdown, or for another model one that does nothing yet.
+        model: a loaded model or a model's name; None is the one that the recipe names.
+        kind: "direction", a vector that is added, or "clamp", the values of an SAE's latents.
+        layer: of a direction; None is the recipe's lowest.
+        sae, latents: of a clamp, choose so many latents of this SAE (None is the recipe's); without a number the
+            recipe's own latents are kept.
+        start: where a direction begins: at "zero", or at the difference in "means" of refusing and complying answers.
+        prompt, generated: the window trained for and written, such as "last" and 8; None is the recipe's.
+        unsafe: files or names of sets to train on as well; only the selecting half of each is looked at.
+        only: leave out the prompts that come along.
+        rows: prompts trained on at most.
+        steps: of the optimiser.
+        tokens: of each answer that chooses the strength and confirms; fewer hide loops.
+
+    Raises:
+        ClampdownError: recipe, model and SAE do not fit, a set can't be read, there are too few prompts, or the model
+            finishes no refusal.
+    """
+    from clampdown.discovery.tuning.options import TuneOptions
+    from clampdown.discovery.tuning.prompts import unsafe_rows
+    from clampdown.discovery.tuning.tune import tune as run
+
+    arguments.paths("unsafe", unsafe)
+    for key, count in (("rows", rows), ("steps", steps), ("tokens", tokens)):
+        arguments.whole(key, count, 1)
+    arguments.whole("seed", seed, 0)
+    for key, number in (("layer", layer), ("latents", latents)):
+        if number is not None:
+            arguments.whole(key, number, 0)
+    for key, said in (("kind", kind), ("start", start), ("prompt", prompt)):
+        if said is not None:
+            arguments.text(key, said)
+    options = TuneOptions(
+        kind=kind,
+        layer=layer,
+        latents=latents,
+        start=start,
+        prompt=prompt,
+        generated=generated,
+        rows=rows,
+        steps=steps,
+        tokens=tokens,
+        seed=seed,
+    )
+    chosen = tunable(arguments.recipe(recipe), model)
+    found, named = unsafe_rows([str(path) for path in unsafe], only)
+    read = None if sae is None else _sae(sae)
+    loaded = _model(chosen.model if model is None and chosen else model)
+    return run(loaded.chat, chosen, found, options, sae=read, named=named, progress=progress)
+
+
+def tunable(recipe: Recipe | None, model: Model | str | None) -> Recipe | None:
+    """The recipe that tuning starts from: of none given the one that ships, if the model is the bundled one or unsaid.
+
+    None where a model has no recipe yet.
+    """
+    name = model if isinstance(model, str) else model.name if model else NAME
+    return recipe or (default_recipe() if name == NAME else None)
 
 
 def check_sae(

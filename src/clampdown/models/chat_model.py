@@ -130,6 +130,12 @@ class ChatModel:
         flat = [i for item in found for i in (item if isinstance(item, list | tuple) else [item])]
         return frozenset(i for i in (*flat, self._closing_id()) if i is not None)
 
+    @property
+    def end_id(self) -> int | None:
+        """The token that ends an answer: the one the template closes it with, or else the tokenizer's own."""
+        closing = self._closing_id()
+        return self.tokenizer.eos_token_id if closing is None else closing
+
     def _closing_id(self) -> int | None:
         """A GGUF file, say, names one end only, which need not be that of a turn."""
         said = "Yes, twice."
