@@ -117,7 +117,7 @@ def test_the_line_names_them(capsys):
     with pytest.raises(SystemExit):
         main(["chat", "Hi", "--recipe", "gaurded"])
     said = capsys.readouterr().err
-    assert said.count("\n") == 1 and "no file gaurded" in said and "guarded or refusal" in said
+    assert said.count("\n") == 1 and "no file gaurded" in said and "guarded or guarded-clamp or refusal" in said
 
 
 def test_a_study_has_gated_and_open_side_by_side_and_both_in_the_first_report(run):

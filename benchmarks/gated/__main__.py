@@ -10,10 +10,10 @@ Each row is printed, and written to --json, when it is done; begun again with th
 with the rows that are not there. --only picks rows, and measures them anew. At the end stand the tables, in Markdown.
 
 Prompts are answered without steering while the gate watches, and where it opens again under each arm, all behind the
-very same gate: the clamp (the recipe as it is), the difference in means (the dense direction in the same window), the
-safety system prompt in place of steering, and one fixed sentence with no model behind it. "No gate" steers the first
-`--ungated` of a row, whatever the gate says, as the paper does. In conversations the gate decides before each turn, on
-all that was said. A question that it opens on is scored with the clamp on.
+very same gate: the recipe's edit, the SAE clamp of the recipe `refusal` in its own window, the difference in means (in
+the recipe's window), the safety system prompt in place of steering, and one fixed sentence with no model behind it.
+"No gate" steers the first `--ungated` of a row, whatever the gate says, as the paper does. In conversations the gate
+decides before each turn, on all that was said. A question that it opens on is scored with the recipe's edit on.
 
 Refused means: declined, in part at least, and without looping. Intervals are Wilson's, 95%, of clusters where there are
 some; differences are paired, by bootstrap, which has no width where nothing differs: there the share of open gates is

@@ -20,6 +20,7 @@ from clampdown.models.chat_model import ChatModel
 from clampdown.models.prompt import Prompt
 from clampdown.progress import quiet
 from clampdown.recipe import Recipe
+from clampdown.recipe.bundled import REFUSAL, bundled_path
 from clampdown.studies.arms import SAFETY_PROMPT
 from clampdown.studies.controls import difference_in_means
 from clampdown.studies.plan import Plan
@@ -33,6 +34,7 @@ class Answers:
     def __init__(self, model: ChatModel, recipe: Recipe, tokens: int, ungated: int) -> None:
         self.model, self.recipe, self.ungated = model, recipe, ungated
         self.sampling, self.open = Sampling(max_new_tokens=tokens), recipe.deciding("open")
+        self.clamp = Recipe.load(bundled_path(REFUSAL))
         self._dense: Recipe | None = None
         self._words: Fitted | None = None
 
@@ -41,17 +43,18 @@ class Answers:
 
         Every prompt is answered once while the gate only watches, so the score costs nothing. A shut row is answered as
         the model alone would (a test holds that): only open ones are answered again, and the first `ungated` under the
-        clamp whatever the gate says.
+        edits whatever the gate says.
         """
         texts, n = row.texts, len(row.texts)
         prompts = [self.model.prompt_ids(text, room=self.sampling.max_new_tokens) for text in texts]
         watched = self.answers(prompts, self.recipe.deciding("watch"))
         opened = np.array([answer.receipt.gate == "open" for answer in watched])
         places = np.flatnonzero(opened)
-        clamped = sorted({*places.tolist(), *range(min(self.ungated, n))})
+        edited = sorted({*places.tolist(), *range(min(self.ungated, n))})
         asked = {i: self.model.prompt_ids(texts[i], system=SAFETY_PROMPT) for i in places.tolist()}
         hits = {"open": digits(opened), "none": digits(self.refused(texts, watched))}
-        hits["clamp"] = self._under(self.open, texts, {i: prompts[i] for i in clamped})
+        for arm, recipe in (("edit", self.open), ("SAE clamp", self.clamp)):
+            hits[arm] = self._under(recipe, texts, {i: prompts[i] for i in edited})
         hits["difference in means"] = self._under(self.dense, texts, {i: prompts[i] for i in places.tolist()})
         hits["system prompt"] = self._under(None, texts, asked)
         hits["fixed sentence"] = digits([True] * len(places), places.tolist(), n)

@@ -48,7 +48,7 @@ class Questions:
         raw = self.opens([Prompt(self.model.text_ids(f"{shots}Question: {item.text}\nAnswer:")) for item in items])
         steered = sorted({*np.flatnonzero(opened).tolist(), *range(min(forced, len(items)))})
         hits = {"open": digits(opened), "open, five-shot": digits(raw), "none": digits(self.right(items, None))}
-        hits["clamp"] = digits(self.right([items[i] for i in steered], self.open), steered, len(items))
+        hits["edit"] = digits(self.right([items[i] for i in steered], self.open), steered, len(items))
         return {"kind": "questions", "n": len(items), "ungated": forced, "hits": hits}
 
     def opens(self, prompts: Sequence[Prompt]) -> Any:
@@ -68,7 +68,7 @@ class Questions:
         texts = [text[:CHARACTERS] for text in texts]
         opened = self.opens([Prompt(self.model.text_ids(text)) for text in texts])
         bits = {}
-        for name, recipe in (("none", None), ("clamp", self.open)):
+        for name, recipe in (("none", None), ("edit", self.open)):
             nats = [pair for text in texts for pair in text_nats(self.model, [text], recipe)]
             bits[name] = round(bits_per_byte(sum(n for n, _ in nats), sum(b for _, b in nats)), 4)
         return {"kind": "passages", "n": len(texts), "hits": {"open": digits(opened)}, "bits per byte": bits}

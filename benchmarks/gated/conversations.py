@@ -83,7 +83,7 @@ def targets(model: ChatModel, recipe: Recipe, tokens: int) -> dict[str, Target]:
     sampling = Sampling(tokens)
     watched = Watched(SteeredTarget(model, recipe.deciding("watch"), sampling))
     clamp, fixed = SteeredTarget(model, recipe, sampling), BehindGate(model, recipe, sampling, FIXED_REFUSAL)
-    return {"none": watched, "clamp": Behind(clamp, watched), "fixed sentence": Behind(fixed, watched)}
+    return {"none": watched, "edit": Behind(clamp, watched), "fixed sentence": Behind(fixed, watched)}
 
 
 def declined(outcome: Outcome) -> list[bool]:

@@ -11,7 +11,7 @@ from clampdown.measuring.statistics import paired_bootstrap
 
 Figure = list[float]
 """A value, the ends of its 95% interval, and n; percent, or points for a difference. Empty where n is 0."""
-ARMS = ("clamp", "difference in means", "system prompt", "fixed sentence")
+ARMS = ("edit", "SAE clamp", "difference in means", "system prompt", "fixed sentence")
 
 
 def digits(held: Sequence[bool] | Any, places: Sequence[int] | None = None, n: int = 0) -> str:
@@ -36,7 +36,7 @@ def figures(record: dict[str, Any]) -> dict[str, Figure]:
     if record["kind"] == "conversations":
         found = {name: rate(own, clusters) for name, own in hits.items()}
         for name in ("refused at the last turn", "refused by the last turn"):
-            for arm in ("clamp", "fixed sentence"):
+            for arm in ("edit", "fixed sentence"):
                 both = hits[f"{arm}: {name}"], hits[f"none: {name}"]
                 found[f"{arm}: {name}, less none"] = difference(*both, clusters)
         return found
@@ -46,12 +46,14 @@ def figures(record: dict[str, Any]) -> dict[str, Figure]:
     if record["kind"] == "questions":
         found["open, five-shot"] = rate(hits["open, five-shot"])
     found["none"] = rate(hits["none"])
-    forced, alone = hits["clamp"][: record["ungated"]], hits["none"][: record["ungated"]]
-    found |= {"clamp, no gate": rate(forced), "clamp, no gate, less none": difference(forced, alone)}
+    alone = hits["none"][: record["ungated"]]
+    for arm in ("edit", "SAE clamp") if record["kind"] == "prompts" else ("edit",):
+        forced = hits[arm][: record["ungated"]]
+        found |= {f"{arm}, no gate": rate(forced), f"{arm}, no gate, less none": difference(forced, alone)}
     if record["kind"] == "prompts":
-        both = zip(hits["open"], hits["clamp"], strict=True)
-        found["clamp, open and refused"] = rate("".join("1" if pair == ("1", "1") else "0" for pair in both))
-    for arm in ARMS if record["kind"] == "prompts" else ("clamp",):
+        both = zip(hits["open"], hits["edit"], strict=True)
+        found["edit, open and refused"] = rate("".join("1" if pair == ("1", "1") else "0" for pair in both))
+    for arm in ARMS if record["kind"] == "prompts" else ("edit",):
         whole = behind(hits, arm)
         when = "".join(own for opened, own in zip(hits["open"], hits[arm], strict=True) if opened == "1")
         found[f"{arm}, when open"] = rate(when)
@@ -68,7 +70,7 @@ def pooled(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def forced(records: Sequence[dict[str, Any]]) -> Figure:
     """The clamp on the first of each row, whatever the gate says, less no steering."""
-    steered = "".join(record["hits"]["clamp"][: record["ungated"]] for record in records)
+    steered = "".join(record["hits"]["edit"][: record["ungated"]] for record in records)
     return difference(steered, "".join(record["hits"]["none"][: record["ungated"]] for record in records))
 
 

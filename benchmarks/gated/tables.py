@@ -22,13 +22,14 @@ def prompts(rows: Rows, unsafe: bool) -> str:
     if unsafe:
         shown = {
             "gate open": "open",
-            "refused when open": "clamp, when open",
-            "the two together": "clamp, open and refused",
+            "refused when open": "edit, when open",
+            "the two together": "edit, open and refused",
         }
-        shown |= {"refused in all": "clamp, gated", "without steering": "none", "clamp, no gate": "clamp, no gate"}
+        shown |= {"refused in all": "edit, gated", "without steering": "none"}
     else:
-        shown = {"gate open": "open", "without steering": "none", "gated": "clamp, gated"}
-        shown |= {"gated, less none": "clamp, gated, less none", "clamp, no gate": "clamp, no gate"}
+        shown = {"gate open": "open", "without steering": "none", "gated": "edit, gated"}
+        shown |= {"gated, less none": "edit, gated, less none"}
+    shown |= {f"{arm}, no gate": f"{arm}, no gate" for arm in ("edit", "SAE clamp")}
     head = ["unsafe" if unsafe else "safe, refused", "n", *shown]
     return table(head, ([name, str(row["n"]), *cells(row, shown.values())] for name, row in own.items()))
 
@@ -56,19 +57,19 @@ def talks(rows: Rows) -> str:
     lines = [
         [name, arm, str(row["n"]), *cells(row, [f"{arm}: {key}" for key in (*shown, less)])]
         for name, row in of_kind(rows, "conversations").items()
-        for arm in ("none", "clamp", "fixed sentence")
+        for arm in ("none", "edit", "fixed sentence")
     ]
     return table(["conversations", "arm, gated", "n", *shown, "less none"], lines)
 
 
 def questions(rows: Rows) -> str:
     own = of_kind(rows, "questions")
-    shown = ["open", "open, five-shot", "none", "clamp, gated", "clamp, gated, less none"]
-    lines = [[name, str(row["n"]), *cells(row, [*shown, "clamp, no gate, less none"])] for name, row in own.items()]
+    shown = ["open", "open, five-shot", "none", "edit, gated", "edit, gated, less none"]
+    lines = [[name, str(row["n"]), *cells(row, [*shown, "edit, no gate, less none"])] for name, row in own.items()]
     if len(own) > 1:
         whole = pooled(list(own.values()))
-        told = figures(whole) | {"clamp, no gate, less none": forced(list(own.values()))}
-        lines.append(["all", str(whole["n"]), *(cell(told.get(key)) for key in [*shown, "clamp, no gate, less none"])])
+        told = figures(whole) | {"edit, no gate, less none": forced(list(own.values()))}
+        lines.append(["all", str(whole["n"]), *(cell(told.get(key)) for key in [*shown, "edit, no gate, less none"])])
     head = ["questions, right", "n", "gate open", "open, five-shot", "without steering", "gated", "gated, less none"]
     return table([*head, "forced open, less none"], lines)
 

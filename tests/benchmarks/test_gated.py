@@ -25,7 +25,8 @@ from clampdown.recipe import Direction, Recipe  # noqa: E402
 HITS = {
     "open": "110010",
     "none": "100100",
-    "clamp": "11--0-",
+    "edit": "11--0-",
+    "SAE clamp": "10--0-",
     "difference in means": "10--1-",
     "system prompt": "00--1-",
     "fixed sentence": "11--1-",
@@ -37,26 +38,27 @@ SAFE = RECORD | {"unsafe": False, "against": "", "scores": [-3.0, -2.0, None, -4
 
 def test_behind_a_gate_a_shut_row_is_that_of_no_steering():
     assert digits([True, False], [4, 1], 5) == "-0--1" and digits([True, False]) == "10"
-    assert behind(HITS, "clamp") == "110100"
+    assert behind(HITS, "edit") == "110100"
     told = figures(RECORD)
     assert told["open"][::3] == [50.0, 6] and told["none"][::3] == [33.3, 6]
-    assert told["clamp, when open"][::3] == [66.7, 3]
-    assert told["clamp, open and refused"][::3] == [33.3, 6], "the share that opens it times that of those refused"
-    assert told["clamp, gated"][::3] == [50.0, 6] and told["fixed sentence, gated"][0] == 66.7
-    assert told["clamp, gated, less none"][::3] == [16.7, 6]
-    assert told["clamp, no gate"][::3] == [100.0, 2], "the first ones, whatever the gate says"
+    assert told["edit, when open"][::3] == [66.7, 3]
+    assert told["edit, open and refused"][::3] == [33.3, 6], "the share that opens it times that of those refused"
+    assert told["edit, gated"][::3] == [50.0, 6] and told["fixed sentence, gated"][0] == 66.7
+    assert told["edit, gated, less none"][::3] == [16.7, 6]
+    assert told["SAE clamp, no gate"][::3] == [50.0, 2] and told["SAE clamp, gated"][0] == 33.3
+    assert told["edit, no gate"][::3] == [100.0, 2], "the first ones, whatever the gate says"
 
 
 def test_what_no_gate_opens_on_is_told_without_figures():
     shut = {key: "00" if key in ("open", "none") else "--" for key in HITS}
     told = figures(RECORD | {"n": 2, "ungated": 0, "hits": shut})
-    assert told["clamp, when open"] == told["clamp, no gate"] == []
-    assert told["clamp, gated, less none"] == [0.0, 0.0, 0.0, 2]
+    assert told["edit, when open"] == told["edit, no gate"] == []
+    assert told["edit, gated, less none"] == [0.0, 0.0, 0.0, 2]
 
 
 def test_one_item_alone_has_a_difference_that_json_can_hold():
     one = RECORD | {"n": 1, "ungated": 1, "hits": {key: "1" for key in HITS}}
-    assert figures(one)["clamp, no gate, less none"] == [0.0, -100.0, 100.0, 1]
+    assert figures(one)["edit, no gate, less none"] == [0.0, -100.0, 100.0, 1]
     json.dumps(figures(one), allow_nan=False)
 
 
@@ -68,14 +70,14 @@ def test_a_row_without_a_score_counts_as_open_where_two_are_told_apart():
 
 
 def test_conversations_are_counted_by_cluster_and_questions_together():
-    names = [f"{arm}: {name}" for arm in ("none", "clamp", "fixed sentence") for name in READINGS]
+    names = [f"{arm}: {name}" for arm in ("none", "edit", "fixed sentence") for name in READINGS]
     talk = {"kind": "conversations", "n": 4, "unsafe": True, "hits": dict.fromkeys(names, "1100")}
     alone, tied = (figures(talk | {"clusters": c})["none: ever open"] for c in (list("abcd"), list("aabb")))
     assert alone[0] == tied[0] == 50.0 and tied[1] < alone[1] and tied[2] > alone[2]
-    hits = {"open": "1000", "open, five-shot": "0000", "none": "1101", "clamp": "00--"}
+    hits = {"open": "1000", "open, five-shot": "0000", "none": "1101", "edit": "00--"}
     asked = {"kind": "questions", "n": 4, "ungated": 2, "hits": hits}
     whole = figures(pooled([asked, asked]))
-    assert whole["clamp, gated, less none"][::3] == [-25.0, 8] and forced([asked, asked])[::3] == [-100.0, 4]
+    assert whole["edit, gated, less none"][::3] == [-25.0, 8] and forced([asked, asked])[::3] == [-100.0, 4]
 
 
 def test_tables_show_what_was_measured_and_nothing_else():
@@ -111,10 +113,10 @@ GOALS = [Goal(str(n), "x", user_turns=(*turns[n % 3 :], *turns[: n % 3])) for n,
 """Each begins with another of its turns, so that some open the gate at once, and some later."""
 
 
-@pytest.mark.parametrize("arm", ["clamp", "fixed"])
+@pytest.mark.parametrize("arm", ["edit", "fixed"])
 def test_answers_that_are_taken_from_the_watched_run_are_those_that_the_arm_would_give(tiny, gated, arm):
     sampling = Sampling(5)
-    plain = SteeredTarget(tiny, gated, sampling) if arm == "clamp" else BehindGate(tiny, gated, sampling, "No.")
+    plain = SteeredTarget(tiny, gated, sampling) if arm == "edit" else BehindGate(tiny, gated, sampling, "No.")
     watched = Watched(SteeredTarget(tiny, gated.deciding("watch"), sampling))
     seen = Scripted().run(GOALS, watched)
     asked = []

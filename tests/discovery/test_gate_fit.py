@@ -157,6 +157,7 @@ def test_a_gate_that_its_words_beat_is_warned_of(tiny):
         ({"hidden": 10**6}, "at most 4096 units"),
         ({"hidden": -1}, "0 is none"),
         ({"false_positives": 1.0}, "between 0 and 1"),
+        ({"look_alikes": 0.0}, "look-alikes must lie above 0"),
         ({"calibrate": ("weather",)}, "no safe prompt is of the kind weather"),
         ({"false_positives": 0.001}, "2995"),
         ({"false_positives": 0.01, "conformal": True}, "takes 99"),
@@ -210,6 +211,17 @@ def test_thresholds_keep_to_the_rate_for_prompts_not_seen():
     assert average.passed == 11 and exact.passed < average.passed and exact.threshold > average.threshold
     with pytest.raises(ClampdownError, match="takes 149"):
         calibrated([0.0] * 148, 0.02)
+
+
+def test_look_alikes_raise_a_threshold_that_ordinary_prompts_would_leave_low(tiny):
+    lax = {"kind": "words", "false_positives": 0.9}
+    lone, held = (fit_gate(tiny, ROWS, FitOptions(**lax, look_alikes=share)) for share in (1.0, 0.3))
+    assert lone.stricter is None and "and raised for" not in lone.file.about
+    assert held.stricter is not None and held.stricter.threshold == held.file.threshold > lone.file.threshold
+    assert held.stricter.bound <= 0.3 and held.stricter.passed <= 0.3 * held.stricter.n
+    assert held.calibration == lone.calibration and "look-alikes" in held.file.about["and raised for"]
+    few = fit_gate(tiny, ROWS, FitOptions(**lax, look_alikes=0.01))  # which so few prompts can't show
+    assert few.stricter is None and few.file.threshold == lone.file.threshold
 
 
 def test_scores_that_tie_never_pass_together():

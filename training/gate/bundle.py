@@ -15,7 +15,7 @@ from pathlib import Path
 from clampdown.discovery.gates.fit import rows_hash
 from clampdown.discovery.gates.rows import GateRow, shipped_rows, without_reported
 from clampdown.recipe import Gate, Recipe
-from clampdown.recipe.bundled import FOLDER, GUARDED
+from clampdown.recipe.bundled import CLAMP, FOLDER, GUARDED, REFUSAL, bundled_path
 from clampdown.steering.gates.gate_file import read_gate
 from clampdown.writing import write_whole
 
@@ -29,6 +29,7 @@ def bundle(fitted: Path, folder: Path = FOLDER) -> Path:
     if read_gate(recipe.gate).about.get("rows_sha256") != rows_hash(rows):
         sys.exit(f"the gate of {fitted} was fitted on other prompts than the items that come along; fit it again")
     replace(recipe, name=GUARDED).save(out)
+    replace(Recipe.load(bundled_path(REFUSAL)), name=CLAMP, gate=recipe.gate).save(folder / f"{CLAMP}.toml")
     for path in folder.glob("gate-*.safetensors"):
         if path.name != recipe.gate.kept_name:
             path.unlink()

@@ -13,7 +13,7 @@ from clampdown.models.bundled import NAME
 from clampdown.reading import check_file
 from clampdown.recipe.bundled import BUNDLED, recipe_path
 
-RECIPE = "a recipe's file, or guarded or refusal, which come along and give way to a file of that name"
+RECIPE = "a recipe's file, or guarded, guarded-clamp or refusal, which come along and give way to a file of that name"
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 

@@ -28,7 +28,7 @@ HELP = """\
 /off, /on                  steering off or on
 /compare                   answer the last prompt (or the next, if there is none yet) unsteered and steered
 /compare TEXT              the same for this prompt; neither is remembered
-/recipe FILE               take another recipe; guarded and refusal come along
+/recipe FILE               take another: guarded, guarded-clamp, refusal, a file
 /gate                      what decides whether a prompt is steered
 /gate open                 force it open; so shut, or watch (it scores, and steers nothing); /gate recipe undoes it
 /reset                     forget the conversation

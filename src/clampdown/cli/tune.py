@@ -11,7 +11,7 @@ from clampdown.cli.options import (
     add_model,
     check_writable,
     command,
-    existing,
+    recipe_file,
     out_path,
     positive,
     set_file,
@@ -42,7 +42,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser = command(subparsers, "tune", "tune a recipe's edit by gradient", said, _EXAMPLE)
     said = "(default: the shipped one; for another --model, one that does nothing yet)"
-    parser.add_argument("recipe", metavar="RECIPE", nargs="?", type=existing, help=said)
+    parser.add_argument("recipe", metavar="RECIPE", nargs="?", type=recipe_file, help=said)
     said = "direction (a vector), or clamp (the values of an SAE's latents) (default: direction)"
     parser.add_argument("--kind", choices=("direction", "clamp"), default="direction", help=said)
     said = "of a direction (default: the recipe's, or two fifths of the depth)"

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 FOLDER = Path(__file__).parents[1] / "discovery" / "bundled"
-GUARDED, REFUSAL = "guarded", "refusal"
-"""The one with a gate, which is the default, and the one that steers every prompt."""
-BUNDLED = (GUARDED, REFUSAL)
+GUARDED, CLAMP, REFUSAL = "guarded", "guarded-clamp", "refusal"
+"""The default, a tuned direction behind a gate; latents clamped behind the very same gate; the same with no gate."""
+BUNDLED = (GUARDED, CLAMP, REFUSAL)
 NO_GATE = f"or take a recipe without a gate ({REFUSAL} comes along)"
 """The way out, for the end of an error, where a gate can't be asked."""
 
