@@ -11,9 +11,9 @@ from clampdown.cli.options import (
     add_model,
     check_writable,
     command,
-    recipe_file,
     out_path,
     positive,
+    recipe_file,
     set_file,
     whole,
 )
