@@ -87,7 +87,7 @@ def test_for_another_model_they_are_refused_as_what_they_are(tiny):
 
 def test_the_library_takes_names(model):
     asked = [HARM, ORDINARY, HARM, ORDINARY, ORDINARY]
-    named = ["guarded", "guarded", "refusal", "refusal", None]
+    named = ["guarded-clamp", "guarded", "refusal", "refusal", None]
     answers = model.generate(asked, named, max_new_tokens=6)
     receipts = [answer.receipt for answer in answers]
     assert [bool(receipt.tokens_edited) for receipt in receipts] == [True, False, True, True, False]
@@ -124,10 +124,19 @@ def test_a_study_has_gated_and_open_side_by_side_and_both_in_the_first_report(ru
     told = run("study", "--dry-run")[1]
     [arms] = [line for line in told.splitlines() if " arms: " in line]
     [first] = [line for line in told.splitlines() if line.startswith("a first report")]
-    for name in ("none", "clamp-1-gated", "clamp-1", "difference-in-means-1-gated", "system-prompt-gated"):
+    for name in (
+        "none",
+        "direction-1-gated",
+        "direction-1",
+        "clamp-1-gated",
+        "clamp-1",
+        "difference-in-means-1-gated",
+        "system-prompt-gated",
+    ):
         assert f" {name}," in arms
-    assert first.endswith(": none, clamp-1-gated, clamp-1, fixed-refusal")
+    assert first.endswith(": none, direction-1-gated, direction-1, clamp-1-gated, clamp-1, fixed-refusal")
     assert "gated" not in run("study", "refusal", "--dry-run")[1]
+    assert "direction-1" not in run("study", "guarded-clamp", "--dry-run")[1]
 
 
 def test_what_find_learned_is_known_of_a_recipe_that_was_gated_since(tmp_path):

@@ -8,6 +8,7 @@ from clampdown.errors import ClampdownError
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Recipe
 from clampdown.studies import controls
+from clampdown.studies.beside import clamp_beside
 from clampdown.studies.first import closest_to_one
 from clampdown.studies.gated import Parts, ends, under
 from clampdown.studies.matching import Calibration
@@ -83,6 +84,7 @@ def build_arms(model: ChatModel, recipe: Recipe, plan: Plan) -> list[Arm]:
     wanted = {
         "none": lambda: _none(),
         "clamp": lambda: _clamps(recipe, plan),
+        "latents": lambda: _latents(recipe, plan),
         "difference-in-means": lambda: _difference_in_means(model, recipe, plan),
         "system-prompt": lambda: _system_prompt(model, recipe),
         "fixed-refusal": lambda: (),
@@ -96,7 +98,7 @@ def build_arms(model: ChatModel, recipe: Recipe, plan: Plan) -> list[Arm]:
     for name, make in wanted.items():
         if name not in plan.arms:
             continue
-        own = name in ("clamp", "difference-in-means")
+        own = name in ("clamp", "latents", "difference-in-means")
         found += [Arm(*each) for parts in make() for each in ([parts] if own else under(plan.one_gate, parts))]
         found += _instead(model, recipe, name, plan)
     return found
@@ -134,6 +136,12 @@ def _clamps(recipe: Recipe, plan: Plan) -> Iterator[Parts]:
             text = f"Every latent of the recipe clamped to {value:g}{of}."
             made = replace(recipe, name=name, edits=set_to(recipe, value, rule))
             yield from under(plan.one_gate, (name, label, "clamp", text, (made,)))
+
+
+def _latents(recipe: Recipe, plan: Plan) -> Iterator[Parts]:
+    if beside := clamp_beside(recipe):
+        text = f"The recipe refusal, which comes along, as it is: {_what(beside)}."
+        yield from under(plan.headline_gates, ("clamp-1", "SAE clamp", "baseline", text, (beside,)))
 
 
 def _difference_in_means(model: ChatModel, recipe: Recipe, plan: Plan) -> Iterator[Parts]:

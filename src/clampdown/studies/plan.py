@@ -14,6 +14,7 @@ ARMS = (
     "none",
     "sae-pass",
     "clamp",
+    "latents",
     "zeroed",
     "unrelated-latent",
     "random-latents",
@@ -43,7 +44,8 @@ class Plan:
         samples: answers to each prompt, each with a seed of its own; more than one needs a temperature.
         draws: recipes drawn for each random control, at least five; item i is answered under draw i modulo their
         number.
-        arms: which arms to run, by the names in `ARMS`; `none` is always among them. `fixed-refusal` needs a gate.
+        arms: which arms to run, by the names in `ARMS`; `none` is always among them. `fixed-refusal` needs a gate, and
+            `latents`, the clamp that comes along, a recipe for the same model that clamps none.
         gates: of a recipe with a gate, what decides in the arms that edit: `recipe` (the gate does), `open` and `shut`
             (it is forced so), or `watch` (it scores, and nothing is edited); none named is `recipe` and `open`. The
             recipe as it is runs under all of them, the difference in means closest to 1 and the system prompt also

@@ -9,6 +9,7 @@ from clampdown.measuring.looping import ROOM
 from clampdown.measuring.sets import ItemSet
 from clampdown.measuring.statistics import items_needed, mcnemar_least, paired_detectable_difference
 from clampdown.recipe import Recipe
+from clampdown.studies.beside import clamp_beside
 from clampdown.studies.columns import Column
 from clampdown.studies.first import closest_to_one, first_names
 from clampdown.studies.gated import ends
@@ -101,6 +102,7 @@ def planned_arms(recipe: Recipe, plan: Plan) -> list[dict[str, Any]]:
     names = {
         "none": ["none"],
         "clamp": _clamps(recipe, plan, stem),
+        "latents": [f"clamp-1{end}" for end in ends(plan.headline_gates)] if clamp_beside(recipe) else [],
         "difference-in-means": _differences(plan),
         "system-prompt": ["system-prompt", *(["system-prompt-gated"] if "recipe" in plan.gates else [])],
         "fixed-refusal": ["fixed-refusal"] if "recipe" in plan.gates else [],
