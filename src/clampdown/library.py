@@ -151,8 +151,8 @@ class Model:
         Args:
             prompt: a text, one conversation (a list of {"role", "content"} messages), or a list of either, which gives
             a list of answers.
-            recipe: none, a `Recipe`, a recipe file's path or the name of a recipe that comes along ("guarded", with a
-            gate, or "refusal", without one) for all prompts, or a list with one of these a prompt.
+            recipe: none, a `Recipe`, a recipe file's path or the name of a recipe that comes along ("guarded" and
+            "guarded-clamp", with a gate, and "refusal") for all prompts, or a list with one of these a prompt.
             system: a system prompt; a recipe's own comes before it.
             temperature: 0 is greedy; above it, sampled with `seed`.
             batch_size: prompts answered together; in low precision an answer can depend on it.
@@ -475,7 +475,7 @@ def study(
     The arms that matter most come first, and report.html and results.json of these are there before the others are run.
 
     Args:
-        recipe: a `Recipe`, its file, or "guarded" or "refusal", which come along; None is "guarded".
+        recipe: a `Recipe`, its file, or the name of one that comes along; None is "guarded".
         model: a loaded model or a model's name; None is the one that the recipe names.
         plan: "quick", "full", or a `clampdown.studies.plan.Plan`.
         sets: files or names of sets by kind ("unsafe", "safe", "lookalike", "capability", "text"), in place of the

@@ -41,7 +41,7 @@ _EXAMPLE = """  clampdown study                              the default recipe,
 
 def add_parser(subparsers: Any) -> None:
     said = (
-        "Sweep a recipe's clamp values beside its controls, judge every answer, and write one HTML report. "
+        "Sweep a recipe's strength beside its controls, judge every answer, and write one HTML report. "
         "Killed at any moment, the same command goes on where it was. Kinds of set that you don't name use the "
         "reporting half of the built-in ones."
     )

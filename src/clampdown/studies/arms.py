@@ -6,7 +6,7 @@ from typing import Any
 
 from clampdown.errors import ClampdownError
 from clampdown.models.chat_model import ChatModel
-from clampdown.recipe import Recipe
+from clampdown.recipe import Direction, Recipe
 from clampdown.studies import controls
 from clampdown.studies.beside import clamp_beside
 from clampdown.studies.first import closest_to_one
@@ -76,7 +76,7 @@ def build_arms(model: ChatModel, recipe: Recipe, plan: Plan) -> list[Arm]:
     """
     plan = plan.meant_for(recipe)
     if not recipe.edits:
-        raise ClampdownError(f"recipe {recipe.name} has no edits, so there is nothing to study; give it a clamp")
+        raise ClampdownError(f"recipe {recipe.name} has no edits, so there is nothing to study; give it one")
     calibration = Calibration(model, recipe, plan.seed)
     target = calibration.mean_norm(recipe.edits)
     if not target > 0:
@@ -196,5 +196,5 @@ def _stem(recipe: Recipe) -> str:
 
 def _what(recipe: Recipe) -> str:
     said = [f"{len(c.values)} latents at layer {c.layer}, rule {c.rule}" for c in recipe.clamps]
-    directions = len(recipe.edits) - len(said)
-    return "; ".join(said + ([f"{directions} directions"] if directions else []))
+    layers = [edit.layer for edit in recipe.edits if isinstance(edit, Direction)]
+    return "; ".join(said + [f"a direction at layer {layer}" for layer in layers])

@@ -52,7 +52,7 @@ def random_latents(recipe: Recipe, calibration: Calibration, target: float, plan
     text = (
         f"As many latents as the recipe clamps, drawn by seed from those that fire and are not in it, their values "
         f"scaled "
-        f"to the clamp's mean ‖Δ‖ ({target:.3g}). {plan.draws} draws; each item is answered under one of them."
+        f"to the recipe's mean ‖Δ‖ ({target:.3g}). {plan.draws} draws; each item is answered under one of them."
     )
     yield "random-latents", "Random latents", "control", text, matched
 
@@ -68,7 +68,7 @@ def random_directions(recipe: Recipe, calibration: Calibration, target: float, p
 
     matched = _matched("random-directions", draw, recipe, calibration, target, plan)
     text = (
-        f"A random direction added at the recipe's layer, as long as the clamp's mean ‖Δ‖ ({target:.3g}). {plan.draws} "
+        f"A random direction added at its layer, as long as the recipe's mean ‖Δ‖ ({target:.3g}). {plan.draws} "
         f"draws; each item is answered under one of them."
     )
     yield "random-directions", "Random directions", "control", text, matched
@@ -90,7 +90,7 @@ def unrelated_latent(recipe: Recipe, calibration: Calibration, target: float, pl
         scale = _scale(make, calibration, target)
         if scale is not None:
             text = (
-                f"Latent {latent} alone, clamped to {scale:.3g} for the clamp's mean ‖Δ‖; of {len(order)} latents "
+                f"Latent {latent} alone, clamped to {scale:.3g} for the recipe's mean ‖Δ‖; of {len(order)} latents "
                 f"drawn by "
                 f"seed, the one whose decoder row is closest to a right angle with what the recipe adds."
             )
@@ -157,7 +157,7 @@ def _matched(
         if len(found) == plan.draws:
             return tuple(found)
     raise ClampdownError(
-        f"could not match {arm} to the clamp's mean ‖Δ‖ of {target:.3g}; leave {arm} out of the plan's arms"
+        f"could not match {arm} to the recipe's mean ‖Δ‖ of {target:.3g}; leave {arm} out of the plan's arms"
     )
 
 

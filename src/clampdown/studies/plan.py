@@ -130,8 +130,12 @@ class Plan:
         """The plan as it is for a recipe: what gates it has where none are named, and no arm that needs one it lacks.
 
         Raises:
-            ClampdownError: gates are named, and the recipe has none.
+            ClampdownError: gates are named, and the recipe has none; or values, and it clamps nothing.
         """
+        require(
+            not self.values or bool(recipe.clamps),
+            f"values are for a recipe that clamps latents, and {recipe.name} clamps none; leave them out",
+        )
         if recipe.gate is not None:
             return self if self.gates else replace(self, gates=("recipe", "open"))
         require(not self.gates, f"gates are for a recipe with a gate, and {recipe.name} has none; leave them out")
