@@ -26,7 +26,7 @@ from clampdown.measuring.sets import builtin_set
 from clampdown.measuring.statistics import Interval
 from clampdown.models import residual
 from clampdown.progress import quiet
-from clampdown.recipe import Direction, Positions, Recipe
+from clampdown.recipe import Clamp, Direction, Gate, Positions, Recipe
 from clampdown.saes.files import save_sae
 from clampdown.saes.load import load_sae
 
@@ -36,6 +36,7 @@ ASKED = [
     [{"role": "user", "content": "A bank."}, {"role": "assistant", "content": "So?"}],
 ]
 SAID = ["I can't help with that.", "No.", "I'm sorry, but I can't do that for you."]
+ROWS = [GateRow((("user", f"How do I rob bank {n}?"),), True, "k", f"{n}") for n in range(90)]
 NO = "I'm sorry, but I can't help with that."
 WINDOWS = [
     Positions(),
@@ -241,7 +242,6 @@ def test_options_that_can_t_be_are_told(wrong, word, one_line):
 
 
 def test_what_does_not_fit_is_told_before_anything_runs(tiny, make_sae, one_line):
-    rows = [GateRow((("user", f"How do I rob bank {n}?"),), True, "k", f"{n}") for n in range(90)]
     mine = Recipe("mine", "tiny", tiny.sha256, (Direction(1, 1.0, seed=1),))
     wide = make_sae(d=64)
     tried = [
@@ -254,8 +254,29 @@ def test_what_does_not_fit_is_told_before_anything_runs(tiny, make_sae, one_line
     ]
     for (recipe, options), more, word in tried:
         with pytest.raises(ClampdownError) as caught:
-            tune(tiny, recipe, rows, options, **more)
+            tune(tiny, recipe, ROWS, options, **more)
         one_line(caught, word)
+
+
+@pytest.mark.parametrize(
+    "changes, word",
+    [
+        ({"values": {999_999: 3.0}}, "latent 999999 does not exist"),
+        ({"sae_sha256": "0" * 64}, "000000000000"),
+        ({"layer": 2}, "recipe clamps at 2"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["clamp", "direction"])
+def test_a_clamp_that_does_not_fit_its_sae_is_told_before_anything_runs(tiny, sae, changes, word, kind, one_line):
+    edit = Clamp(**({"layer": 1, "values": {3: 4.0}, "sae": sae.name, "sae_sha256": sae.sha256} | changes))
+    recipe = Recipe("mine", "tiny", tiny.sha256, (edit,), gate=Gate(external="wildguard"))
+
+    def ran(*_):
+        raise AssertionError("something ran")
+
+    with pytest.raises(ClampdownError) as caught:
+        tune(tiny, recipe, ROWS, TuneOptions(kind=kind), progress=ran)
+    one_line(caught, word)
 
 
 def test_a_direction_may_begin_at_the_difference_in_means(tiny):

@@ -10,7 +10,7 @@ from torch import Tensor
 from clampdown.discovery.evidence import COMPLIANCE, REFUSAL
 from clampdown.discovery.gates.rows import GateRow
 from clampdown.discovery.tree import grow
-from clampdown.discovery.tuning.held_out import FACTORS, HeldOut, held_out, weakest
+from clampdown.discovery.tuning.held_out import FACTORS, HeldOut, held_out, ungated, weakest
 from clampdown.discovery.tuning.lesson import Example, Lesson
 from clampdown.discovery.tuning.optimise import optimise
 from clampdown.discovery.tuning.options import TuneOptions
@@ -98,6 +98,8 @@ def tune(
             f"recipe {start.name} is for {start.model} with weights {start.model_sha256[:12]}, but the loaded model "
             f"has {model.sha256[:12]}; tune a recipe for this one"
         )
+    if start.edits:
+        self_test(model, ungated(start))
     plan = _Plan(model, start, options, sae)
     parts = divided(rows, named, options.counts, options.seed)
     system = start.system_prompt or None
@@ -110,7 +112,7 @@ def tune(
     def at(factor: float) -> Recipe:
         return replace(start, name=name, edits=(trained.edit(factor),), positions=lesson.positions)
 
-    self_test(model, replace(at(FACTORS[-1]), gate=None))
+    self_test(model, ungated(at(FACTORS[-1])))
     results = held_out(
         model, [at(f) for f in FACTORS], parts.choosing, options.sampling, progress, "choosing the strength"
     )
