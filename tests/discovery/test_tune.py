@@ -18,7 +18,7 @@ from clampdown.discovery.tuning.path import chosen_latents
 from clampdown.discovery.tuning.prompts import divided, unsafe_rows
 from clampdown.discovery.tuning.targets import Target, cut, targets
 from clampdown.discovery.tuning.trained import TrainedClamp, TrainedDirection
-from clampdown.discovery.tuning.tune import _Plan, tune
+from clampdown.discovery.tuning.tune import _doubt, _Plan, _unedited, tune
 from clampdown.engine.request import Continuation
 from clampdown.engine.scoring import sweep_loglikelihood
 from clampdown.errors import ClampdownError
@@ -219,6 +219,36 @@ def test_the_weakest_of_those_near_the_best_is_chosen(rates, chosen):
         return HeldOut(Interval(rate, 0.0, 1.0), Interval(rate, 0.0, 1.0), 50, 0.0, 0.0, 1.0)
 
     assert weakest([(f, result(r)) for f, r in zip((0.35, 0.5, 0.7, 1.0), rates, strict=False)]) == chosen
+
+
+@pytest.mark.parametrize("edits", [(), (Direction(1, 1.0, seed=1),)])
+def test_no_steering_keeps_the_recipe_s_system_prompt(edits):
+    recipe = Recipe("mine", "tiny", "0" * 64, edits, gate=Gate(external="wildguard"))
+    assert _unedited(recipe) is None
+    plain = _unedited(replace(recipe, system_prompt="Be kind."))
+    assert plain is not None and (plain.system_prompt, plain.edits, plain.gate) == ("Be kind.", (), None)
+
+
+@pytest.mark.parametrize(
+    "edits, rates, words",
+    [
+        (0, (0.02, 0.02, 0.02), ["does not work", "before it was 2%"]),
+        (0, (0.02, 0.02, 0.5), []),
+        (1, (0.02, 0.9, 0.9), []),
+        (1, (0.02, 0.9, 0.86), []),
+        (1, (0.02, 0.9, 0.6), ["fewer than mine", "60% of 50", "before 90%", "keep that one"]),
+        (1, (0.02, 0.9, 0.02), ["does not work", "without an edit it is 2%"]),
+        (1, (0.0, 0.0, 0.0), ["does not work"]),
+    ],
+)
+def test_only_what_is_worse_than_what_it_was_made_from_is_warned_of(edits, rates, words):
+    def result(rate):
+        interval = Interval(rate, max(0.0, rate - 0.1), min(1.0, rate + 0.1))
+        return HeldOut(interval, interval, 50, 0.0, 0.0, 1.0)
+
+    start = Recipe("mine", "tiny", "0" * 64, (Direction(1, 1.0, seed=1),) * edits)
+    said = _doubt(start, *map(result, rates))
+    assert bool(said) == bool(words) and all(word in said for word in words)
 
 
 @pytest.mark.parametrize(
