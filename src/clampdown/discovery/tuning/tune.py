@@ -15,7 +15,7 @@ from clampdown.discovery.tuning.lesson import Example, Lesson
 from clampdown.discovery.tuning.optimise import optimise
 from clampdown.discovery.tuning.options import TuneOptions
 from clampdown.discovery.tuning.path import chosen_latents
-from clampdown.discovery.tuning.prompts import divided
+from clampdown.discovery.tuning.prompts import NONE_REPORTED, divided
 from clampdown.discovery.tuning.targets import targets
 from clampdown.discovery.tuning.trained import Trained, TrainedClamp, TrainedDirection
 from clampdown.errors import ClampdownError
@@ -120,7 +120,7 @@ def tune(
     factor = weakest(tried)
     note = (
         f"{plan.what} tuned on {len(told)} refusals of the model's own in {len(losses)} steps; strength {factor:g} of "
-        f"what was trained, chosen on {len(parts.choosing)} other prompts"
+        f"what was trained, chosen on {len(parts.choosing)} other prompts; {NONE_REPORTED}"
     )
     made = replace(at(factor), note=note)
     safe = [
