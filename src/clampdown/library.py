@@ -13,7 +13,7 @@ from clampdown.errors import ClampdownError
 from clampdown.models.bundled import NAME
 from clampdown.progress import Progress, quiet
 from clampdown.recipe import Recipe
-from clampdown.recipe.bundled import GUARDED, bundled_path, recipe_path
+from clampdown.recipe.bundled import CLAMP, GUARDED, bundled_path, recipe_path
 
 if TYPE_CHECKING:
     from clampdown.discovery.check_sae import SAECheck
@@ -369,8 +369,8 @@ def tune(
     """Learn by gradient what a recipe adds: `.recipe`, and what it does to held-out prompts (`.unsafe`, `.safe`).
 
     Args:
-        recipe: a `Recipe` or its file, whose window, gate and system prompt are kept; None is the one that ships with
-            Clampdown, or for another model one that does nothing yet.
+        recipe: a `Recipe` or its file, whose window, gate and system prompt are kept; None is "guarded", of a clamp
+            "guarded-clamp", or for another model one that does nothing yet.
         model: a loaded model or a model's name; None is the one that the recipe names.
         kind: "direction", a vector that is added, or "clamp", the values of an SAE's latents.
         layer: of a direction; None is the recipe's lowest.
@@ -414,20 +414,27 @@ def tune(
         tokens=tokens,
         seed=seed,
     )
-    chosen = tunable(arguments.recipe(recipe), model)
+    chosen = tunable(arguments.recipe(recipe), model, kind)
     found, named = unsafe_rows([str(path) for path in unsafe], only)
     read = None if sae is None else _sae(sae)
     loaded = _model(chosen.model if model is None and chosen else model)
     return run(loaded.chat, chosen, found, options, sae=read, named=named, progress=progress)
 
 
-def tunable(recipe: Recipe | None, model: Model | str | None) -> Recipe | None:
-    """The recipe that tuning starts from: of none given the one that ships, if the model is the bundled one or unsaid.
+def tunable(recipe: Recipe | None, model: Model | str | None, kind: str) -> Recipe | None:
+    """The recipe that tuning starts from: of none given, one of those that ship, if the model is the bundled or unsaid.
 
-    None where a model has no recipe yet.
+    For a clamp it is "guarded-clamp", which has latents and an SAE. None where a model has no recipe yet.
+
+    Raises:
+        ClampdownError: what is given for a model is neither one nor a name.
     """
-    name = model if isinstance(model, str) else model.name if model else NAME
-    return recipe or (default_recipe() if name == NAME else None)
+    if model is not None and not isinstance(model, Model):
+        arguments.path("a model", model)
+    name = NAME if model is None else model.name if isinstance(model, Model) else str(model)
+    if recipe or name != NAME:
+        return recipe
+    return Recipe.load(bundled_path(CLAMP)) if kind == "clamp" else default_recipe()
 
 
 def check_sae(

@@ -7,6 +7,7 @@ import pytest
 
 from clampdown import library
 from clampdown.cli import tune
+from clampdown.errors import ClampdownError
 from clampdown.recipe import Direction, Gate, Positions, Recipe
 
 _WHOM = ("banker", "mayor", "guard", "nurse", "clerk", "judge", "priest", "baker", "driver", "cook", "tailor", "vet")
@@ -35,11 +36,24 @@ def test_a_tuned_recipe_keeps_what_it_was_made_from(clampdown, tmp_path):
     assert isinstance(edit, Direction) and edit.layer == plain.edits[0].layer and edit.strength in (0.35, 0.5, 0.7, 1)
     assert recipe.gate == Gate(external="wildguard") and recipe.model_sha256 == plain.model_sha256
     assert recipe.positions == Positions(prompt="last", sink_norm=plain.positions.sink_norm)
-    assert "refusals of the model's own" in recipe.note
+    assert "refusals of the model's own" in recipe.note and "reporting halves" in recipe.note
     assert body["schema"] == "clampdown-tune/1" and len(body["losses"]) == 2
-    assert body["losses"][1] < body["losses"][0] + 1
+    assert body["losses"][1] < body["losses"][0]
     for side in ("unsafe", "safe"):
         assert body["held_out"][side]["before"]["n"] > 0 and body["held_out"][side]["after"]["coherent"]["high"] <= 1
+
+
+def test_a_clamp_starts_from_the_clamp_that_comes_along(clampdown, tmp_path, monkeypatch):
+    begun = []
+
+    def stop(_model, recipe, *_, **__):
+        begun.append(recipe)
+        raise ClampdownError("far enough")
+
+    monkeypatch.setattr("clampdown.discovery.tuning.tune.tune", stop)
+    for arguments in (["--kind", "clamp"], ["--kind", "clamp", "--latents", 16], []):
+        assert clampdown("tune", *arguments, "--out", tmp_path / "tuned.toml")[0] == 2
+    assert [recipe.name for recipe in begun] == ["guarded-clamp", "guarded-clamp", "guarded"]
 
 
 @pytest.mark.parametrize(

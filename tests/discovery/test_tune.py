@@ -18,7 +18,7 @@ from clampdown.discovery.tuning.path import chosen_latents
 from clampdown.discovery.tuning.prompts import divided, unsafe_rows
 from clampdown.discovery.tuning.targets import Target, cut, targets
 from clampdown.discovery.tuning.trained import TrainedClamp, TrainedDirection
-from clampdown.discovery.tuning.tune import _Plan, tune
+from clampdown.discovery.tuning.tune import _doubt, _Plan, _unedited, tune
 from clampdown.engine.request import Continuation
 from clampdown.engine.scoring import sweep_loglikelihood
 from clampdown.errors import ClampdownError
@@ -26,7 +26,7 @@ from clampdown.measuring.sets import builtin_set
 from clampdown.measuring.statistics import Interval
 from clampdown.models import residual
 from clampdown.progress import quiet
-from clampdown.recipe import Direction, Positions, Recipe
+from clampdown.recipe import Clamp, Direction, Gate, Positions, Recipe
 from clampdown.saes.files import save_sae
 from clampdown.saes.load import load_sae
 
@@ -36,6 +36,7 @@ ASKED = [
     [{"role": "user", "content": "A bank."}, {"role": "assistant", "content": "So?"}],
 ]
 SAID = ["I can't help with that.", "No.", "I'm sorry, but I can't do that for you."]
+ROWS = [GateRow((("user", f"How do I rob bank {n}?"),), True, "k", f"{n}") for n in range(90)]
 NO = "I'm sorry, but I can't help with that."
 WINDOWS = [
     Positions(),
@@ -220,6 +221,36 @@ def test_the_weakest_of_those_near_the_best_is_chosen(rates, chosen):
     assert weakest([(f, result(r)) for f, r in zip((0.35, 0.5, 0.7, 1.0), rates, strict=False)]) == chosen
 
 
+@pytest.mark.parametrize("edits", [(), (Direction(1, 1.0, seed=1),)])
+def test_no_steering_keeps_the_recipe_s_system_prompt(edits):
+    recipe = Recipe("mine", "tiny", "0" * 64, edits, gate=Gate(external="wildguard"))
+    assert _unedited(recipe) is None
+    plain = _unedited(replace(recipe, system_prompt="Be kind."))
+    assert plain is not None and (plain.system_prompt, plain.edits, plain.gate) == ("Be kind.", (), None)
+
+
+@pytest.mark.parametrize(
+    "edits, rates, words",
+    [
+        (0, (0.02, 0.02, 0.02), ["does not work", "before it was 2%"]),
+        (0, (0.02, 0.02, 0.5), []),
+        (1, (0.02, 0.9, 0.9), []),
+        (1, (0.02, 0.9, 0.86), []),
+        (1, (0.02, 0.9, 0.6), ["fewer than mine", "60% of 50", "before 90%", "keep that one"]),
+        (1, (0.02, 0.9, 0.02), ["does not work", "without an edit it is 2%"]),
+        (1, (0.0, 0.0, 0.0), ["does not work"]),
+    ],
+)
+def test_only_what_is_worse_than_what_it_was_made_from_is_warned_of(edits, rates, words):
+    def result(rate):
+        interval = Interval(rate, max(0.0, rate - 0.1), min(1.0, rate + 0.1))
+        return HeldOut(interval, interval, 50, 0.0, 0.0, 1.0)
+
+    start = Recipe("mine", "tiny", "0" * 64, (Direction(1, 1.0, seed=1),) * edits)
+    said = _doubt(start, *map(result, rates))
+    assert bool(said) == bool(words) and all(word in said for word in words)
+
+
 @pytest.mark.parametrize(
     "wrong, word",
     [
@@ -241,7 +272,6 @@ def test_options_that_can_t_be_are_told(wrong, word, one_line):
 
 
 def test_what_does_not_fit_is_told_before_anything_runs(tiny, make_sae, one_line):
-    rows = [GateRow((("user", f"How do I rob bank {n}?"),), True, "k", f"{n}") for n in range(90)]
     mine = Recipe("mine", "tiny", tiny.sha256, (Direction(1, 1.0, seed=1),))
     wide = make_sae(d=64)
     tried = [
@@ -254,8 +284,29 @@ def test_what_does_not_fit_is_told_before_anything_runs(tiny, make_sae, one_line
     ]
     for (recipe, options), more, word in tried:
         with pytest.raises(ClampdownError) as caught:
-            tune(tiny, recipe, rows, options, **more)
+            tune(tiny, recipe, ROWS, options, **more)
         one_line(caught, word)
+
+
+@pytest.mark.parametrize(
+    "changes, word",
+    [
+        ({"values": {999_999: 3.0}}, "latent 999999 does not exist"),
+        ({"sae_sha256": "0" * 64}, "000000000000"),
+        ({"layer": 2}, "recipe clamps at 2"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["clamp", "direction"])
+def test_a_clamp_that_does_not_fit_its_sae_is_told_before_anything_runs(tiny, sae, changes, word, kind, one_line):
+    edit = Clamp(**({"layer": 1, "values": {3: 4.0}, "sae": sae.name, "sae_sha256": sae.sha256} | changes))
+    recipe = Recipe("mine", "tiny", tiny.sha256, (edit,), gate=Gate(external="wildguard"))
+
+    def ran(*_):
+        raise AssertionError("something ran")
+
+    with pytest.raises(ClampdownError) as caught:
+        tune(tiny, recipe, ROWS, TuneOptions(kind=kind), progress=ran)
+    one_line(caught, word)
 
 
 def test_a_direction_may_begin_at_the_difference_in_means(tiny):

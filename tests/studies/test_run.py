@@ -16,11 +16,13 @@ sys.path.append(str(Path(__file__).parent.parent / "steering"))
 
 from gates import part, written
 
+from clampdown import library
 from clampdown.errors import ClampdownError
 from clampdown.recipe import Direction, Positions, Recipe
 from clampdown.studies.arms import build_arms
 from clampdown.studies.batches import cut
 from clampdown.studies.plan import Plan
+from clampdown.studies.results import _why
 from clampdown.studies.run import study
 from clampdown.studies.store import export
 from clampdown.studies.work import Worker
@@ -51,6 +53,22 @@ def test_of_a_recipe_made_elsewhere_nobody_claims_how_it_was_chosen(finished):
     assert "as it was given" in found["recommended"]["why"]
     assert [m["text"] for m in found["methods"] if m["name"] == "Recommended arm"] == [found["recommended"]["why"]]
     assert "selecting half" not in found["recommended"]["why"]
+
+
+@pytest.mark.parametrize(
+    "note, source, split, words",
+    [
+        (None, "clampdown:unsafe.jsonl", "report", "tuned beforehand"),
+        (None, "clampdown:unsafe.jsonl", "all", "as it was given"),
+        (None, "mine.jsonl", "report", "as it was given"),
+        ("4 latents, on the selecting half", "mine.jsonl", "report", "selecting half"),
+        ("mine", "clampdown:unsafe.jsonl", "report", "as it was given"),
+    ],
+)
+def test_a_report_tells_how_a_recipe_was_chosen_where_its_note_does(note, source, split, words):
+    recipe = library.default_recipe()
+    recipe = recipe if note is None else replace(recipe, note=note)
+    assert words in _why(recipe, [{"source": source, "split": split}])
 
 
 def test_every_arm_is_measured_on_every_set(finished, sets):

@@ -68,7 +68,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--over", metavar="O", default="request", help=said)
     parser.add_argument("--window", metavar="N", type=positive, default=1, help="of --pool max: the mean of N tokens")
     said = "units of a hidden layer of --kind probe, a multiple of 64 best; 0 for none (default: 0)"
-    parser.add_argument("--hidden", metavar="N", type=whole, help=said)
+    parser.add_argument("--hidden", metavar="N", type=whole, default=0, help=said)
     parser.add_argument("--sae", metavar="SAE", help="whose latents are read (default: the recipe's)")
     parser.add_argument("--latents", metavar="N", type=positive, help="at most so many (default: 4, or 64)")
     parser.add_argument("--classifier", metavar="NAME", help="of --kind external: what decides, such as wildguard")

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from clampdown.discovery.tuning.held_out import HeldOut
     from clampdown.discovery.tuning.tune import Tuned
 
-_EXAMPLE = """  clampdown tune --out tuned.toml                          a direction, in the shipped recipe's place
+_EXAMPLE = """  clampdown tune --out tuned.toml                          a direction for guarded, whose gate is kept
   clampdown tune gated.toml --prompt last --generated all  the gate is kept; no second reading of the prompt
-  clampdown tune --kind clamp                              new values for the recipe's own latents
+  clampdown tune --kind clamp                              new values for guarded-clamp's own latents
   clampdown tune --kind clamp --latents 16                 latents chosen too
   clampdown tune --model org/model --layer 14 --unsafe bad.jsonl"""
 
@@ -41,7 +41,7 @@ def add_parser(subparsers: Any) -> None:
         "a gate before it (clampdown gate fit)."
     )
     parser = command(subparsers, "tune", "tune a recipe's edit by gradient", said, _EXAMPLE)
-    said = "(default: the shipped one; for another --model, one that does nothing yet)"
+    said = "(default: guarded, or guarded-clamp for a clamp; for another --model, one that does nothing yet)"
     parser.add_argument("recipe", metavar="RECIPE", nargs="?", type=recipe_file, help=said)
     said = "direction (a vector), or clamp (the values of an SAE's latents) (default: direction)"
     parser.add_argument("--kind", choices=("direction", "clamp"), default="direction", help=said)
@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
         # All that can be wrong without the model is told before its weights are read.
         keys = ("kind", "layer", "latents", "start", "prompt", "generated", "rows", "steps", "tokens", "seed")
         options = TuneOptions(**{key: getattr(args, key) for key in keys})
-        recipe = library.tunable(Recipe.load(args.recipe) if args.recipe else None, args.model)
+        recipe = library.tunable(Recipe.load(args.recipe) if args.recipe else None, args.model, args.kind)
         sae = load_sae(_full(args.sae)) if args.sae else None
         rows, named = unsafe_rows([str(path) for path in args.unsafe], args.only)
         model = load_model(args.model or (recipe.model if recipe else None), args, progress).chat

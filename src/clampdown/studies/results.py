@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from clampdown.discovery.tuning.prompts import NONE_REPORTED
 from clampdown.errors import ClampdownError
 from clampdown.measuring.fluency import MARGIN
 from clampdown.measuring.judge import JUDGE_VERSION, judge_card
@@ -85,11 +86,17 @@ def _shown(recipe: Recipe) -> str:
 
 def _why(recipe: Recipe, sets: Sequence[Mapping[str, Any]]) -> str:
     """How the recommended recipe was chosen, as far as can be known."""
-    if "selecting hal" in recipe.note and all(asked["split"] == "report" for asked in sets):
-        return (
-            "This is the recipe as it is, chosen beforehand on the selecting half; these figures are from items that "
-            "chose nothing."
-        )
+    if all(asked["split"] == "report" for asked in sets):
+        if "selecting hal" in recipe.note:
+            return (
+                "This is the recipe as it is, chosen beforehand on the selecting half; these figures are from items "
+                "that chose nothing."
+            )
+        if NONE_REPORTED in recipe.note and all(asked["source"].startswith("clampdown:") for asked in sets):
+            return (
+                "This is the recipe as it is, tuned beforehand on prompts of which none is from the reporting halves; "
+                "these figures are from items that chose nothing."
+            )
     return "This is the recipe as it was given; whether any of these items helped to choose it, its maker must say."
 
 

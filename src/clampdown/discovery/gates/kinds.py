@@ -59,8 +59,8 @@ def fitted_kind(some: Material, reads: Sequence[Read], sae: SAE | None, options:
         x = torch.stack([token_means(own) for own in tokens], 1)
     else:
         tokens, x = [], pooled_residuals(model, prompts, reads, progress)
-    if options.units:
-        return fit_hidden_probe(x, *some.of, reads, units=options.units, seed=options.seed, progress=progress)
+    if options.hidden:
+        return fit_hidden_probe(x, *some.of, reads, units=options.hidden, seed=options.seed, progress=progress)
     return fit_probe(x, *some.of, reads, tokens=tokens, window=options.window, progress=progress)
 
 

@@ -16,8 +16,8 @@ TOKENWISE = ("max", "attention")
 """Pools for which all tokens are held while the gate is fitted."""
 _FEW, _MANY = 4, 64
 """Latents at most, of `latents` and of `latent-probe`."""
-_UNITS, _MOST_UNITS = 0, 4096
-"""Of a probe's hidden layer where no number is given, and at most."""
+_MOST_UNITS = 4096
+"""Of a probe's hidden layer, at most."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class FitOptions:
             the kind's own: last and mean for a probe, mean for the others.
         over: which tokens "mean", "max" and "attention" read.
         window: tokens in a row whose mean a maximum is taken of.
-        hidden: units of a probe's hidden layer, 0 for none; None is the usual number where the pools can feed it.
+        hidden: units of a probe's hidden layer, 0 for none.
         latents: at most so many; None is the kind's own number.
         false_positives: the largest share of the safe prompts of the calibrating kinds that may open it.
         look_alikes: the largest share of safe prompts of all other kinds, which sound unsafe, that may open it. It is
@@ -46,7 +46,7 @@ class FitOptions:
     pools: tuple[str, ...] = ()
     over: str = "request"
     window: int = 1
-    hidden: int | None = None
+    hidden: int = 0
     latents: int | None = None
     false_positives: float = 0.02
     look_alikes: float = 0.10
@@ -76,7 +76,7 @@ class FitOptions:
             raise ClampdownError("a window of several tokens goes with the kind probe and the pool max alone")
         if self.latents is not None and (self.latents < 1 or self.kind not in OF_LATENTS):
             raise ClampdownError("a number of latents, from 1, goes with the kinds latents and latent-probe alone")
-        if self.hidden is not None and not 0 <= self.hidden <= _MOST_UNITS:
+        if not 0 <= self.hidden <= _MOST_UNITS:
             raise ClampdownError(f"a hidden layer has at most {_MOST_UNITS} units, and 0 is none; got {self.hidden}")
         if self.hidden and not self._can_feed:
             raise ClampdownError(
@@ -97,13 +97,6 @@ class FitOptions:
                 words.append(f"--{'pool' if one.name == 'pools' else one.name.replace('_', '-')}")
                 words += [] if given is True else map(str, given if isinstance(given, tuple) else [given])
         return shlex.join(words)
-
-    @property
-    def units(self) -> int:
-        """Of the hidden layer; 0 where there is none."""
-        if self.hidden is None:
-            return _UNITS if self._can_feed else 0
-        return self.hidden
 
     @property
     def _can_feed(self) -> bool:

@@ -10,6 +10,8 @@ from clampdown.discovery.gates.split import joined_clusters
 from clampdown.errors import ClampdownError
 from clampdown.measuring.languages.detect import language_of
 
+NONE_REPORTED = "none from the built-in sets' reporting halves"
+"""Said in a tuned recipe's note, by which a report knows that its items chose nothing."""
 _SHARES = (0.6, 0.75)
 """Of the clusters those to train on, and up to where those go that choose the strength; the rest confirm."""
 _CARRIED = 6

@@ -10,12 +10,12 @@ from torch import Tensor
 from clampdown.discovery.evidence import COMPLIANCE, REFUSAL
 from clampdown.discovery.gates.rows import GateRow
 from clampdown.discovery.tree import grow
-from clampdown.discovery.tuning.held_out import FACTORS, HeldOut, held_out, weakest
+from clampdown.discovery.tuning.held_out import FACTORS, HeldOut, held_out, ungated, weakest
 from clampdown.discovery.tuning.lesson import Example, Lesson
 from clampdown.discovery.tuning.optimise import optimise
 from clampdown.discovery.tuning.options import TuneOptions
 from clampdown.discovery.tuning.path import chosen_latents
-from clampdown.discovery.tuning.prompts import divided
+from clampdown.discovery.tuning.prompts import NONE_REPORTED, divided
 from clampdown.discovery.tuning.targets import targets
 from clampdown.discovery.tuning.trained import Trained, TrainedClamp, TrainedDirection
 from clampdown.errors import ClampdownError
@@ -98,6 +98,8 @@ def tune(
             f"recipe {start.name} is for {start.model} with weights {start.model_sha256[:12]}, but the loaded model "
             f"has {model.sha256[:12]}; tune a recipe for this one"
         )
+    if start.edits:
+        self_test(model, ungated(start))
     plan = _Plan(model, start, options, sae)
     parts = divided(rows, named, options.counts, options.seed)
     system = start.system_prompt or None
@@ -110,7 +112,7 @@ def tune(
     def at(factor: float) -> Recipe:
         return replace(start, name=name, edits=(trained.edit(factor),), positions=lesson.positions)
 
-    self_test(model, replace(at(FACTORS[-1]), gate=None))
+    self_test(model, ungated(at(FACTORS[-1])))
     results = held_out(
         model, [at(f) for f in FACTORS], parts.choosing, options.sampling, progress, "choosing the strength"
     )
@@ -118,29 +120,44 @@ def tune(
     factor = weakest(tried)
     note = (
         f"{plan.what} tuned on {len(told)} refusals of the model's own in {len(losses)} steps; strength {factor:g} of "
-        f"what was trained, chosen on {len(parts.choosing)} other prompts"
+        f"what was trained, chosen on {len(parts.choosing)} other prompts; {NONE_REPORTED}"
     )
     made = replace(at(factor), note=note)
     safe = [
         GateRow((("user", item.text),), False, "built-in safe", item.cluster)
         for item in builtin_set("safe").half("select").sample(min(options.safe, options.rows), options.seed).items
     ]
-    before = start if start.edits else None
+    plain, before = _unedited(start), start if start.edits else _unedited(start)
     unsafe, forced = (
-        tuple(held_out(model, [before, made], side, options.sampling, progress, f"confirming on {kind} prompts"))
-        for kind, side in (("unsafe", parts.confirming), ("safe", safe))
+        held_out(model, arms, side, options.sampling, progress, f"confirming on {kind} prompts")
+        for kind, side, arms in (
+            ("unsafe", parts.confirming, [plain, before, made] if start.edits else [before, made]),
+            ("safe", safe, [before, made]),
+        )
     )
-    warning = _doubt(unsafe)
+    warning = _doubt(start, unsafe[0], unsafe[-2], unsafe[-1])
     made = replace(made, note="; ".join(filter(None, [note, warning])))
-    return Tuned(made, (unsafe[0], unsafe[1]), (forced[0], forced[1]), tried, losses, len(told), warning)
+    return Tuned(made, (unsafe[-2], unsafe[-1]), (forced[0], forced[1]), tried, losses, len(told), warning)
 
 
-def _doubt(unsafe: Sequence[HeldOut]) -> str:
-    before, after = unsafe
-    if after.rate <= before.rate:
+def _unedited(start: Recipe) -> Recipe | None:
+    """No steering, and the system prompt that the recipe has; None where it has none."""
+    return replace(start, edits=(), gate=None) if start.system_prompt else None
+
+
+def _doubt(start: Recipe, plain: HeldOut, before: HeldOut, after: HeldOut) -> str:
+    """Why what came of it is not worth using; the same as `before` is no reason, for that may be as good as it gets."""
+    refuses = f"it refuses {after.rate:.0%} of {after.n} held-out unsafe prompts coherently"
+    if after.rate <= plain.rate:
+        beside = "and without an edit it is" if start.edits else "and before it was"
         return (
-            f"this recipe does not work: it refuses {after.rate:.0%} of {after.n} held-out unsafe prompts coherently, "
-            f"and before it was {before.rate:.0%}; try more rows or steps, another layer, or a wider window"
+            f"this recipe does not work: {refuses}, {beside} {plain.rate:.0%}; try more rows or steps, another layer, "
+            "or a wider window"
+        )
+    if after.coherent and after.coherent.high < before.rate:
+        return (
+            f"it refuses fewer than {start.name}, the recipe it was made from ({after.rate:.0%} of {after.n} held-out "
+            f"unsafe prompts coherently, before {before.rate:.0%}): keep that one, or try more steps"
         )
     return ""
 
@@ -174,7 +191,7 @@ class _Plan:
                 )
             self.clamp = known[0]
         elif sae is None and not known:
-            raise ClampdownError(f"recipe {recipe.name} names no SAE to choose latents of; name one")
+            raise ClampdownError(f"recipe {recipe.name} names no SAE to choose latents of; name one with --sae")
         self.sae = self.sae or load_sae(known[0].sae)
         if self.sae.d_model != self.model.d_model:
             raise ClampdownError(
