@@ -162,6 +162,17 @@ def test_the_way_out_names_a_recipe_without_a_gate(model):
     assert "refusal comes along" in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_show_takes_their_names_beside_folders_and_gives_way_to_files(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "guarded").mkdir()
+    (tmp_path / "guarded" / "study.sqlite").write_text("")
+    assert json.loads(run("show", "guarded", "--json")[1])["recipe"]["name"] == "guarded"
+    status, _, err = run("show", "./guarded")
+    assert status == 2 and "the study in guarded is not finished" in err
+    (tmp_path / "refusal").write_text(replace(Recipe.load(bundled_path("refusal")), name="mine").to_toml())
+    assert json.loads(run("show", "refusal", "--json")[1])["recipe"]["name"] == "mine"
+
+
 def test_show_takes_their_names(run):
     assert json.loads(run("show", "refusal", "--json")[1])["recipe"]["name"] == "refusal"
     shown, default = (json.loads(run("show", *words, "--json")[1]) for words in (["guarded"], []))

@@ -1,7 +1,6 @@
 """`clampdown show`: print what a recipe, an SAE or a finished study holds."""
 
 import argparse
-import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +11,7 @@ from clampdown.cli.terminal import print_facts, print_json, print_table, say
 from clampdown.errors import ClampdownError
 from clampdown.reading import read_text
 from clampdown.recipe import Clamp, Gate, Recipe
-from clampdown.recipe.bundled import recipe_path
+from clampdown.recipe.bundled import BUNDLED, recipe_path
 
 _EXAMPLE = """  clampdown show                               the default recipe, guarded; `show refusal` has no gate
   clampdown show refusal.toml
@@ -35,10 +34,8 @@ def run(args: argparse.Namespace) -> int:
         from clampdown.library import default_recipe
 
         return _recipe(default_recipe(), args.json)
-    path = Path(os.path.expanduser(args.thing))
-    if not path.exists():
-        path = recipe_path(args.thing)
-    if path.suffix == ".toml" and path.is_file():
+    path = recipe_path(args.thing)
+    if path.is_file() and (path.suffix == ".toml" or args.thing in BUNDLED):
         return _toml(path, args.json)
     if path.is_dir() and (path / "results.json").is_file():
         return _study(path / "results.json", args.json)

@@ -1,5 +1,6 @@
 """The recipes that come along, for the bundled model; each goes by its name wherever a recipe's file is named."""
 
+import os
 from pathlib import Path
 
 FOLDER = Path(__file__).parents[1] / "discovery" / "bundled"
@@ -20,5 +21,5 @@ def recipe_path(named: str | Path, folder: Path = Path()) -> Path:
 
     A file of that name in the folder comes first.
     """
-    path = folder / Path(named).expanduser()
+    path = folder / os.path.expanduser(named)  # unlike pathlib, it takes a home that nobody has
     return bundled_path(str(named)) if str(named) in BUNDLED and not path.is_file() else path
