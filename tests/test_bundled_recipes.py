@@ -10,6 +10,8 @@ import clampdown
 from clampdown import ClampdownError, Recipe, library
 from clampdown.cli import chat, gate_check, study
 from clampdown.cli.main import main
+from clampdown.cli.session import Session
+from clampdown.engine.request import Sampling
 from clampdown.recipe.bundled import BUNDLED, FOLDER, bundled_path, recipe_path
 from clampdown.steering.self_test import self_test
 from clampdown.studies.study_file import read_study_file
@@ -118,6 +120,18 @@ def test_the_line_names_them(capsys):
         main(["chat", "Hi", "--recipe", "gaurded"])
     said = capsys.readouterr().err
     assert said.count("\n") == 1 and "no file gaurded" in said and "guarded or guarded-clamp or refusal" in said
+
+
+def test_so_does_every_other_place_where_a_recipe_is_named(run, tmp_path, model, capsys):
+    names = "of recipes that come along, say guarded or guarded-clamp or refusal"
+    (tmp_path / "plan.toml").write_text('recipe = "gaurded"\n')
+    for words in (["show", "gaurded"], ["study", tmp_path / "plan.toml", "--dry-run"]):
+        status, out, err = run(*words)
+        assert (status, out, err.count("\n")) == (2, "", 1) and "gaurded" in err and names in err
+    with pytest.raises(ClampdownError, match=f"gaurded.*{names}"):
+        model.generate("Hi", "gaurded")
+    Session(model, None, Sampling(2)).turn("/recipe gaurded")
+    assert names in capsys.readouterr().err
 
 
 def test_a_study_has_gated_and_open_side_by_side_and_both_in_the_first_report(run):

@@ -7,6 +7,8 @@ FOLDER = Path(__file__).parents[1] / "discovery" / "bundled"
 GUARDED, CLAMP, REFUSAL = "guarded", "guarded-clamp", "refusal"
 """The default, a tuned direction behind a gate; latents clamped behind the very same gate; the same with no gate."""
 BUNDLED = (GUARDED, CLAMP, REFUSAL)
+COME_ALONG = f"of recipes that come along, say {' or '.join(BUNDLED)}"
+"""The way out, for the end of an error, where a recipe is named that is not there."""
 NO_GATE = f"or take a recipe without a gate ({REFUSAL} comes along)"
 """The way out, for the end of an error, where a gate can't be asked."""
 
