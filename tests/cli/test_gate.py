@@ -158,6 +158,9 @@ def test_a_gate_outside_is_named(clampdown, tmp_path):
         (("fit", "--out", "new.toml", "--sae", "x"), "reads no SAE"),
         (("fit", "--out", "new.toml", "--pool", "median"), "pool must be one of"),
         (("fit", "--out", "new.toml", "--false-positives", "2"), "between 0 and 1"),
+        (("fit", "--out", "new.toml", "--look-alikes", "1.01"), "must lie above 0 and up to 1"),
+        (("fit", "--out", "new.toml", "--look-alikes", "0"), "must lie above 0 and up to 1"),
+        (("fit", "--out", "new.toml", "--look-alikes", "1.00", "--only"), "--only leaves nothing"),
         (("fit", "--out", "new.toml", "--kind", "latents", "--sae", "nothing"), "no SAE"),
         (("fit", "--out", "new.toml", "--only", "--unsafe", "BAD", "--safe", "GOOD"), "takes 149"),
         (
