@@ -46,7 +46,7 @@ def add_parser(subparsers: Any) -> None:
         "Fit a gate and write it into a recipe, its file beside it. A part of the prompts is fitted on, another sets "
         "the threshold, and a third confirms what came of it; pairs stay together, and the reporting halves of the "
         "built-in sets are left out. The threshold is the lowest that is sure to open on no more than so many of the "
-        "ordinary safe prompts (--false-positives)."
+        "ordinary safe prompts (--false-positives) and of the look-alikes (--look-alikes)."
     )
     parser = command(subparsers, "fit", "fit a gate and write it into a recipe", said, _EXAMPLE)
     parser.add_argument(
