@@ -10,6 +10,8 @@ import clampdown
 from clampdown import ClampdownError, Recipe, library
 from clampdown.cli import chat, gate_check, study
 from clampdown.cli.main import main
+from clampdown.cli.session import Session
+from clampdown.engine.request import Sampling
 from clampdown.recipe.bundled import BUNDLED, FOLDER, bundled_path, recipe_path
 from clampdown.steering.self_test import self_test
 from clampdown.studies.study_file import read_study_file
@@ -120,6 +122,18 @@ def test_the_line_names_them(capsys):
     assert said.count("\n") == 1 and "no file gaurded" in said and "guarded or guarded-clamp or refusal" in said
 
 
+def test_so_does_every_other_place_where_a_recipe_is_named(run, tmp_path, model, capsys):
+    names = "of recipes that come along, say guarded or guarded-clamp or refusal"
+    (tmp_path / "plan.toml").write_text('recipe = "gaurded"\n')
+    for words in (["show", "gaurded"], ["study", tmp_path / "plan.toml", "--dry-run"]):
+        status, out, err = run(*words)
+        assert (status, out, err.count("\n")) == (2, "", 1) and "gaurded" in err and names in err
+    with pytest.raises(ClampdownError, match=f"gaurded.*{names}"):
+        model.generate("Hi", "gaurded")
+    Session(model, None, Sampling(2)).turn("/recipe gaurded")
+    assert names in capsys.readouterr().err
+
+
 def test_a_study_has_gated_and_open_side_by_side_and_both_in_the_first_report(run):
     told = run("study", "--dry-run")[1]
     [arms] = [line for line in told.splitlines() if " arms: " in line]
@@ -160,6 +174,17 @@ def test_the_way_out_names_a_recipe_without_a_gate(model):
         with pytest.raises(ClampdownError) as caught:
             model.hf(**inputs)
     assert "refusal comes along" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_show_takes_their_names_beside_folders_and_gives_way_to_files(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "guarded").mkdir()
+    (tmp_path / "guarded" / "study.sqlite").write_text("")
+    assert json.loads(run("show", "guarded", "--json")[1])["recipe"]["name"] == "guarded"
+    status, _, err = run("show", "./guarded")
+    assert status == 2 and "the study in guarded is not finished" in err
+    (tmp_path / "refusal").write_text(replace(Recipe.load(bundled_path("refusal")), name="mine").to_toml())
+    assert json.loads(run("show", "refusal", "--json")[1])["recipe"]["name"] == "mine"
 
 
 def test_show_takes_their_names(run):

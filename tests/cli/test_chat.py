@@ -18,6 +18,7 @@ from clampdown.cli.session import Session, clamped
 from clampdown.engine.request import Sampling
 from clampdown.errors import ClampdownError
 from clampdown.recipe import Clamp, Direction, Recipe
+from clampdown.recipe.bundled import bundled_path
 
 QUESTION = "What is the capital of France?"
 
@@ -247,6 +248,22 @@ def test_latents_are_clamped_anew_or_added(model, tiny_sae):
     assert clamped(recipe, ["+3=4"], model).edits[0].values == {1: 2.0, 3: 4.0}
     with pytest.raises(ClampdownError, match="finite"):
         clamped(recipe, ["3=nan"], model)
+
+
+def test_clamping_by_hand_takes_the_place_of_a_direction_unless_it_is_added(talk, model):
+    talk("/recipe guarded")
+    guarded = talk.session.recipe
+    assert "no latent is clamped" in talk("/clamp") and "adds a direction × 0.7 at layer 12" in talk("/clamp")
+    told = talk("/clamp 405=20")
+    assert "405=20" in told and "direction" not in told
+    made, refusal = talk.session.recipe, Recipe.load(bundled_path("refusal"))
+    assert [edit.values for edit in made.edits] == [{405: 20.0}] and made.gate == guarded.gate
+    assert made.positions == refusal.positions != guarded.positions
+    assert clamped(None, ["405=20"], model).positions == refusal.positions
+    talk("/recipe guarded")
+    told = talk("/clamp +405=20")
+    assert "405=20" in told and "adds a direction × 0.7 at layer 12" in told
+    assert talk.session.recipe.edits[:-1] == guarded.edits and talk.session.recipe.positions == guarded.positions
 
 
 def test_a_latent_out_of_range_is_told_and_the_old_clamp_stays(talk, model, tiny_sae):

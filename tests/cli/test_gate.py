@@ -1,13 +1,15 @@
 """`clampdown gate fit` and `check`, on the bundled model with few prompts: their screens, JSON, files and errors."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from safetensors import safe_open
 
 from clampdown.cli import gate_check, gate_fit
-from clampdown.recipe import Recipe
+from clampdown.recipe import Direction, Recipe
 from clampdown.recipe.bundled import bundled_path
+from clampdown.saes.directory import BUNDLED
 
 _HARM = ("poison", "rob", "blackmail", "stab")
 _GOOD = ("thank", "visit", "congratulate", "paint")
@@ -116,6 +118,24 @@ def test_check_explains_a_prompt(clampdown, gated, few):
     assert f"open, score {one['score']:.4g}: {asked}" in clampdown(*words)[1]
 
 
+def test_a_recipe_that_clamps_nothing_is_explained_by_the_bundled_sae_of_the_bundled_model_alone(
+    clampdown, gated, few, tmp_path, monkeypatch
+):
+    bad, good = few
+    direction = replace(Recipe.load(gated), edits=(Direction(12, 1.0, seed=0),))
+    direction.save(tmp_path / "direction.toml")
+    words = ("gate", "check", tmp_path / "direction.toml", "--unsafe", bad, "--safe", good, "--explain", "Hello")
+    status, out, err = clampdown(*words, "--json")
+    told = json.loads(out)
+    assert (status, err) == (0, "") and told["latents"]["sae"] == BUNDLED
+    assert told["latents"]["overall"] and told["explained"][0]["latents"]
+    replace(direction, model_sha256="a" * 64, gate=None).save(tmp_path / "another.toml")
+    monkeypatch.setattr("clampdown.recipe.bundled.bundled_path", lambda _: tmp_path / "another.toml")
+    status, out, err = clampdown(*words, "--json")
+    assert status == 0 and json.loads(out)["latents"]["sae"] == ""
+    assert err == "no SAE is known for this recipe, so no latents are told\n"
+
+
 def test_a_gate_outside_is_named(clampdown, tmp_path):
     out_file = tmp_path / "outside.toml"
     status, out, _ = clampdown("gate", "fit", "--kind", "external", "--classifier", "wildguard", "--out", out_file)
@@ -138,6 +158,9 @@ def test_a_gate_outside_is_named(clampdown, tmp_path):
         (("fit", "--out", "new.toml", "--sae", "x"), "reads no SAE"),
         (("fit", "--out", "new.toml", "--pool", "median"), "pool must be one of"),
         (("fit", "--out", "new.toml", "--false-positives", "2"), "between 0 and 1"),
+        (("fit", "--out", "new.toml", "--look-alikes", "1.01"), "must lie above 0 and up to 1"),
+        (("fit", "--out", "new.toml", "--look-alikes", "0"), "must lie above 0 and up to 1"),
+        (("fit", "--out", "new.toml", "--look-alikes", "1.00", "--only"), "--only leaves nothing"),
         (("fit", "--out", "new.toml", "--kind", "latents", "--sae", "nothing"), "no SAE"),
         (("fit", "--out", "new.toml", "--only", "--unsafe", "BAD", "--safe", "GOOD"), "takes 149"),
         (

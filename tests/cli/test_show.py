@@ -78,8 +78,9 @@ def test_a_recipe_with_a_gate(clampdown, recipe, tmp_path):
     body = json.loads(clampdown("show", recipe, "--json")[1])
     assert body["recipe"]["gate"]["threshold"] == 0.75 and body["sha256"] == gated.sha256
     (tmp_path / "g.safetensors").unlink()
-    status, _, err = clampdown("show", recipe)
-    assert status == 2 and "g.safetensors" in err and err.count("\n") == 1
+    status, out, err = clampdown("show", recipe)
+    assert (status, out) == (2, "") and "g.safetensors" in err and err.count("\n") == 1
+    assert "it goes with the recipe: copy it beside, or fit a new one" in err
 
 
 def test_an_sae_by_file_and_by_folder(clampdown, sae):

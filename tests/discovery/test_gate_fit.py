@@ -17,6 +17,7 @@ from clampdown.discovery.gates.logistic import Scale, fit_l1, fit_l2
 from clampdown.discovery.gates.options import FitOptions
 from clampdown.discovery.gates.passes import passes
 from clampdown.discovery.gates.scores import compiled, prompt_scores
+from clampdown.discovery.gates.split import split
 from clampdown.errors import ClampdownError
 from clampdown.measuring.ranking import auc, rate_bound
 from clampdown.models import residual
@@ -220,8 +221,22 @@ def test_look_alikes_raise_a_threshold_that_ordinary_prompts_would_leave_low(tin
     assert held.stricter is not None and held.stricter.threshold == held.file.threshold > lone.file.threshold
     assert held.stricter.bound <= 0.3 and held.stricter.passed <= 0.3 * held.stricter.n
     assert held.calibration == lone.calibration and "look-alikes" in held.file.about["and raised for"]
+    assert f"(at threshold {held.calibration.threshold:.4g})" in held.file.about["calibrated on"]
+    assert "at threshold" not in lone.file.about["calibrated on"]
+    told = held.to_dict()
+    assert told["calibration"]["threshold"] < told["stricter"]["threshold"] == told["threshold"]
     few = fit_gate(tiny, ROWS, FitOptions(**lax, look_alikes=0.01))  # which so few prompts can't show
     assert few.stricter is None and few.file.threshold == lone.file.threshold
+
+
+def test_a_gate_that_opens_on_nothing_unsafe_is_told_with_both_shares_that_may_be_raised(tiny, one_line):
+    learned = set(split(ROWS, {"ordinary"}, 0).fit)  # what is held out is labelled the other way round
+    turned = [
+        r if n in learned or r.kind == "ordinary" else replace(r, unsafe=not r.unsafe) for n, r in enumerate(ROWS)
+    ]
+    with pytest.raises(ClampdownError) as caught:
+        fit_gate(tiny, turned, FitOptions(kind="words", false_positives=0.2, look_alikes=0.2))
+    one_line(caught, "raise --false-positives and --look-alikes")
 
 
 def test_scores_that_tie_never_pass_together():

@@ -8,7 +8,7 @@ from clampdown.cli.gate_report import Explained, details, print_check, worst
 from clampdown.cli.loading import load_model
 from clampdown.cli.options import add_json, add_model, command, recipe_file, set_file
 from clampdown.cli.progress import ProgressBar
-from clampdown.cli.terminal import print_json
+from clampdown.cli.terminal import print_json, say
 from clampdown.errors import ClampdownError
 
 if TYPE_CHECKING:
@@ -71,6 +71,8 @@ def run(args: argparse.Namespace) -> int:
         if any(not text.strip() for text in args.explain):
             raise ClampdownError("the prompt to explain is empty; say something")
         found, why = (_outside if outside else _inside)(recipe, args, progress)
+    if not (outside or why.sae):
+        say("no SAE is known for this recipe, so no latents are told", aside=True)
     if args.json:
         print_json(found.to_dict() | {"recipe_file": str(args.recipe)} | details(found, why, args.show))
     else:
@@ -122,7 +124,7 @@ def _explained(model: "ChatModel", found: "GateCheck", args: argparse.Namespace,
     asked = [model.prompt_ids(text, system=recipe.system_prompt or None) for text in args.explain]
     assert found.gate is not None
     scores = prompt_scores(model, [found.gate], asked)[0].tolist() if asked else []
-    sae = _sae(recipe, found)
+    sae = _sae(model, found)
     by = None
     if sae is not None and sae.d_model == model.d_model and sae.layer < model.n_layers:
         prompts = [prompt for one in found.sets for prompt in one.prompts]
@@ -132,10 +134,16 @@ def _explained(model: "ChatModel", found: "GateCheck", args: argparse.Namespace,
     return Explained(by, list(zip(args.explain, scores, strict=True)), [*asked, *missed])
 
 
-def _sae(recipe: "Recipe", found: "GateCheck") -> "SAE | None":
-    """The SAE that the gate reads, else the one that the recipe clamps latents of."""
+def _sae(model: "ChatModel", found: "GateCheck") -> "SAE | None":
+    """The SAE that the gate reads, else the one that the recipe clamps latents of, else the model's own bundled one."""
+    from clampdown.recipe import Recipe
+    from clampdown.recipe.bundled import REFUSAL, bundled_path
+    from clampdown.saes.directory import BUNDLED
     from clampdown.saes.load import load_sae
 
     own = [part.sae for part in found.gate.file.parts if part.sae] if found.gate else []
-    named = own or [clamp.sae for clamp in recipe.clamps]
+    named = own or [clamp.sae for clamp in found.recipe.clamps]
+    if not named:
+        its = Recipe.load(bundled_path(REFUSAL)).model_sha256  # the bundled model's
+        named = [BUNDLED] if model.sha256 and model.is_named(its) else []
     return load_sae(named[0]) if named else None

@@ -46,7 +46,7 @@ def add_parser(subparsers: Any) -> None:
         "Fit a gate and write it into a recipe, its file beside it. A part of the prompts is fitted on, another sets "
         "the threshold, and a third confirms what came of it; pairs stay together, and the reporting halves of the "
         "built-in sets are left out. The threshold is the lowest that is sure to open on no more than so many of the "
-        "ordinary safe prompts (--false-positives)."
+        "ordinary safe prompts (--false-positives) and of the look-alikes (--look-alikes)."
     )
     parser = command(subparsers, "fit", "fit a gate and write it into a recipe", said, _EXAMPLE)
     parser.add_argument(
@@ -91,17 +91,24 @@ def add_parser(subparsers: Any) -> None:
 
 
 def _share(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be a number, got {text!r}") from None
+    value = _number(text)
     if not 0 < value < 1:
         raise argparse.ArgumentTypeError(f"must lie between 0 and 1, got {text}")
     return value
 
 
 def _share_or_all(text: str) -> float:
-    return 1.0 if text in ("1", "1.0") else _share(text)
+    value = _number(text)
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"must lie above 0 and up to 1, got {text}")
+    return value
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number, got {text!r}") from None
 
 
 def run(args: argparse.Namespace) -> int:

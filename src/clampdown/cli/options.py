@@ -11,7 +11,7 @@ from typing import Any
 from clampdown.errors import ClampdownError
 from clampdown.models.bundled import NAME
 from clampdown.reading import check_file
-from clampdown.recipe.bundled import BUNDLED, recipe_path
+from clampdown.recipe.bundled import COME_ALONG, recipe_path
 
 RECIPE = "a recipe's file, or guarded, guarded-clamp or refusal, which come along and give way to a file of that name"
 DTYPES = ("auto", "float32", "bfloat16", "float16")
@@ -110,8 +110,7 @@ def recipe_file(text: str) -> Path:
     """The path of a recipe: of a file that is there, or of one that comes along and goes by its name."""
     path = recipe_path(text)
     if not os.path.lexists(path):
-        names = " or ".join(BUNDLED)
-        raise argparse.ArgumentTypeError(f"no file {text}; of recipes that come along, say {names}")
+        raise argparse.ArgumentTypeError(f"no file {text}; {COME_ALONG}")
     _check_there(path, text)
     return path
 

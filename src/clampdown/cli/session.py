@@ -13,8 +13,8 @@ from clampdown.errors import ClampdownError
 from clampdown.library import system_text
 from clampdown.measuring.outside_gate import brought
 from clampdown.models.thinking import spoken
-from clampdown.recipe import Clamp, Recipe
-from clampdown.recipe.bundled import recipe_path
+from clampdown.recipe import Clamp, Edit, Recipe
+from clampdown.recipe.bundled import REFUSAL, bundled_path, recipe_path
 
 if TYPE_CHECKING:
     from clampdown.library import Model
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from clampdown.models.chat_model import Message
 
 HELP = """\
-/clamp                     show the clamp
+/clamp                     show the clamp, and directions
 /clamp 123=8 456=1.5x      clamp these latents, and no others; "1.5x" is one and a half times the latent's maximum
 /clamp +123=9              change or add one latent, and keep the rest
 /off, /on                  steering off or on
@@ -198,12 +198,10 @@ class Session:
     def _clamp(self, rest: str) -> None:
         if rest:
             self._use(clamped(self.recipe, rest.replace(",", " ").split(), self.model))
-        clamps = self.recipe.clamps if self.recipe else []
-        if not clamps:
+        if not (self.recipe and self.recipe.clamps):
             self._say("no latent is clamped")
-        for clamp in clamps:
-            values = " ".join(f"{k}={v if isinstance(v, str) else f'{v:g}'}" for k, v in clamp.values.items())
-            self._say(f"layer {clamp.layer} · {clamp.sae} · {clamp.rule} · {values}" + ("" if self.on else " · off"))
+        for edit in self.recipe.edits if self.recipe else ():
+            self._say(_told(edit) + ("" if self.on else " · off"))
 
     def _use(self, recipe: Recipe) -> None:
         """Take a recipe once it has passed its self-test; a bad one changes nothing."""
@@ -233,27 +231,34 @@ def _decides(recipe: Recipe | None) -> str:
     return recipe.gate.decide if recipe and recipe.gate else ""
 
 
+def _told(edit: Edit) -> str:
+    if isinstance(edit, Clamp):
+        values = " ".join(f"{k}={v if isinstance(v, str) else f'{v:g}'}" for k, v in edit.values.items())
+        return f"layer {edit.layer} · {edit.sae} · {edit.rule} · {values}"
+    return f"{edit.operation}s a direction × {edit.strength:g} at layer {edit.layer}"
+
+
 def clamped(recipe: Recipe | None, words: list[str], model: "Model") -> Recipe:
     """The recipe with its first clamp's latents set by words such as 12=8, 12=1.5x or +12=8 (which keeps the rest).
 
-    Without a clamp to change, the bundled SAE is used.
+    Without a clamp to change, latents of the bundled SAE are clamped as the recipe refusal clamps them: in place of all
+    other edits, or beside them where a word begins with "+".
     """
-    edits = list(recipe.edits) if recipe else []
-    place = next((i for i, edit in enumerate(edits) if isinstance(edit, Clamp)), None)
+    base = replace(recipe or Recipe("hand-clamped", model.name, model.chat.sha256), name="hand-clamped")
     values = _values(words)
-    old = edits[place] if place is not None else None
-    if isinstance(old, Clamp) and place is not None:
-        keep = all(word.startswith("+") for word in words)
-        edits[place] = replace(old, values={**old.values, **values} if keep else values)
-    else:
-        from clampdown.saes.directory import BUNDLED
-        from clampdown.saes.load import load_sae
+    for place, old in enumerate(base.edits):
+        if isinstance(old, Clamp):
+            keep = all(word.startswith("+") for word in words)
+            new = replace(old, values={**old.values, **values} if keep else values)
+            return replace(base, edits=(*base.edits[:place], new, *base.edits[place + 1 :]))
+    from clampdown.saes.directory import BUNDLED
+    from clampdown.saes.load import load_sae
 
-        sae = load_sae(BUNDLED)
-        edits.append(Clamp(sae.name, sae.sha256, sae.layer, values))
-    if recipe:
-        return replace(recipe, name="hand-clamped", edits=tuple(edits))
-    return Recipe("hand-clamped", model.name, model.chat.sha256, tuple(edits))
+    sae = load_sae(BUNDLED)
+    clamp = Clamp(sae.name, sae.sha256, sae.layer, values)
+    if base.edits and any(word.startswith("+") for word in words):
+        return replace(base, edits=(*base.edits, clamp))
+    return replace(base, edits=(clamp,), positions=Recipe.load(bundled_path(REFUSAL)).positions)
 
 
 def _values(words: list[str]) -> dict[int, float | str]:

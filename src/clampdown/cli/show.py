@@ -1,18 +1,20 @@
 """`clampdown show`: print what a recipe, an SAE or a finished study holds."""
 
 import argparse
-import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clampdown.cli.options import add_json, command
 from clampdown.cli.terminal import print_facts, print_json, print_table, say
 from clampdown.errors import ClampdownError
 from clampdown.reading import read_text
-from clampdown.recipe import Clamp, Gate, Recipe
-from clampdown.recipe.bundled import recipe_path
+from clampdown.recipe import Clamp, Recipe
+from clampdown.recipe.bundled import BUNDLED, COME_ALONG, recipe_path
+
+if TYPE_CHECKING:
+    from clampdown.steering.gates.gate_file import GateFile
 
 _EXAMPLE = """  clampdown show                               the default recipe, guarded; `show refusal` has no gate
   clampdown show refusal.toml
@@ -35,10 +37,8 @@ def run(args: argparse.Namespace) -> int:
         from clampdown.library import default_recipe
 
         return _recipe(default_recipe(), args.json)
-    path = Path(os.path.expanduser(args.thing))
-    if not path.exists():
-        path = recipe_path(args.thing)
-    if path.suffix == ".toml" and path.is_file():
+    path = recipe_path(args.thing)
+    if path.is_file() and (path.suffix == ".toml" or args.thing in BUNDLED):
         return _toml(path, args.json)
     if path.is_dir() and (path / "results.json").is_file():
         return _study(path / "results.json", args.json)
@@ -68,9 +68,12 @@ def _toml(path: Path, as_json: bool) -> int:
 
 
 def _recipe(recipe: Recipe, as_json: bool) -> int:
+    from clampdown.steering.gates.gate_file import read_gate
+
     if as_json:
         print_json({"recipe": recipe.to_dict(), "sha256": recipe.sha256})
         return 0
+    gate = read_gate(recipe.gate) if recipe.gate is not None and recipe.gate.file else None
     print_facts(
         {
             "recipe": recipe.name,
@@ -91,17 +94,14 @@ def _recipe(recipe: Recipe, as_json: bool) -> int:
         else:
             vector = f"seed {edit.seed}" if edit.seed is not None else f"{len(edit.values)} values"
             say(f"\nedit {number}: {edit.operation} a direction ({vector}) × {edit.strength:g} at layer {edit.layer}")
-    if recipe.gate is not None and recipe.gate.file:
-        _gate(recipe.gate)
+    if gate is not None and recipe.gate is not None:
+        _gate(gate, recipe.gate.threshold)
     return 0
 
 
-def _gate(gate: Gate) -> None:
-    """What a gate's file reads, and where it opens."""
-    from clampdown.steering.gates.gate_file import read_gate
-
-    file = read_gate(gate)
-    threshold = file.threshold if gate.threshold is None else gate.threshold
+def _gate(file: "GateFile", own: float | None) -> None:
+    """What a gate's file reads, and where it opens: at the recipe's own threshold, where it has one."""
+    threshold = file.threshold if own is None else own
     say(f"\ngate: open where a prompt's score reaches {threshold:g} (bias {file.bias:g})")
     for part in file.parts:
         say(f"layer {part.layer:>2}: {part}")
@@ -118,7 +118,9 @@ def _sae(name: str, path: Path, as_json: bool) -> int:
     from clampdown.saes.load import load_sae, names_a_place
 
     if not path.exists() and not names_a_place(name):
-        raise ClampdownError(f"nothing to show at {name!r}; name a recipe (.toml), an SAE or a study's folder")
+        raise ClampdownError(
+            f"nothing to show at {name!r}; name a recipe (.toml), an SAE or a study's folder; {COME_ALONG}"
+        )
     unknown = path.exists() and path.suffix != ".safetensors" and matching(path) is None
     if unknown and path.is_dir() and not list(path.glob("*.safetensors")):
         raise ClampdownError(f"folder {name} holds neither a study's results.json nor an SAE (.safetensors)")

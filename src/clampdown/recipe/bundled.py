@@ -1,11 +1,14 @@
 """The recipes that come along, for the bundled model; each goes by its name wherever a recipe's file is named."""
 
+import os
 from pathlib import Path
 
 FOLDER = Path(__file__).parents[1] / "discovery" / "bundled"
 GUARDED, CLAMP, REFUSAL = "guarded", "guarded-clamp", "refusal"
 """The default, a tuned direction behind a gate; latents clamped behind the very same gate; the same with no gate."""
 BUNDLED = (GUARDED, CLAMP, REFUSAL)
+COME_ALONG = f"of recipes that come along, say {' or '.join(BUNDLED)}"
+"""The way out, for the end of an error, where a recipe is named that is not there."""
 NO_GATE = f"or take a recipe without a gate ({REFUSAL} comes along)"
 """The way out, for the end of an error, where a gate can't be asked."""
 
@@ -20,5 +23,5 @@ def recipe_path(named: str | Path, folder: Path = Path()) -> Path:
 
     A file of that name in the folder comes first.
     """
-    path = folder / Path(named).expanduser()
+    path = folder / os.path.expanduser(named)  # unlike pathlib, it takes a home that nobody has
     return bundled_path(str(named)) if str(named) in BUNDLED and not path.is_file() else path

@@ -12,6 +12,8 @@ from clampdown.recipe.checks import check_known, is_finite, require, shown
 from clampdown.writing import beside
 
 DECIDE = ("score", "open", "shut", "watch")
+GOES_WITH = "it goes with the recipe: copy it beside, or fit a new one"
+"""The way out, for the end of an error, where a gate's file is not there."""
 KEYS = {"file", "sha256", "threshold", "external", "decide"}
 
 
@@ -86,7 +88,10 @@ class Gate:
         try:
             content = source.read_bytes()
         except OSError as error:
-            raise ClampdownError(f"the gate's file {source} can't be read: {error.strerror or error}") from error
+            way_out = "" if source.exists() else f"; {GOES_WITH}"
+            raise ClampdownError(
+                f"the gate's file {source} can't be read: {error.strerror or error}{way_out}"
+            ) from error
         if hashlib.sha256(content).hexdigest() != self.sha256:
             raise ClampdownError(f"{source} is not the file that the gate's sha256 names; fit or fetch it again")
         with beside(folder / self.kept_name) as part:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -11,6 +12,7 @@ from typing import Any
 
 from clampdown.errors import ClampdownError
 from clampdown.reading import read_text
+from clampdown.recipe.bundled import COME_ALONG
 from clampdown.recipe.checks import check_known, is_whole, require, shown, table_at, text_at
 from clampdown.recipe.edits import Clamp, Direction, Edit, check_apart, edit_dict, edit_of
 from clampdown.recipe.gate import Gate
@@ -104,7 +106,10 @@ class Recipe:
     def load(cls, path: Path) -> "Recipe":
         """Read a recipe file. Raises ClampdownError, naming the file and the key, if anything is off."""
         path = Path(path)
-        text = read_text(path, "recipe")
+        try:
+            text = read_text(path, "recipe")
+        except ClampdownError as error:
+            raise ClampdownError(str(error) if os.path.lexists(path) else f"{error}; {COME_ALONG}") from error
         try:
             found = cls.from_toml(text)
             return found if found.gate is None else replace(found, gate=found.gate.found_from(path.parent))

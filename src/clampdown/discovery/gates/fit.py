@@ -147,13 +147,14 @@ def _finished(
     confirm = [rows[i] for i in parts.confirm]
     confirmed = outcomes(confirm, [own[i] for i in parts.confirm], threshold)
     baseline = outcome("all", confirm, [words[i] for i in parts.confirm], (of_words[1] or of_words[0]).threshold)
+    before = "" if stricter is None else f" (at threshold {limit.threshold:.4g})"
     about = {
         "command": options.command,
         "kind": options.kind,
         "rows": f"{len(parts.fit)} to fit on, {len(parts.calibrate)} to calibrate, {len(confirm)} to confirm with",
         "rows_sha256": rows_hash(rows),
         "kinds": ", ".join(sorted({row.kind for row in rows})),
-        "calibrated on": f"safe prompts of the kinds {', '.join(sorted(calibrating))}: {limit}",
+        "calibrated on": f"safe prompts of the kinds {', '.join(sorted(calibrating))}: {limit}{before}",
         **({} if stricter is None else {"and raised for": f"look-alikes, safe prompts of the other kinds: {stricter}"}),
         "confirmed": _told(confirmed[0]),
         "TF-IDF on the same rows": _told(baseline),
@@ -218,12 +219,15 @@ def _samples(
                 break
         else:
             what = "opens on none of the held-out unsafe" if unsafe else "opens on all of the held-out safe"
-            raise ClampdownError(f"the gate {what} prompts; raise --false-positives, or fit another kind")
+            do = "raise" if unsafe else "lower"
+            raise ClampdownError(
+                f"the gate {what} prompts; {do} --false-positives and --look-alikes, or fit another kind"
+            )
     return found[0], found[1]
 
 
 def _as_dict(one: Calibration) -> dict[str, Any]:
-    return {k: getattr(one, k) for k in ("passed", "n", "bound", "rule")}
+    return {k: getattr(one, k) for k in ("threshold", "passed", "n", "bound", "rule")}
 
 
 def _told(one: Outcome) -> str:

@@ -13,6 +13,7 @@ from torch import Tensor
 from clampdown.errors import ClampdownError
 from clampdown.reading import check_file
 from clampdown.recipe import Gate
+from clampdown.recipe.gate import GOES_WITH
 from clampdown.saes.hashes import file_sha256, file_version
 from clampdown.steering.gates.hidden import Hidden
 from clampdown.steering.gates.parts import Part
@@ -126,7 +127,11 @@ def read_gate(gate: Gate) -> GateFile:
         ClampdownError: it is missing, another than its hash says, damaged, or not a gate's.
     """
     path = Path(gate.file).absolute()
-    check_file(path, "gate")
+    try:
+        check_file(path, "gate")
+    except ClampdownError as error:
+        way_out = "" if path.exists() else f"; {GOES_WITH}"
+        raise ClampdownError(f"{error}{way_out}") from error
     if file_sha256(path) != gate.sha256:
         raise ClampdownError(
             f"gate {path} is not the file that the recipe names (its hash is another); fetch it again, or fit a new one"
