@@ -166,14 +166,14 @@ def test_what_find_learned_is_known_of_a_recipe_that_was_gated_since(tmp_path):
     assert library.known_latents(tmp_path / "gated.toml") == known
 
 
-def test_the_way_out_names_a_recipe_without_a_gate(model):
+def test_the_way_out_is_the_recipe_without_its_gate(model):
     ids = model.chat.prompt_ids(ORDINARY)
     inputs = model.chat.pad([ids]).as_inputs()
     with model.steered("guarded"):
         model.hf(**inputs)
         with pytest.raises(ClampdownError) as caught:
             model.hf(**inputs)
-    assert "refusal comes along" in str(caught.value) and "\n" not in str(caught.value)
+    assert "or take the recipe without its gate" in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_show_takes_their_names_beside_folders_and_gives_way_to_files(run, tmp_path, monkeypatch):

@@ -143,6 +143,17 @@ def test_a_gate_outside_is_named(clampdown, tmp_path):
     assert Recipe.load(out_file).gate.external == "wildguard"
 
 
+def test_a_gate_outside_takes_nothing_that_only_fitting_does(clampdown, tmp_path):
+    words = ("gate", "fit", "--kind", "external", "--classifier", "wildguard", "--out", tmp_path / "outside.toml")
+    idle = [["--hidden", 0], ["--look-alikes", 0.2], ["--pool", "last"], ["--only"], ["--seed", 3], ["--sae", "x"]]
+    for option in idle:
+        status, out, err = clampdown(*words, *option)
+        assert (status, out, err.count("\n")) == (2, "", 1) and f"takes no {option[0]};" in err
+    assert "takes no --hidden, --seed;" in clampdown(*words, "--seed", 3, "--hidden", 64)[2]
+    assert not list(tmp_path.iterdir())
+    assert clampdown(*words, "--seed", 0)[0] == 0
+
+
 @pytest.mark.parametrize(
     "words, said",
     [

@@ -33,6 +33,11 @@ if TYPE_CHECKING:
     from clampdown.saes.sae import SAE
 
 _KINDS = ("probe", "latents", "latent-probe", "condition", "words", "external")
+_FITTING = (
+    *("unsafe", "safe", "only", "blocks", "pool", "over", "window", "hidden", "sae", "latents"),
+    *("false_positives", "look_alikes", "conformal", "calibrate", "seed"),
+)
+"""Options of fitting alone, which mean nothing to a gate outside."""
 _EXAMPLE = """  clampdown gate fit --out gated.toml                             the edits that come along
   clampdown gate fit refusal.toml --unsafe bad.jsonl --safe traffic.jsonl --calibrate traffic
   clampdown gate fit --pool last@17 mean@14                       chosen places and blocks
@@ -87,7 +92,7 @@ def add_parser(subparsers: Any) -> None:
     add_force(parser)
     add_model(parser, "the one the recipe names")
     add_json(parser, "what was found")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, fitting={name: parser.get_default(name) for name in _FITTING})
 
 
 def _share(text: str) -> float:
@@ -151,6 +156,8 @@ def _external(recipe: "Recipe", args: argparse.Namespace) -> int:
         raise ClampdownError(
             "a gate outside takes both: --kind external, and --classifier with the name of what decides"
         )
+    if idle := [f"--{name.replace('_', '-')}" for name, usual in args.fitting.items() if getattr(args, name) != usual]:
+        raise ClampdownError(f"a gate outside is not fitted, so it takes no {', '.join(idle)}; leave it out")
     replace(recipe, gate=Gate(external=args.classifier)).save(args.out)
     if args.json:
         print_json({"schema": "clampdown-gate-fit/1", "recipe": str(args.out), "external": args.classifier})

@@ -9,7 +9,7 @@ GUARDED, CLAMP, REFUSAL = "guarded", "guarded-clamp", "refusal"
 BUNDLED = (GUARDED, CLAMP, REFUSAL)
 COME_ALONG = f"of recipes that come along, say {' or '.join(BUNDLED)}"
 """The way out, for the end of an error, where a recipe is named that is not there."""
-NO_GATE = f"or take a recipe without a gate ({REFUSAL} comes along)"
+NO_GATE = "or take the recipe without its gate"
 """The way out, for the end of an error, where a gate can't be asked."""
 
 
