@@ -158,7 +158,10 @@ def test_a_fitted_gate_becomes_the_default(gate, tmp_path, monkeypatch):
         bundle.bundle(fitted, folder)
     monkeypatch.setattr(bundle, "rows_hash", lambda rows: bundle.read_gate(own.gate).about["rows_sha256"])
     assert Recipe.load(bundle.bundle(fitted, folder)) == own
-    assert {path.name for path in folder.iterdir()} == {"guarded.toml", "guarded.md", own.gate.kept_name}
+    assert {path.name for path in folder.iterdir()} == {
+        *("guarded.toml", "guarded-clamp.toml", "guarded.md"),
+        own.gate.kept_name,
+    }
     card = (folder / "guarded.md").read_text(encoding="utf-8")
     assert "| talk | 1 | 2 |" in card and bundle.about_table(own.gate) in card and "## Licence" in card
     with pytest.raises(SystemExit, match="no gate"):
