@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from clampdown.discovery.tuning.tune import Tuned
 
 _EXAMPLE = """  clampdown tune --out tuned.toml                          a direction for guarded, whose gate is kept
-  clampdown tune gated.toml --prompt last --generated all  the gate is kept; no second reading of the prompt
+  clampdown tune gated.toml --prompt last --generated all  the gate is kept
   clampdown tune --kind clamp                              new values for guarded-clamp's own latents
   clampdown tune --kind clamp --latents 16                 latents chosen too
   clampdown tune --model org/model --layer 14 --unsafe bad.jsonl"""
