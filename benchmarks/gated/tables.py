@@ -78,7 +78,7 @@ def passages(rows: Rows) -> Iterator[str]:
     for name, row in of_kind(rows, "passages").items():
         bits, opened = row["bits per byte"], cell(row["figures"]["open"])
         yield (f"{name}, n {row['n']}: gate open on {opened} of plain passages; bits per byte {bits['none']:.3f} "
-               f"without steering, {bits['clamp']:.3f} with the gate forced open")  # fmt: skip
+               f"without steering, {bits['edit']:.3f} with the gate forced open")  # fmt: skip
 
 
 def of_kind(rows: Rows, kind: str, **wanted: Any) -> Rows:

@@ -13,7 +13,7 @@ from conversations import READINGS, Behind, Watched  # noqa: E402
 from figures import apart, behind, digits, figures, forced, pooled  # noqa: E402
 from gates import part, written  # noqa: E402
 from prompts import wrapped_in  # noqa: E402
-from tables import page  # noqa: E402
+from tables import page, passages  # noqa: E402
 
 from clampdown.engine.request import Sampling  # noqa: E402
 from clampdown.measuring.attacks.behind_gate import BehindGate  # noqa: E402
@@ -149,3 +149,10 @@ def test_by_the_last_turn_is_at_any_and_a_loop_is_no_refusal():
     }  # fmt: skip
     first = Outcome("s", GOALS[0], tuple(turns[:1]), 0)
     assert not READINGS["refused by the last turn"](first) and READINGS["open at the last turn"](first)
+
+
+def test_passages_are_told_in_a_line():
+    figure = {"open": [0.0, 0.0, 11.4, 30]}
+    row = {"kind": "passages", "n": 30, "bits per byte": {"none": 1.2, "edit": 1.5}, "figures": figure}
+    [line] = passages({"wikitext": row})
+    assert line.startswith("wikitext, n 30") and "1.200" in line and "1.500" in line
