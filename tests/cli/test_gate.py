@@ -145,7 +145,7 @@ def test_a_gate_outside_is_named(clampdown, tmp_path):
 
 def test_a_gate_outside_takes_nothing_that_only_fitting_does(clampdown, tmp_path):
     words = ("gate", "fit", "--kind", "external", "--classifier", "wildguard", "--out", tmp_path / "outside.toml")
-    idle = [["--hidden", 0], ["--look-alikes", 0.2], ["--pool", "last"], ["--only"], ["--seed", 3], ["--sae", "x"]]
+    idle = [["--hidden", 64], ["--look-alikes", 0.2], ["--pool", "last"], ["--only"], ["--seed", 3], ["--sae", "x"]]
     for option in idle:
         status, out, err = clampdown(*words, *option)
         assert (status, out, err.count("\n")) == (2, "", 1) and f"takes no {option[0]};" in err
