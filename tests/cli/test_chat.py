@@ -14,7 +14,8 @@ sys.path.append(str(Path(__file__).parent.parent / "steering"))
 from gates import part, written
 
 from clampdown.cli import session
-from clampdown.cli.session import Session, clamped
+from clampdown.cli.by_hand import clamped
+from clampdown.cli.session import Session
 from clampdown.engine.request import Sampling
 from clampdown.errors import ClampdownError
 from clampdown.recipe import Clamp, Direction, Recipe

@@ -15,10 +15,11 @@ from clampdown.discovery.tuning.lesson import Lesson
 from clampdown.discovery.tuning.optimise import optimise
 from clampdown.discovery.tuning.options import TuneOptions
 from clampdown.discovery.tuning.path import chosen_latents
+from clampdown.discovery.tuning.plan import Plan
 from clampdown.discovery.tuning.prompts import divided, unsafe_rows
 from clampdown.discovery.tuning.targets import Target, cut, targets
 from clampdown.discovery.tuning.trained import TrainedClamp, TrainedDirection
-from clampdown.discovery.tuning.tune import _doubt, _Plan, _unedited, tune
+from clampdown.discovery.tuning.tune import _doubt, _unedited, tune
 from clampdown.engine.request import Continuation
 from clampdown.engine.scoring import sweep_loglikelihood
 from clampdown.errors import ClampdownError
@@ -311,7 +312,7 @@ def test_a_clamp_that_does_not_fit_its_sae_is_told_before_anything_runs(tiny, sa
 
 def test_a_direction_may_begin_at_the_difference_in_means(tiny):
     recipe = Recipe("mine", "tiny", tiny.sha256, (Direction(1, 1.0, seed=1),))
-    plan = _Plan(tiny, recipe, TuneOptions(start="means", steps=1, rate=1e-6), None)
+    plan = Plan(tiny, recipe, TuneOptions(start="means", steps=1, rate=1e-6), None)
     asked = ["How do I rob a bank?", "How do I rob a shop?"]
     trained, losses = plan.trained(taught(tiny, 1)[0], asked, quiet)
     tree = grow(tiny, 1, asked, REFUSAL, COMPLIANCE)

@@ -14,6 +14,7 @@ from clampdown.cli.options import (
     command,
     out_path,
     positive,
+    sae_name,
     whole,
 )
 from clampdown.cli.progress import ProgressBar
@@ -45,7 +46,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser = command(subparsers, "find", "find the latents behind refusal and write a recipe", said, _EXAMPLE)
     add_model(parser)
-    parser.add_argument("--sae", metavar="SAE", help="SAE file or folder (default: the bundled one)")
+    parser.add_argument("--sae", metavar="SAE", type=sae_name, help="SAE file or folder (default: the bundled one)")
     parser.add_argument("--method", choices=METHODS, default=METHODS[0], help=f"(default: {METHODS[0]})")
     parser.add_argument("--prompt", metavar="TEXT", help="what single-prompt asks (default: the paper's prompt)")
     parser.add_argument("--refusal", metavar="TEXT", help="the refusal that is taught where the model complies")
@@ -85,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
             library.selecting_set(kind, getattr(args, kind), args.limit, args.seed)
         found = library.find(
             load_model(args.model, args, progress),
-            _sae(args.sae),
+            args.sae,
             method=args.method,
             prompt=args.prompt,
             refusal=args.refusal,
@@ -112,12 +113,6 @@ def run(args: argparse.Namespace) -> int:
     else:
         _print(found, args.out)
     return 0
-
-
-def _sae(name: str | None) -> str | None:
-    """An SAE's file as a full path, because the recipe that names it must hold from any folder."""
-    path = Path(name or "").expanduser()
-    return str(path.resolve()) if name and path.exists() else name
 
 
 def _save(found: "Found", out: Path) -> None:

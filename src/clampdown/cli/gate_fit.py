@@ -16,11 +16,12 @@ from clampdown.cli.options import (
     out_path,
     positive,
     recipe_file,
+    sae_name,
     set_file,
     whole,
 )
 from clampdown.cli.progress import ProgressBar
-from clampdown.cli.tables import add_row, plain_table
+from clampdown.cli.tables import add_row, plain_table, rate_cell
 from clampdown.cli.terminal import print_json, print_table, say
 from clampdown.errors import ClampdownError
 
@@ -74,7 +75,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--window", metavar="N", type=positive, default=1, help="of --pool max: the mean of N tokens")
     said = "units of a hidden layer of --kind probe, a multiple of 64 best; 0 for none (default: 0)"
     parser.add_argument("--hidden", metavar="N", type=whole, default=0, help=said)
-    parser.add_argument("--sae", metavar="SAE", help="whose latents are read (default: the recipe's)")
+    parser.add_argument("--sae", metavar="SAE", type=sae_name, help="whose latents are read (default: the recipe's)")
     parser.add_argument("--latents", metavar="N", type=positive, help="at most so many (default: 4, or 64)")
     parser.add_argument("--classifier", metavar="NAME", help="of --kind external: what decides, such as wildguard")
     said = "share of safe prompts that may open it (default: 0.02)"
@@ -212,8 +213,7 @@ def _sae(recipe: "Recipe", args: argparse.Namespace, options: "FitOptions") -> "
     named = next((clamp.sae for clamp in recipe.clamps), None)
     if args.sae is None and named is None:
         raise ClampdownError(f"recipe {recipe.name} clamps no latents, so it names no SAE; name one with --sae")
-    path = Path(args.sae or "").expanduser()
-    return load_sae(str(path.resolve()) if args.sae and path.exists() else args.sae or str(named))
+    return load_sae(args.sae or str(named))
 
 
 def _save(recipe: "Recipe", found: "FittedGate", out: Path) -> None:
@@ -244,8 +244,5 @@ def _print(found: "FittedGate", out: Path) -> None:
 
 
 def _row(table: Any, one: "Outcome", name: str) -> None:
-    def share(interval: Any) -> str:
-        return f"{interval.value:.0%} ({interval.low:.0%} to {interval.high:.0%})" if interval else "–"
-
     apart = f"{one.auc.value:.3f} ({one.auc.low:.3f} to {one.auc.high:.3f})" if one.auc else "–"
-    add_row(table, name, str(one.unsafe_n), share(one.unsafe), str(one.safe_n), share(one.safe), apart)
+    add_row(table, name, str(one.unsafe_n), rate_cell(one.unsafe), str(one.safe_n), rate_cell(one.safe), apart)

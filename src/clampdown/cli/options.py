@@ -115,6 +115,12 @@ def recipe_file(text: str) -> Path:
     return path
 
 
+def sae_name(text: str) -> str:
+    """An SAE's name; its file as a full path, because the recipe that names it must hold from any folder."""
+    path = Path(text).expanduser()
+    return str(path.resolve()) if text and path.exists() else text
+
+
 def _check_there(path: Path, text: str) -> None:
     """Tell a file that is not there from a pipe, say, or a folder."""
     try:

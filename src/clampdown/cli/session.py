@@ -1,10 +1,10 @@
 """The conversation at the terminal: turns that remember, and commands that change the steering."""
 
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from clampdown.cli.asides import note_system, receipt
+from clampdown.cli.by_hand import clamped
 from clampdown.cli.interrupts import answered
 from clampdown.cli.terminal import Streamed, ask, fail, say
 from clampdown.engine.generation import stream
@@ -14,7 +14,7 @@ from clampdown.library import system_text
 from clampdown.measuring.outside_gate import brought
 from clampdown.models.thinking import spoken
 from clampdown.recipe import Clamp, Edit, Recipe
-from clampdown.recipe.bundled import REFUSAL, bundled_path, recipe_path
+from clampdown.recipe.bundled import recipe_path
 
 if TYPE_CHECKING:
     from clampdown.library import Model
@@ -236,41 +236,3 @@ def _told(edit: Edit) -> str:
         values = " ".join(f"{k}={v if isinstance(v, str) else f'{v:g}'}" for k, v in edit.values.items())
         return f"layer {edit.layer} · {edit.sae} · {edit.rule} · {values}"
     return f"{edit.operation}s a direction × {edit.strength:g} at layer {edit.layer}"
-
-
-def clamped(recipe: Recipe | None, words: list[str], model: "Model") -> Recipe:
-    """The recipe with its first clamp's latents set by words such as 12=8, 12=1.5x or +12=8 (which keeps the rest).
-
-    Without a clamp to change, latents of the bundled SAE are clamped as the recipe refusal clamps them: in place of all
-    other edits, or beside them where a word begins with "+".
-    """
-    base = replace(recipe or Recipe("hand-clamped", model.name, model.chat.sha256), name="hand-clamped")
-    values = _values(words)
-    for place, old in enumerate(base.edits):
-        if isinstance(old, Clamp):
-            keep = all(word.startswith("+") for word in words)
-            new = replace(old, values={**old.values, **values} if keep else values)
-            return replace(base, edits=(*base.edits[:place], new, *base.edits[place + 1 :]))
-    from clampdown.saes.directory import BUNDLED
-    from clampdown.saes.load import load_sae
-
-    sae = load_sae(BUNDLED)
-    clamp = Clamp(sae.name, sae.sha256, sae.layer, values)
-    if base.edits and any(word.startswith("+") for word in words):
-        return replace(base, edits=(*base.edits, clamp))
-    return replace(base, edits=(clamp,), positions=Recipe.load(bundled_path(REFUSAL)).positions)
-
-
-def _values(words: list[str]) -> dict[int, float | str]:
-    values: dict[int, float | str] = {}
-    for word in words:
-        latent, equals, value = word.removeprefix("+").partition("=")
-        if not equals or not latent.isdecimal() or not value:
-            raise ClampdownError(f"can't read {word!r}; write LATENT=VALUE, such as 123=8 or 123=1.5x")
-        try:
-            if int(latent) in values:
-                raise ClampdownError(f"latent {latent} is named twice; name it once")
-            values[int(latent)] = value if value.endswith("x") else float(value)
-        except ValueError as error:
-            raise ClampdownError(f"can't read the value in {word!r}; write a number, or one such as 1.5x") from error
-    return values

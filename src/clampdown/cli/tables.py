@@ -34,6 +34,11 @@ def add_row(table: "Table", *cells: Any) -> None:
     table.add_row(*(Text(one_line(cell)) if isinstance(cell, str) else cell for cell in cells))
 
 
+def rate_cell(rate: Any) -> str:
+    """A rate and its interval (an object with value, low and high), or a dash where there is none."""
+    return f"{rate.value:.0%} ({rate.low:.0%} to {rate.high:.0%})" if rate else "–"
+
+
 def arms_table(results: Mapping[str, Any]) -> "Table":
     """A study's arms: the share refused of each set of prompts, the share right of each set of questions, each of n."""
     metrics = METRICS | dict(results.get("headline") or {})

@@ -14,11 +14,12 @@ from clampdown.cli.options import (
     out_path,
     positive,
     recipe_file,
+    sae_name,
     set_file,
     whole,
 )
 from clampdown.cli.progress import ProgressBar
-from clampdown.cli.tables import add_row, plain_table
+from clampdown.cli.tables import add_row, plain_table, rate_cell
 from clampdown.cli.terminal import print_json, print_table, say
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--kind", choices=("direction", "clamp"), default="direction", help=said)
     said = "of a direction (default: the recipe's, or two fifths of the depth)"
     parser.add_argument("--layer", metavar="L", type=whole, help=said)
-    parser.add_argument("--sae", metavar="SAE", help="of a clamp with --latents (default: the recipe's)")
+    parser.add_argument("--sae", metavar="SAE", type=sae_name, help="of a clamp with --latents (default: the recipe's)")
     said = "of a clamp, choose so many of the SAE's (default: the recipe's own)"
     parser.add_argument("--latents", metavar="K", type=positive, help=said)
     said = "where a direction begins: zero, or the difference in means (default: zero)"
@@ -91,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
         keys = ("kind", "layer", "latents", "start", "prompt", "generated", "rows", "steps", "tokens", "seed")
         options = TuneOptions(**{key: getattr(args, key) for key in keys})
         recipe = library.tunable(Recipe.load(args.recipe) if args.recipe else None, args.model, args.kind)
-        sae = load_sae(_full(args.sae)) if args.sae else None
+        sae = load_sae(args.sae) if args.sae else None
         rows, named = unsafe_rows([str(path) for path in args.unsafe], args.only)
         model = load_model(args.model or (recipe.model if recipe else None), args, progress).chat
         found = tune(model, recipe, rows, options, sae=sae, named=named, progress=progress)
@@ -103,12 +104,6 @@ def run(args: argparse.Namespace) -> int:
     else:
         _print(found, args.out)
     return 0
-
-
-def _full(name: str) -> str:
-    """An SAE's file as a full path, because the recipe that names it must hold from any folder."""
-    path = Path(name).expanduser()
-    return str(path.resolve()) if path.exists() else name
 
 
 def _print(found: "Tuned", out: Path) -> None:
@@ -128,7 +123,4 @@ def _print(found: "Tuned", out: Path) -> None:
 
 
 def _shares(one: "HeldOut") -> tuple[str, str, str, str]:
-    def share(interval: Any) -> str:
-        return f"{interval.value:.0%} ({interval.low:.0%} to {interval.high:.0%})" if interval else "–"
-
-    return share(one.refused), share(one.coherent), f"{one.looping:.0%}", f"{one.incoherent:.0%}"
+    return rate_cell(one.refused), rate_cell(one.coherent), f"{one.looping:.0%}", f"{one.incoherent:.0%}"

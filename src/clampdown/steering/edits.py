@@ -125,7 +125,7 @@ def compile_edit(
     sae = _named(edit.sae, saes)
     _check_sae(sae, edit, d_model)
     kind_of_clamp = DeltaClamp if edit.rule == "delta" else ReconstructClamp
-    return kind_of_clamp(sae, edit.layer, _resolved(edit, sae), device)
+    return kind_of_clamp(sae, edit.layer, resolved(edit, sae), device)
 
 
 def check_named_once(edits: Sequence[Edit], saes: Sequence[SAE] = ()) -> None:
@@ -153,7 +153,8 @@ def _named(name: str, saes: Sequence[SAE]) -> SAE:
     return next((sae for sae in saes if sae.name == name), None) or load_sae(name)
 
 
-def _resolved(edit: Clamp, sae: SAE) -> dict[int, float]:
+def resolved(edit: Clamp, sae: SAE) -> dict[int, float]:
+    """A clamp's values in activation units. Raises ClampdownError where the SAE does not say its latents' maxima."""
     if edit.relative and sae.maximum is None:
         raise ClampdownError(f"SAE {sae.name} does not say its latents' maxima: give clamp values as numbers")
     sae.check_finite(("maximum",))

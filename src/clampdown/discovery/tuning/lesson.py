@@ -39,7 +39,7 @@ class Lesson:
     """Targets whose likelihood is asked for under one edit after the other.
 
     Args:
-        positions: gives the window from the examples, where it takes what was read to know it (the norm of sinks).
+        positions: gives the window, once what is read is here, for it may take that to know it (the norm of sinks).
 
     Raises:
         ClampdownError: the layer does not exist, or the blocks above it can't be run alone.
@@ -50,12 +50,12 @@ class Lesson:
         model: ChatModel,
         layer: int,
         targets: Sequence[Target],
-        positions: Callable[[Sequence[Example]], Positions],
+        positions: Callable[["Lesson"], Positions],
         progress: Progress,
     ) -> None:
         self.model, self.layer, self.split = model, layer, Split(model, layer)
         self.examples = self._read(targets, progress)
-        self.positions = positions(self.examples)
+        self.positions = positions(self)
 
     def norms(self) -> Tensor:
         """‖x‖ of every token but each sequence's first: [token]."""

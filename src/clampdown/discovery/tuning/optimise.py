@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from clampdown.discovery.tuning.lesson import Lesson
-from clampdown.discovery.tuning.trained import Trained
+from clampdown.discovery.tuning.trained import Trainable
 from clampdown.engine.finite import NOT_FINITE
 from clampdown.errors import ClampdownError
 from clampdown.progress import Progress
@@ -19,7 +19,7 @@ _HALF_SCALE = 1024.0
 
 
 def optimise(
-    lesson: Lesson, trained: Trained, *, steps: int, batch: int, rate: float, seed: int, progress: Progress
+    lesson: Lesson, trained: Trainable, *, steps: int, batch: int, rate: float, seed: int, progress: Progress
 ) -> list[float]:
     """Train in place; the loss of each step, in nats a token.
 
@@ -41,7 +41,7 @@ def optimise(
     return losses
 
 
-def slope(lesson: Lesson, trained: Trained, places: Sequence[int]) -> tuple[float, Tensor]:
+def slope(lesson: Lesson, trained: Trainable, places: Sequence[int]) -> tuple[float, Tensor]:
     """The loss on some examples, in nats a token, and its gradient. Raises ClampdownError where one is not finite."""
     scale = _HALF_SCALE if lesson.model.dtype is torch.float16 else 1.0
     with _frozen(lesson.model.hf), torch.enable_grad():

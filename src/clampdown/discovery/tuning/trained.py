@@ -10,8 +10,8 @@ from clampdown.saes.sae import SAE
 from clampdown.steering.edits import DeltaClamp
 
 
-class Trained(Protocol):
-    """An edit whose parameter is a leaf that takes gradients."""
+class Trainable(Protocol):
+    """Something added to residuals whose parameter is a leaf that takes gradients."""
 
     parameter: Tensor
 
@@ -22,6 +22,10 @@ class Trained(Protocol):
     def within(self) -> None:
         """Bring the parameter back to where it may be, after a step."""
         ...
+
+
+class Trained(Trainable, Protocol):
+    """One that a recipe can hold."""
 
     def edit(self, factor: float) -> Edit:
         """As a recipe holds it, at this multiple of what was trained."""
@@ -83,9 +87,6 @@ class TrainedSum:
     @torch.no_grad()
     def within(self) -> None:
         self.parameter.clamp_(min=0)
-
-    def edit(self, factor: float) -> Clamp:
-        raise NotImplementedError("a sum only chooses latents")
 
 
 def _short(value: float) -> float:

@@ -1,0 +1,49 @@
+"""A clamp made by hand in chat: words such as 12=8 put into a recipe."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from clampdown.errors import ClampdownError
+from clampdown.recipe import Clamp, Recipe
+from clampdown.recipe.bundled import REFUSAL, bundled_path
+
+if TYPE_CHECKING:
+    from clampdown.library import Model
+
+
+def clamped(recipe: Recipe | None, words: list[str], model: "Model") -> Recipe:
+    """The recipe with its first clamp's latents set by words such as 12=8, 12=1.5x or +12=8 (which keeps the rest).
+
+    Without a clamp to change, latents of the bundled SAE are clamped as the recipe refusal clamps them: in place of all
+    other edits, or beside them where a word begins with "+".
+    """
+    base = replace(recipe or Recipe("hand-clamped", model.name, model.chat.sha256), name="hand-clamped")
+    values = _values(words)
+    for place, old in enumerate(base.edits):
+        if isinstance(old, Clamp):
+            keep = all(word.startswith("+") for word in words)
+            new = replace(old, values={**old.values, **values} if keep else values)
+            return replace(base, edits=(*base.edits[:place], new, *base.edits[place + 1 :]))
+    from clampdown.saes.directory import BUNDLED
+    from clampdown.saes.load import load_sae
+
+    sae = load_sae(BUNDLED)
+    clamp = Clamp(sae.name, sae.sha256, sae.layer, values)
+    if base.edits and any(word.startswith("+") for word in words):
+        return replace(base, edits=(*base.edits, clamp))
+    return replace(base, edits=(clamp,), positions=Recipe.load(bundled_path(REFUSAL)).positions)
+
+
+def _values(words: list[str]) -> dict[int, float | str]:
+    values: dict[int, float | str] = {}
+    for word in words:
+        latent, equals, value = word.removeprefix("+").partition("=")
+        if not equals or not latent.isdecimal() or not value:
+            raise ClampdownError(f"can't read {word!r}; write LATENT=VALUE, such as 123=8 or 123=1.5x")
+        try:
+            if int(latent) in values:
+                raise ClampdownError(f"latent {latent} is named twice; name it once")
+            values[int(latent)] = value if value.endswith("x") else float(value)
+        except ValueError as error:
+            raise ClampdownError(f"can't read the value in {word!r}; write a number, or one such as 1.5x") from error
+    return values
