@@ -10,9 +10,17 @@ from clampdown.discovery.gates import features
 from clampdown.discovery.gates.calibrate import calibrated
 from clampdown.discovery.gates.check import check_gate
 from clampdown.discovery.gates.explain import explainer
-from clampdown.discovery.gates.features import Read, pooled_residuals, token_means, token_residuals
+from clampdown.discovery.gates.features import (
+    Read,
+    WindowMeans,
+    pooled_residuals,
+    pooled_with_windows,
+    token_means,
+    token_residuals,
+)
 from clampdown.discovery.gates.fit import fit_gate
-from clampdown.discovery.gates.hidden_probe import EPOCHS, fit_hidden_probe, fit_layer
+from clampdown.discovery.gates.hidden_layers import Inputs, fit_layers
+from clampdown.discovery.gates.hidden_probe import EPOCHS, fit_hidden_probe
 from clampdown.discovery.gates.logistic import Scale, fit_l1, fit_l2
 from clampdown.discovery.gates.options import FitOptions
 from clampdown.discovery.gates.passes import passes
@@ -69,9 +77,23 @@ def test_prompts_read_together_give_what_each_gives_by_itself(tiny, prompts):
         torch.testing.assert_close(together[place], alone, rtol=1e-3, atol=1e-3)
     (held,) = token_residuals(tiny, prompts, [Read("max", 1)])
     torch.testing.assert_close(token_means(held), together[:, 1])
+    several = [Read("max", 1), Read("max", 3)]
+    pooled, windows = pooled_with_windows(tiny, prompts, reads, several, 4)
+    torch.testing.assert_close(pooled, together, rtol=1e-3, atol=1e-3)
+    tokens = token_residuals(tiny, prompts, several)
+    for place, count in enumerate(windows.counts.tolist()):
+        (own,) = windows.of(torch.tensor([place])).x.split(count)
+        said = [of.x.split(of.counts.tolist())[place] for of in tokens]
+        n = len(said[0])
+        starts = sorted({*range(0, max(n - 4, 0) + 1, 2), max(n - 4, 0)})
+        expected = [torch.stack([x[s : s + 4].mean(0) for x in said]) for s in starts]
+        torch.testing.assert_close(own, torch.stack(expected), rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("how", [{}, {"hidden": 70, "pools": ("last@1", "mean", "request-last@2"), "over": "users"}])
+HIDDEN = {"hidden": 70, "pools": ("last@1", "mean", "request-last@2"), "over": "users"}
+
+
+@pytest.mark.parametrize("how", [{}, HIDDEN, {**HIDDEN, "pools": (*HIDDEN["pools"], "max@1-2"), "window": 3}])
 def test_scores_of_many_prompts_are_those_of_the_code_that_decides(tiny, prompts, how):
     found = fit_gate(tiny, ROWS, FitOptions(blocks="1-2", **EASY, **how))
     gate = compiled(tiny, found.file)
@@ -88,6 +110,7 @@ def test_scores_of_many_prompts_are_those_of_the_code_that_decides(tiny, prompts
         {"kind": "probe", "pools": ("attention",), "blocks": "1-2"},
         {"kind": "probe", "pools": ("request-last",), "over": "users"},
         {"kind": "probe", "pools": ("last", "mean"), "hidden": 96},
+        {"kind": "probe", "pools": ("last", "max@1-2"), "hidden": 96, "window": 2},
         {"kind": "latents", "latents": 3},
         {"kind": "latents", "pools": ("max",), "latents": 3},
         {"kind": "latent-probe"},
@@ -154,7 +177,10 @@ def test_a_gate_that_its_words_beat_is_warned_of(tiny):
         ({"window": 3}, "pool max"),
         ({"latents": 3}, "latent-probe"),
         ({"hidden": 64, "kind": "condition"}, "goes with the kind probe"),
-        ({"hidden": 64, "pools": ("max",)}, "pools last, request-last, mean alone"),
+        ({"hidden": 64, "pools": ("max",)}, "perhaps with max beside them"),
+        ({"hidden": 64, "pools": ("last", "attention")}, "perhaps with max beside them"),
+        ({"hidden": 64, "pools": ("last",), "window": 3}, "pool max"),
+        ({"pools": ("last", "max")}, "fitted by itself"),
         ({"hidden": 10**6}, "at most 4096 units"),
         ({"hidden": -1}, "0 is none"),
         ({"false_positives": 1.0}, "between 0 and 1"),
@@ -288,10 +314,46 @@ def test_rows_that_weigh_nothing_teach_a_hidden_layer_nothing():
     weight = torch.ones(400)
     weight[200:] = 0.0
     wrong = torch.cat([y[:200], 1 - y[200:]])
-    one, two = (fit_layer(x, labels, weight, 8, 2, 0) for labels in (y, wrong))
-    assert torch.equal(one.scores(x), two.scores(x)) and not torch.equal(
-        one.scores(x), fit_layer(x, y, weight, 8, 2, 1).scores(x)
-    )
+    one, two = (fit_layers(Inputs(x), labels, weight, 8, 2, 0).scores(Inputs(x)) for labels in (y, wrong))
+    other = fit_layers(Inputs(x), y, weight, 8, 2, 1).scores(Inputs(x))
+    assert torch.equal(one, two) and not torch.equal(one, other)
+
+
+def hiding(n, seed):
+    """Prompts of which the one label has one window, of one to six, that lies far out: all windows, and the labels."""
+    draw = torch.Generator().manual_seed(seed)
+    counts = torch.randint(1, 7, (n,), generator=draw)
+    x, y = torch.randn(int(counts.sum()), 2, 8, generator=draw), torch.rand(n, generator=draw).round()
+    chosen = (counts.cumsum(0) - counts) + (torch.rand(n, generator=draw) * counts).long()
+    x[chosen[y == 1], 1, :3] += 2.5
+    return WindowMeans(100 + 7 * x, counts, 4), y
+
+
+def test_a_layer_of_windows_finds_the_one_that_counts():
+    (windows, y), (other, told) = hiding(1500, 0), hiding(400, 1)
+    x, weight, clusters = torch.randn(1500, 1, 8), torch.full((1500,), 1.0), [str(n) for n in range(1500)]
+    reads, windowed = [Read("last", 0)], [Read("max", 1), Read("max", 2)]
+    found = fit_hidden_probe(x, y, weight, clusters, reads, units=64, seed=0, windows=windows, windowed=windowed)
+    first, one, two = found.parts
+    assert [(p.layer, p.pool, p.window, len(p.w)) for p in (first, one, two)] == [
+        (0, "last", 1, 64), (1, "max", 4, 32), (2, "max", 4, 32)
+    ]  # fmt: skip
+    each = found.windows.score(other.x[:, 0] @ one.w.T + other.x[:, 1] @ two.w.T)
+    scores = torch.stack([some.amax() for some in each.split(other.counts.tolist())])
+    assert auc(scores[told == 1].tolist(), scores[told == 0].tolist()).value > 0.93
+    assert found.about["hidden units of windows"] == "32"
+
+
+def test_windows_are_taken_and_scaled_as_a_plain_loop_would():
+    (windows, _), weight = hiding(60, 3), torch.rand(60, generator=torch.Generator().manual_seed(2))
+    each = windows.x.flatten(1).split(windows.counts.tolist())
+    some = windows.of(torch.tensor([7, 3, 7]))
+    assert torch.equal(some.x.flatten(1), torch.cat([each[7], each[3], each[7]]))
+    assert some.rows.tolist() == [0] * len(each[7]) + [1] * len(each[3]) + [2] * len(each[7])
+    share = torch.cat([w / len(own) * torch.ones(len(own)) for w, own in zip(weight, each, strict=True)])
+    plain = Scale.of(windows.x.flatten(1), share)
+    for got, expected in zip(windows.scale(weight), plain, strict=True):
+        torch.testing.assert_close(got, expected)
 
 
 def test_undoing_a_scale_keeps_scores():

@@ -44,7 +44,9 @@ def recipes(tmp_path_factory, make_sae, tiny):
     gates = {name: written(folder / f"{name}.safetensors", tiny, parts, asked) for name, parts in kinds.items()}
     reads = ((0, "mean", "prompt"), (3, "mean", "request"), (1, "last", "request"))
     fed = [part(n, n, wide=4, features="hidden", pool=pool, over=over) for n, pool, over in reads]
-    gates["hidden"] = written(folder / "hidden.safetensors", tiny, fed, asked, hidden=hidden())
+    fed += [part(n, n, wide=3, features="hidden", pool="max", over="prompt", window=4) for n in (1, 2)]
+    layers = {"hidden": hidden(), "windows": hidden(3, seed=6)}
+    gates["hidden"] = written(folder / "hidden.safetensors", tiny, fed, asked, **layers)
     gates["words"] = written(folder / "words.safetensors", tiny, [], asked, words=WORDS)
     window = Positions(prompt="user", generated=2)
     return [

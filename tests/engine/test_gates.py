@@ -58,7 +58,9 @@ def recipes(tmp_path_factory, make_sae, tiny):
     }
     gates = {name: written(folder / f"{name}.safetensors", tiny, parts, asked) for name, parts in kinds.items()}
     fed = [part(n, n, wide=4, features="hidden", pool=pool) for n, pool in enumerate(("mean", "last", "request-last"))]
-    gates["many"] = written(folder / "hidden.safetensors", tiny, [*kinds["many"], *fed], asked, hidden=hidden())
+    fed += [part(n, n, wide=3, features="hidden", pool="max", over="users", window=3) for n in (0, 2)]
+    layers = {"hidden": hidden(), "windows": hidden(3, seed=6)}
+    gates["many"] = written(folder / "hidden.safetensors", tiny, [*kinds["many"], *fed], asked, **layers)
     gates["words"] = written(folder / "words.safetensors", tiny, [], asked, words=WORDS)
     window = Positions(prompt="last", generated=3, fade=2)
     return {

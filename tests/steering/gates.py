@@ -42,14 +42,14 @@ def hidden(units=4, seed=5):
     return Hidden(torch.randn(units, generator=draw), torch.randn(units, generator=draw))
 
 
-def gate_file(parts, threshold=0.0, words=None, bias=0.0, hidden=None):
+def gate_file(parts, threshold=0.0, words=None, bias=0.0, hidden=None, windows=None):
     opened, shut = (Sample(threshold + side, (1,), None, "a") for side in (1, -1))
-    return GateFile(threshold, opened, shut, bias, tuple(parts), words, hidden)
+    return GateFile(threshold, opened, shut, bias, tuple(parts), words, hidden, windows)
 
 
-def written(path, model, parts, prompts, words=None, hidden=None, **how) -> Gate:
+def written(path, model, parts, prompts, words=None, hidden=None, windows=None, **how) -> Gate:
     """A gate's file whose threshold lies in the middle of these prompts' scores."""
-    scores = scored(model, gate_file(parts, words=words, hidden=hidden), prompts)
+    scores = scored(model, gate_file(parts, words=words, hidden=hidden, windows=windows), prompts)
     ranked = sorted(range(len(scores)), key=scores.__getitem__)
     low, high = ranked[len(ranked) // 2 - 1], ranked[len(ranked) // 2]
     samples = []
@@ -59,7 +59,7 @@ def written(path, model, parts, prompts, words=None, hidden=None, **how) -> Gate
         samples.append(Sample(scores[place], tuple(prompt), user_turns(prompt), text))
     threshold = (scores[low] + scores[high]) / 2
     how |= {"model": model.name, "model_sha256": model.sha256}
-    file = GateFile(threshold, *samples, parts=tuple(parts), words=words, hidden=hidden, **how)
+    file = GateFile(threshold, *samples, parts=tuple(parts), words=words, hidden=hidden, windows=windows, **how)
     return save_gate(file, path)
 
 

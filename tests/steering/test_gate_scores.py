@@ -59,6 +59,12 @@ def layer():
     return [fed[0], part(2, 9), *fed[1:], part(3, pool="max")]
 
 
+def windowed(length=5, over="users"):
+    """Parts that feed a layer of windows, beside those of the other layer."""
+    how = {"wide": 3, "features": "hidden", "pool": "max", "over": over, "window": length}
+    return [*layer(), part(1, 21, **how), part(3, 22, **how)]
+
+
 def relu(**how):
     made = part(wide=5, seed=4, **how)
     return replace(made, features="relu")
@@ -85,11 +91,14 @@ def positions(prompt, one):
 
 def plain(model, file, prompt, sae=None):
     """One prompt by itself, a token at a time."""
-    total, given = file.bias, 0.0
+    total, given, of_windows = file.bias, 0.0, []
     for one in file.parts:
         [x] = model.residual(model.pad([prompt]), [one.layer])
         places = positions(prompt, one)
         tokens = [x[0, place].double() for place in places]
+        if one.features == "hidden" and one.pool == "max":
+            of_windows.append([one.w.double() @ token for token in tokens])
+            continue
         if one.features == "hidden":
             given = given + one.w.double() @ torch.stack(tokens).mean(0)
             continue
@@ -119,6 +128,12 @@ def plain(model, file, prompt, sae=None):
             float(head * max(float(into), 0.0))
             for head, into in zip(file.hidden.head, given + file.hidden.b.double(), strict=True)
         )
+    if file.windows:
+        n, length = len(of_windows[0]), one_window(file)
+        starts = [s for s in range(n) if s % max(length // 2, 1) == 0 and s + length <= n] + [max(n - length, 0)]
+        each = [sum(torch.stack(told[s : s + length]).mean(0) for told in of_windows) for s in starts]
+        b, head = file.windows.b.double(), file.windows.head.double()
+        total += max(float(head @ (into + b).clamp_min(0)) for into in each)
     if file.words:
         said = [(a, b) for a, b in prompt.user or () if a < b] or [(0, len(prompt))]
         text = model.tokenizer.decode(prompt[said[-1][0] : said[-1][1]], skip_special_tokens=True)
@@ -126,17 +141,32 @@ def plain(model, file, prompt, sae=None):
     return total
 
 
-@pytest.mark.parametrize("kind", [*PARTS, "relu", "cosine", "words", "hidden layer"])
+def one_window(file):
+    return next(part.window for part in file.parts if part.features == "hidden" and part.pool == "max")
+
+
+LAYERED = {
+    "hidden layer": layer(),
+    "layer of windows": windowed(),
+    "of single tokens": windowed(1),
+    "of the request": windowed(4, "request"),
+    "of the prompt": windowed(9, "prompt"),
+    "of long windows": windowed(50),
+}
+
+
+@pytest.mark.parametrize("kind", [*PARTS, "relu", "cosine", "words", *LAYERED])
 def test_a_score_is_that_of_a_plain_loop_alone_and_together(kind, tiny):
     parts = {
         **PARTS,
         "relu": [relu(pool="max", window=2)],
         "cosine": [cosine()],
         "words": [part(2)],
-        "hidden layer": layer(),
+        **LAYERED,
     }[kind]
-    layers = hidden() if kind == "hidden layer" else None
-    file = gate_file(parts, bias=0.25, words=WORDS if kind == "words" else None, hidden=layers)
+    layers = {"hidden": hidden()} if kind in LAYERED else {}
+    layers |= {"windows": hidden(3, seed=8)} if kind in LAYERED and kind != "hidden layer" else {}
+    file = gate_file(parts, bias=0.25, words=WORDS if kind == "words" else None, **layers)
     asked = prompts()
     expected = [plain(tiny, file, prompt) for prompt in asked]
     assert len({round(score, 3) for score in expected}) == len(asked)
@@ -179,7 +209,28 @@ def test_a_hidden_layer_is_read_as_it_was_written_and_older_files_have_none(tiny
     check_gate(tiny, Recipe("r", "tiny", "", gate=gate))
     assert str(read.parts[0]) == "4 hidden units fed, the prompt's last token" and str(read.hidden) == "4 units"
     plain = written(tmp_path / "plain.safetensors", tiny, PARTS["last"], prompts())
-    assert read_gate(plain).hidden is None and set(load_file(plain.file)) == {"0.w", "0.b", "0.head"}
+    assert (
+        read_gate(plain).hidden is None
+        and read_gate(plain).windows is None
+        and set(load_file(plain.file)) == {"0.w", "0.b", "0.head"}
+    )
+
+
+def test_a_layer_of_windows_is_read_as_it_was_written(tiny, tmp_path):
+    layers = {"hidden": hidden(), "windows": hidden(3, seed=8)}
+    gate = written(tmp_path / "gate.safetensors", tiny, windowed(), prompts(), **layers)
+    read = compile_gate(tiny, Recipe("r", "tiny", "", gate=gate)).file
+    assert scored(tiny, read, prompts()) == pytest.approx(
+        scored(tiny, gate_file(windowed(), **layers), prompts()), abs=1e-5
+    )
+    assert str(read.parts[-1]) == "3 hidden units fed, max of windows of 5 tokens over all that users say"
+    for wrong, said in (
+        ([*windowed(), part(2, wide=3, features="hidden", pool="max", window=6, over="users")], "the same windows"),
+        (windowed()[:-2], "same number of units"),
+        ([*windowed(), part(2, wide=4, features="hidden", pool="max", window=5, over="users")], "same number of units"),
+    ):
+        with pytest.raises(ClampdownError, match=said):
+            gate_file(wrong, **layers)
 
 
 def test_what_overflows_never_passes_for_a_low_score(tiny, make_sae, tmp_path):
@@ -245,7 +296,11 @@ LAYERS = {
     "a part with a head": (lambda b, t: t.update({"0.head": torch.zeros(4)}), "no head"),
     "a part with a b": (lambda b, t: t.update({"0.b": torch.zeros(4)}), "no b"),
     "a part without w": (lambda b, t: t.pop("0.w"), "w must be"),
-    "a part with a maximum": (lambda b, t: b["parts"][0].update(pool="max"), "is fed by"),
+    "a part with a maximum": (lambda b, t: b["parts"][0].update(pool="max"), "same number"),
+    "a part with attention": (
+        lambda b, t: (b["parts"][0].update(pool="attention"), t.update({"0.attend": torch.zeros(32)})),
+        "is fed by",
+    ),
     "a part that is none": (lambda b, t: b["parts"][0].update(features="linear"), "head must be"),
 }
 

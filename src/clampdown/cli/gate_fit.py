@@ -73,7 +73,8 @@ def add_parser(subparsers: Any) -> None:
     said = "the tokens of mean, max and attention: request, users or prompt (default: request)"
     parser.add_argument("--over", metavar="O", default="request", help=said)
     parser.add_argument("--window", metavar="N", type=positive, default=1, help="of --pool max: the mean of N tokens")
-    said = "units of a hidden layer of --kind probe, a multiple of 64 best; 0 for none (default: 0)"
+    said = "units of a hidden layer of --kind probe, a multiple of 64 best; with the pool max beside others windows "
+    said += "have a layer of their own (default: 0, none)"
     parser.add_argument("--hidden", metavar="N", type=whole, default=0, help=said)
     parser.add_argument("--sae", metavar="SAE", type=sae_name, help="whose latents are read (default: the recipe's)")
     parser.add_argument("--latents", metavar="N", type=positive, help="at most so many (default: 4, or 64)")

@@ -107,6 +107,8 @@ def _gate(file: "GateFile", own: float | None) -> None:
         say(f"layer {part.layer:>2}: {part}")
     if file.hidden is not None:
         say(f"hidden layer: {file.hidden}")
+    if file.windows is not None:
+        say(f"hidden layer of windows, the highest counts: {file.windows}")
     if file.words is not None:
         say(f"words: {file.words}")
     for name, value in file.about.items():

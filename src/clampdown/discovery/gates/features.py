@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from clampdown.discovery.gates.logistic import Scale
 from clampdown.discovery.gates.passes import passes
 from clampdown.errors import ClampdownError
 from clampdown.models.chat_model import ChatModel
@@ -14,8 +15,11 @@ from clampdown.models.prompt import Prompt
 from clampdown.progress import Progress, quiet
 from clampdown.saes.sae import SAE
 from clampdown.saes.tiles import tokens_at_a_time
+from clampdown.steering.gates.pooling import window_starts
 from clampdown.steering.gates.spans import read_positions
 
+_SOME = 1 << 11
+"""Windows whose residuals are float32 at a time."""
 _MOST = 4 << 30
 """Bytes of tokens' residuals that are held at once."""
 
@@ -46,6 +50,43 @@ class Tokens:
         return torch.arange(len(self.counts)).repeat_interleave(self.counts)
 
 
+@dataclass(frozen=True)
+class WindowMeans:
+    """The mean residual of each window of prompts, one prompt after the other; windows as `gates.pooling` has them.
+
+    Attributes:
+        x: [window, read, d_model], in the model's precision.
+        counts: windows of each prompt, [prompt].
+        length: tokens of a window.
+    """
+
+    x: Tensor
+    counts: Tensor
+    length: int
+
+    @property
+    def rows(self) -> Tensor:
+        """The prompt of each window: [window]."""
+        return torch.arange(len(self.counts)).repeat_interleave(self.counts)
+
+    def of(self, prompts: Tensor) -> "WindowMeans":
+        """Those of these prompts, in their order."""
+        counts = self.counts[prompts]
+        begin = (self.counts.cumsum(0) - self.counts)[prompts]
+        within = torch.arange(int(counts.sum())) - (counts.cumsum(0) - counts).repeat_interleave(counts)
+        return WindowMeans(self.x[begin.repeat_interleave(counts) + within], counts, self.length)
+
+    def scale(self, weight: Tensor) -> Scale:
+        """Of the features, [read · d_model], by the prompts' weights, of which each window has its share."""
+        share = (weight / self.counts / weight.sum())[self.rows].split(_SOME)
+        mean, variance = torch.zeros(self.x[0].numel()), torch.zeros(self.x[0].numel())
+        for x, own in zip(self.x.split(_SOME), share, strict=True):
+            mean += own @ x.flatten(1).float()
+        for x, own in zip(self.x.split(_SOME), share, strict=True):
+            variance += own @ (x.flatten(1).float() - mean).square_()
+        return Scale.from_moments(mean, variance)
+
+
 STAGE = "reading prompts"
 
 
@@ -53,20 +94,64 @@ def pooled_residuals(
     model: ChatModel, prompts: Sequence[Prompt], reads: Sequence[Read], progress: Progress = quiet
 ) -> Tensor:
     """One pass over the model: [prompt, read, d_model] in float32. The mean stands for max and attention, too."""
+    return pooled_with_windows(model, prompts, reads, (), 1, progress)[0]
+
+
+def pooled_with_windows(
+    model: ChatModel,
+    prompts: Sequence[Prompt],
+    reads: Sequence[Read],
+    windowed: Sequence[Read],
+    length: int,
+    progress: Progress = quiet,
+) -> tuple[Tensor, WindowMeans | None]:
+    """What `pooled_residuals` gives of `reads`, and of `windowed`, which read the same tokens, the windows, if any.
+
+    Raises:
+        ClampdownError: the windows would fill too much memory, or a residual is not finite.
+    """
     found = torch.empty(len(prompts), len(reads), model.d_model)
-    layers = sorted({read.layer for read in reads})
+    windows: list[Tensor] = [torch.empty(0)] * len(prompts)
+    layers = sorted({read.layer for read in (*reads, *windowed)})
+    starts = _starts(model, prompts, windowed, length)
     for some in passes(model, prompts):
         progress(STAGE, 0, len(prompts), "")
         seen = some.read(layers)
-        for pool, over in dict.fromkeys((read.pool, read.over) for read in reads):
+        for pool, over in dict.fromkeys((read.pool, read.over) for read in (*reads, *windowed)):
             places = [read_positions(prompt, pool, over) for prompt in some.prompts]
             counts = torch.tensor([len(each) for each in places])
             by_layer = dict(zip(layers, some.tokens(seen, places), strict=True))
             for number, read in enumerate(reads):
                 if (read.pool, read.over) == (pool, over):
                     found[some.places, number] = _means(by_layer[read.layer].float(), counts).cpu()
+            if any((read.pool, read.over) == (pool, over) for read in windowed):
+                x = torch.stack([by_layer[read.layer] for read in windowed], 1)
+                for place, tokens in zip(some.places, x.split(counts.tolist()), strict=True):
+                    means = [tokens[start : start + length].float().mean(0) for start in starts[place]]
+                    windows[place] = torch.stack(means).to(x.dtype).cpu()
         progress(STAGE, len(some.places), len(prompts), "")
-    return _finite(found)
+    if not windowed:
+        return _finite(found), None
+    counts = torch.tensor([len(each) for each in starts])
+    return _finite(found), WindowMeans(_finite(torch.cat(windows)), counts, length)
+
+
+def _starts(model: ChatModel, prompts: Sequence[Prompt], windowed: Sequence[Read], length: int) -> list[list[int]]:
+    """Where each prompt's windows begin among the tokens that are read."""
+    if not windowed:
+        return []
+    first = windowed[0]
+    starts = [window_starts(len(read_positions(prompt, first.pool, first.over)), length) for prompt in prompts]
+    _check_room(sum(map(len, starts)) * len(windowed) * model.d_model * model.dtype.itemsize, len(windowed), "window")
+    return starts
+
+
+def _check_room(need: int, blocks: int, what: str) -> None:
+    if need > _MOST:
+        raise ClampdownError(
+            f"every {what} of {blocks} blocks would fill {need / 2**30:.0f} GiB, and {_MOST >> 30} are allowed; "
+            "name fewer --blocks, or take --pool mean"
+        )
 
 
 def token_residuals(
@@ -80,11 +165,7 @@ def token_residuals(
     places = {key: [read_positions(prompt, *key) for prompt in prompts] for key in {(r.pool, r.over) for r in reads}}
     width = model.d_model * model.dtype.itemsize
     need = sum(len(each) for read in reads for each in places[read.pool, read.over]) * width
-    if need > _MOST:
-        raise ClampdownError(
-            f"every token of {len(reads)} blocks would fill {need / 2**30:.0f} GiB, and {_MOST >> 30} are allowed; "
-            "name fewer --blocks, or take --pool mean"
-        )
+    _check_room(need, len(reads), "token")
     layers = sorted({read.layer for read in reads})
     held: list[list[Tensor]] = [[torch.empty(0)] * len(prompts) for _ in reads]
     for some in passes(model, prompts):

@@ -12,12 +12,13 @@ from clampdown.steering.gates.words import Words
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """What scores prompts: bias + Σ parts + words + hidden. `about` says in texts how it came about."""
+    """What scores prompts: bias + Σ parts + words + hidden + windows. `about` says in texts how it came about."""
 
     parts: tuple[Part, ...] = ()
     words: Words | None = None
     bias: float = 0.0
     hidden: Hidden | None = None
+    windows: Hidden | None = None
     about: Mapping[str, str] = field(default_factory=dict)
 
     def file(
@@ -27,4 +28,5 @@ class Fitted:
         some = samples or (Sample(threshold, (0,), None, "-"), Sample(threshold - 1, (0,), None, "-"))
         name, sha256 = (model.name, model.sha256) if self.parts else ("", "")
         about = {**self.about, **about}
-        return GateFile(threshold, *some, self.bias, self.parts, self.words, self.hidden, name, sha256, about)
+        parts, words, hidden, windows = self.parts, self.words, self.hidden, self.windows
+        return GateFile(threshold, *some, self.bias, parts, words, hidden, windows, name, sha256, about)

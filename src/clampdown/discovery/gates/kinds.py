@@ -7,7 +7,14 @@ from torch import Tensor
 
 from clampdown.discovery.gates import condition, latents, word_baseline
 from clampdown.discovery.gates.choice import Halves, best_of
-from clampdown.discovery.gates.features import Read, pooled_latents, pooled_residuals, token_means, token_residuals
+from clampdown.discovery.gates.features import (
+    Read,
+    pooled_latents,
+    pooled_residuals,
+    pooled_with_windows,
+    token_means,
+    token_residuals,
+)
 from clampdown.discovery.gates.fitted import Fitted
 from clampdown.discovery.gates.hidden_probe import fit_hidden_probe
 from clampdown.discovery.gates.options import OF_LATENTS, TOKENWISE, FitOptions
@@ -54,14 +61,30 @@ def fitted_kind(some: Material, reads: Sequence[Read], sae: SAE | None, options:
         return make(z, *some.of, sae, reads[0], options.most)
     if options.kind == "condition":
         return _condition(some, reads)
+    if options.hidden:
+        return _hidden(some, reads, options)
     if reads[0].pool in TOKENWISE:
         tokens = token_residuals(model, prompts, reads, progress)
         x = torch.stack([token_means(own) for own in tokens], 1)
     else:
         tokens, x = [], pooled_residuals(model, prompts, reads, progress)
-    if options.hidden:
-        return fit_hidden_probe(x, *some.of, reads, units=options.hidden, seed=options.seed, progress=progress)
     return fit_probe(x, *some.of, reads, tokens=tokens, window=options.window, progress=progress)
+
+
+def _hidden(some: Material, reads: Sequence[Read], options: FitOptions) -> Fitted:
+    """Hidden layers, of what is pooled and of windows."""
+    plain, windowed = ([read for read in reads if (read.pool == "max") == side] for side in (False, True))
+    x, windows = pooled_with_windows(some.model, some.prompts, plain, windowed, options.window, some.progress)
+    return fit_hidden_probe(
+        x,
+        *some.of,
+        plain,
+        units=options.hidden,
+        seed=options.seed,
+        windows=windows,
+        windowed=windowed,
+        progress=some.progress,
+    )
 
 
 def fitted_words(some: Material) -> Fitted:

@@ -33,7 +33,11 @@ class Scale(NamedTuple):
     def of(cls, x: Tensor, weight: Tensor) -> "Scale":
         share = weight / weight.sum()
         mean = share @ x
-        deviation = (share @ (x - mean).square_()).sqrt()
+        return cls.from_moments(mean, share @ (x - mean).square_())
+
+    @classmethod
+    def from_moments(cls, mean: Tensor, variance: Tensor) -> "Scale":
+        deviation = variance.sqrt()
         return cls(mean, deviation.clamp_min(1e-6 * float(deviation.max()) + 1e-12))
 
     def __call__(self, x: Tensor) -> Tensor:

@@ -32,7 +32,8 @@ class FitOptions:
             the kind's own: last and mean for a probe, mean for the others.
         over: which tokens "mean", "max" and "attention" read.
         window: tokens in a row whose mean a maximum is taken of.
-        hidden: units of a probe's hidden layer, 0 for none.
+        hidden: units of a probe's hidden layer, 0 for none. With the pool max among others there is one more, half
+            as wide, which scores each window by itself; the highest counts.
         latents: at most so many; None is the kind's own number.
         false_positives: the largest share of the safe prompts of the calibrating kinds that may open it.
         look_alikes: the largest share of safe prompts of all other kinds, which sound unsafe, that may open it. It is
@@ -60,8 +61,10 @@ class FitOptions:
         pools = [_pool(text)[0] for text in self.pools]
         for pool in pools:
             _one_of("pool", pool, POOLS)
-        if len(set(pools)) > 1 and any(pool in TOKENWISE for pool in pools):
-            raise ClampdownError(f"the pool {TOKENWISE[0]} or {TOKENWISE[1]} is fitted by itself; name it alone")
+        if len(set(pools)) > 1 and any(pool in TOKENWISE for pool in pools) and not self.hidden:
+            raise ClampdownError(
+                f"the pool {TOKENWISE[0]} or {TOKENWISE[1]} is fitted by itself; name it alone, or max with --hidden"
+            )
         if self.kind != "probe" and "attention" in pools:
             raise ClampdownError("the pool attention goes with the kind probe")
         if self.kind == "latent-probe" and "max" in pools:
@@ -72,7 +75,8 @@ class FitOptions:
             raise ClampdownError(f"a gate of the kind {self.kind} has one pool; name one")
         if self.kind in OF_LATENTS and (self.blocks or any(_pool(text)[1] for text in self.pools)):
             raise ClampdownError(f"a gate of the kind {self.kind} reads its SAE's block; name another --sae instead")
-        if self.window < 1 or (self.window > 1 and (pools != ["max"] or self.kind != "probe")):
+        windowed = "max" in pools and (self.hidden or pools == ["max"]) and self.kind == "probe"
+        if self.window < 1 or (self.window > 1 and not windowed):
             raise ClampdownError("a window of several tokens goes with the kind probe and the pool max alone")
         if self.latents is not None and (self.latents < 1 or self.kind not in OF_LATENTS):
             raise ClampdownError("a number of latents, from 1, goes with the kinds latents and latent-probe alone")
@@ -80,7 +84,8 @@ class FitOptions:
             raise ClampdownError(f"a hidden layer has at most {_MOST_UNITS} units, and 0 is none; got {self.hidden}")
         if self.hidden and not self._can_feed:
             raise ClampdownError(
-                f"a hidden layer goes with the kind probe and the pools {', '.join(LINEAR_POOLS)} alone"
+                f"a hidden layer goes with the kind probe and the pools {', '.join(LINEAR_POOLS)}, perhaps with max "
+                "beside them"
             )
         if not 0 < self.false_positives < 1:
             raise ClampdownError(f"the false-positive rate must lie between 0 and 1, got {self.false_positives}")
@@ -100,7 +105,8 @@ class FitOptions:
 
     @property
     def _can_feed(self) -> bool:
-        return self.kind == "probe" and all(_pool(text)[0] in LINEAR_POOLS for text in self.pools)
+        pools = {_pool(text)[0] for text in self.pools}
+        return self.kind == "probe" and pools <= {*LINEAR_POOLS, "max"} and pools != {"max"}
 
     @property
     def most(self) -> int:

@@ -42,10 +42,11 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class GateFile:
-    """What scores a prompt: bias + Σ parts + words + hidden.
+    """What scores a prompt: bias + Σ parts + words + hidden + windows.
 
     Attributes:
         hidden: what the parts with "hidden" features feed; there is none without such parts.
+        windows: what those of them feed whose pool is max, a layer of its own.
         threshold: the gate opens at this score, unless a recipe says another.
         opened, shut: a prompt on each side of the threshold, which a self-test scores again.
         model, model_sha256: the model whose residuals are read; a gate of words alone needs none.
@@ -59,6 +60,7 @@ class GateFile:
     parts: tuple[Part, ...] = ()
     words: Words | None = None
     hidden: Hidden | None = None
+    windows: Hidden | None = None
     model: str = ""
     model_sha256: str = ""
     about: Mapping[str, str] = field(default_factory=dict)
@@ -66,9 +68,15 @@ class GateFile:
     def __post_init__(self) -> None:
         if not (self.parts or self.words):
             raise ClampdownError("a gate reads nothing; give it a part, or words")
-        units = {len(part.w) for part in self.parts if part.feeds and part.w is not None}
-        if units != (set() if self.hidden is None else {len(self.hidden.head)}):
-            raise ClampdownError("a gate's hidden layer and the parts that feed it must have the same number of units")
+        for layer, of_windows in ((self.hidden, False), (self.windows, True)):
+            feeding = [part for part in self.parts if part.feeds and part.of_windows == of_windows]
+            units = {len(part.w) for part in feeding if part.w is not None}
+            if units != (set() if layer is None else {len(layer.head)}):
+                raise ClampdownError(
+                    "a gate's hidden layer and the parts that feed it must have the same number of units"
+                )
+            if of_windows and len({(part.over, part.window) for part in feeding}) > 1:
+                raise ClampdownError("the parts that feed a gate's layer of windows must read the same windows")
         if not all(isinstance(number, float) and math.isfinite(number) for number in (self.threshold, self.bias)):
             raise ClampdownError("a gate's threshold and bias must be finite numbers")
         texts = (self.model, self.model_sha256, *self.about, *self.about.values())
@@ -107,8 +115,9 @@ def save_gate(gate: GateFile, path: Path) -> Gate:
         body["words"] = {key: getattr(gate.words, key) for key in _WORDS}
         body["words"]["vocabulary"] = list(gate.words.vocabulary)
         tensors |= {"words.idf": gate.words.idf, "words.weight": gate.words.weight}
-    if gate.hidden is not None:
-        tensors |= {"hidden.b": gate.hidden.b, "hidden.head": gate.hidden.head}
+    for name, layer in (("hidden", gate.hidden), ("windows", gate.windows)):
+        if layer is not None:
+            tensors |= {f"{name}.b": layer.b, f"{name}.head": layer.head}
     # Copies: the format refuses tensors that share memory.
     stored = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
     with beside(path) as part_of_file:
@@ -171,12 +180,19 @@ def _made(body: dict[str, Any], tensors: dict[str, Tensor]) -> GateFile:
     if (said := body.pop("words", None)) is not None:
         vocabulary = tuple(map(str, said.pop("vocabulary")))
         words = Words(left.pop("words.idf"), left.pop("words.weight"), vocabulary, **said)
-    layer = {name: left.pop(f"hidden.{name}") for name in ("b", "head") if f"hidden.{name}" in left}
-    hidden = Hidden(**layer) if layer else None
+    layers = [_layer(name, left) for name in ("hidden", "windows")]
     opened, shut = (_sample(sample) for sample in body.pop("samples"))
     if left:
         raise ClampdownError(f"unknown tensors {', '.join(sorted(left))}; a newer Clampdown wrote it")
-    return GateFile(parts=tuple(parts), words=words, hidden=hidden, opened=opened, shut=shut, **body)
+    return GateFile(
+        parts=tuple(parts), words=words, hidden=layers[0], windows=layers[1], opened=opened, shut=shut, **body
+    )
+
+
+def _layer(name: str, left: dict[str, Tensor]) -> Hidden | None:
+    """The hidden layer of that name, whose tensors are taken out."""
+    held = {key: left.pop(f"{name}.{key}") for key in ("b", "head") if f"{name}.{key}" in left}
+    return Hidden(**held) if held else None
 
 
 def _sample(body: Mapping[str, Any]) -> Sample:

@@ -1,4 +1,8 @@
-"""A gate's hidden layer: what its parts give it is summed up, cut at zero, and added to the score through a head."""
+"""A gate's hidden layers: what parts give one is summed up, cut at zero, and added to the score through a head.
+
+One is fed by what is pooled over a prompt. Another may be fed by windows of it: each is scored by itself, and the
+highest counts, so that a request in the midst of much else is seen as one that stands alone.
+"""
 
 from dataclasses import dataclass
 
@@ -33,5 +37,5 @@ class Hidden:
         return f"{len(self.head)} unit{'s' * (len(self.head) > 1)}"
 
     def score(self, given: Tensor) -> Tensor:
-        """What the layer adds to scores, [row], of all that its parts give it, [row, unit]."""
+        """What the layer gives for all that its parts give it: [..., unit] to [...]."""
         return or_nan(given + self.b.to(given)).clamp_min(0) @ self.head.to(given)

@@ -5,13 +5,14 @@ With x_t the residual of token t in float32, as the model gives it:
     f_t = φ(W x_t + b)        features of the token, [feature]
     s_t = h · f_t             its score
     part = pool over positions of s_t
-    score = bias + Σ parts (+ words, see `words`; + a hidden layer, see `hidden`)
+    score = bias + Σ parts (+ words, see `words`; + hidden layers, see `hidden`)
 
 and the gate opens where score ≥ threshold.
 
 φ is the identity (linear), max(·, 0) (relu), |cosine of x_t and each row of W| (cosine: CAST's condition, the cosine of
 x with its projection on a vector), or the activations of chosen latents of an SAE, which brings W and b itself (sae).
-A part that feeds the hidden layer (hidden) has no h: it gives W pool(x), a number for each of the layer's units.
+A part that feeds a hidden layer (hidden) has no h: it gives W pool(x), a number for each of the layer's units. With the
+pool max that layer is the one of windows, which is fed by each window's mean and counts where it scores highest.
 Whatever standardises features is folded into W, b, h and bias.
 """
 
@@ -35,9 +36,9 @@ class Part:
 
     Attributes:
         layer: the residual after this block is read.
-        head: h, [feature]; None of a part that feeds the hidden layer.
+        head: h, [feature]; None of a part that feeds a hidden layer.
         features: φ, one of `FEATURES`.
-        w, b: [feature, d_model] and [feature]; b may be left out. A part of an SAE has neither, one that feeds the
+        w, b: [feature, d_model] and [feature]; b may be left out. A part of an SAE has neither, one that feeds a
             hidden layer no b, and a row of w for each unit.
         pool: "last" (the prompt's last token), "request-last" (the last of the last user turn's content), or over
             several tokens "mean", "max" (the largest mean of `window` tokens in a row) or "attention" (a mean weighted
@@ -74,10 +75,11 @@ class Part:
         _require((self.attend is not None) == (self.pool == "attention"), "attend goes with the pool attention alone")
         _require(self.features == "sae" or not (self.sae or self.latents), "an SAE goes with the features sae alone")
         if self.features == "hidden":
-            _require(self.head is None and self.b is None, "a part that feeds the hidden layer has no head and no b")
+            _require(self.head is None and self.b is None, "a part that feeds a hidden layer has no head and no b")
             good = self.w is not None and self.w.dim() == 2 and len(self.w) > 0
             _require(good, "w must be [unit, d_model], a row for each unit of the hidden layer")
-            _require(self.pool in LINEAR_POOLS, f"the hidden layer is fed by the pools {', '.join(LINEAR_POOLS)}")
+            feeding = (*LINEAR_POOLS, "max")
+            _require(self.pool in feeding, f"a hidden layer is fed by the pools {', '.join(feeding)}")
         else:
             self._check_scoring()
         for name, tensor in self.tensors().items():
@@ -115,8 +117,13 @@ class Part:
 
     @property
     def feeds(self) -> bool:
-        """Whether it feeds the hidden layer, and so has no score of its own."""
+        """Whether it feeds a hidden layer, and so has no score of its own."""
         return self.features == "hidden"
+
+    @property
+    def of_windows(self) -> bool:
+        """Whether the layer that it feeds is the one of windows."""
+        return self.feeds and self.pool == "max"
 
     def tensors(self) -> dict[str, Tensor]:
         """The part's tensors by name."""

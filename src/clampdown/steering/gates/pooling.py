@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from clampdown.steering.gates.hidden import Hidden
 from clampdown.steering.gates.overflow import or_nan
 from clampdown.steering.gates.parts import Part
 
@@ -42,6 +43,30 @@ def fed(early: Tensor | None, late: Tensor, before: Sequence[Sequence[int]], cou
     if early is not None and any(before):
         late = late + torch.stack([early[list(places)].sum(0) for places in before])
     return late / count[:, None]
+
+
+def highest_window(layer: Hidden, given: Tensor, count: Tensor, length: int) -> Tensor:
+    """What the layer of windows adds to each row's score: [row].
+
+    Windows of `length` tokens begin at every half of one, and one more ends with the last token; of fewer tokens than
+    a window there is one, of all of them.
+
+    Args:
+        given: what the parts give it for each token that is read, [row, token, unit].
+        count: as in `pooled`.
+    """
+    best = []
+    for row, n in zip(given, count.tolist(), strict=True):
+        starts = window_starts(n, length)
+        windows = torch.stack([row[start : min(start + length, n)].mean(0) for start in starts])
+        best.append(layer.score(windows).amax())
+    return torch.stack(best)
+
+
+def window_starts(count: int, length: int) -> list[int]:
+    """Where the windows of so many tokens begin, from 0."""
+    last = max(count - length, 0)
+    return sorted({*range(0, last + 1, max(length // 2, 1)), last})
 
 
 def _mean(scores: Tensor, real: Tensor, count: Tensor) -> Tensor:

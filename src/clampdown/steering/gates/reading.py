@@ -12,7 +12,7 @@ from clampdown.models.bearing import bearing
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.exclusive import turn_of
 from clampdown.steering.gates.compiled import CompiledGate, CompiledPart
-from clampdown.steering.gates.pooling import fed, pooled
+from clampdown.steering.gates.pooling import fed, highest_window, pooled
 from clampdown.steering.gates.spans import read_positions
 
 _ALL = range(1 << 20)
@@ -100,6 +100,8 @@ class Reading:
         for part, told in zip(self.gate.parts, self._told, strict=True):
             tokens, device = self._tokens[part.part.pool, part.part.over], told[-1].device
             count = tokens.count.to(device)
+            if part.part.of_windows:
+                continue
             if part.part.feeds:
                 early = told[0] if len(told) > 1 else None
                 given = given.to(device) + fed(early, told[-1], tokens.before, count)
@@ -108,8 +110,21 @@ class Reading:
                 total = total.to(device) + share
         if self.gate.file.hidden is not None:
             total = total.to(given.device) + self.gate.file.hidden.score(given)
+        total = total + self._of_windows().to(total.device)
         words = [self.gate.words_score(self.model, prompt) for prompt in self.prompts]
         return [score + more for score, more in zip(total.tolist(), words, strict=True)]
+
+    def _of_windows(self) -> Tensor:
+        """What the layer of windows adds to each row's score: [row], or nothing."""
+        layer, given, feeding = self.gate.file.windows, torch.zeros(()), None
+        for part, told in zip(self.gate.parts, self._told, strict=True):
+            if part.part.of_windows:
+                feeding, tokens = part.part, torch.cat(told)
+                given = given.to(tokens.device) + tokens
+        if layer is None or feeding is None:
+            return given
+        where = self._tokens[feeding.pool, feeding.over]
+        return highest_window(layer, given[where.order.to(given.device)], where.count, feeding.window)
 
     @contextmanager
     def _watching(self, layers: range, where: Any, late: bool = False) -> Iterator[None]:
@@ -123,7 +138,7 @@ class Reading:
             if key not in known:
                 rows, columns = where(self._tokens[key[:2]], x.shape[1])
                 known[key] = rows.to(x.device), columns.to(x.device)
-            if part.part.feeds and late:
+            if part.part.feeds and late and not part.part.of_windows:
                 told.append(part.sums(x, *known[key], self._tokens[key[:2]].after))
             else:
                 told.append(part.scores(x, *known[key]))
