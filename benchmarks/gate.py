@@ -25,6 +25,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,12 @@ from transformers import LlamaForCausalLM
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.prompt import Prompt
 from clampdown.recipe import Direction, Gate, Recipe
+from clampdown.recipe.bundled import bundled_path
 from clampdown.steering.attach import Steering
 from clampdown.steering.decision import Decision
 from clampdown.steering.gates.compiled import CompiledGate, CompiledPart
-from clampdown.steering.gates.gate_file import GateFile, Sample
+from clampdown.steering.gates.gate_file import GateFile, Sample, read_gate
+from clampdown.steering.gates.hidden import Hidden
 from clampdown.steering.gates.parts import Part
 from clampdown.steering.gates.reading import Reading
 
@@ -48,6 +51,9 @@ STEPS = 16
 
 def gates(blocks: int, width: int) -> dict[str, list[Part]]:
     """Parts of each gate that is timed."""
+
+    shipped = Recipe.load(bundled_path("guarded")).gate
+    assert shipped is not None
 
     def part(layer: int, features: int = 1, **how: Any) -> Part:
         vectors = {"w": torch.randn(features, width) / width**0.5, "b": torch.zeros(features)}
@@ -61,11 +67,27 @@ def gates(blocks: int, width: int) -> dict[str, list[Part]]:
         "one block, 64 features, mean": [part(middle, 64, pool="mean")],
         "all blocks, last token": [part(layer) for layer in every],
         "all blocks, mean over the request": [part(layer, pool="mean") for layer in every],
+        "hidden layers, as the shipped gate's": [widened(one, blocks, width) for one in read_gate(shipped).parts],
     }
 
 
+def widened(part: Part, blocks: int, width: int) -> Part:
+    """A part for residuals of this width, after one of these blocks, that does as much for each."""
+    units = 0 if part.w is None else len(part.w)
+    return replace(part, layer=part.layer % blocks, w=torch.randn(units, width) / width**0.5)
+
+
+def layer(parts: list[Part], of_windows: bool) -> Hidden | None:
+    """The hidden layer that the parts feed."""
+    units = next(
+        (len(part.w) for part in parts if part.feeds and part.of_windows == of_windows and part.w is not None), 0
+    )
+    return Hidden(torch.zeros(units), torch.ones(units)) if units else None
+
+
 def compiled(model: ChatModel, parts: list[Part]) -> CompiledGate:
-    file = GateFile(0.0, Sample(1.0, (1,)), Sample(-1.0, (1,)), parts=tuple(parts))
+    hidden, windows = layer(parts, False), layer(parts, True)
+    file = GateFile(0.0, Sample(1.0, (1,)), Sample(-1.0, (1,)), parts=tuple(parts), hidden=hidden, windows=windows)
     return CompiledGate(file, 0.0, tuple(CompiledPart(part, model) for part in parts))
 
 
