@@ -96,7 +96,8 @@ def check(model, prompt, recipe, answer):
     assert receipt.relative_norm == pytest.approx(plain.receipt.relative_norm, rel=1e-3)
     assert receipt.recipe_sha256 == recipe.sha256
     reads = receipt.gate == "open" and recipe.positions.prompt != "none"
-    assert receipt.read_again == (len(prompt) if reads else 0)
+    once = recipe.positions.prompt == "last" and key_values.joins(model.hf) and key_values.crops(model.hf)
+    assert receipt.read_again == (0 if not reads else 1 if once else len(prompt))
     assert receipt.accounts_for(recipe)
     return receipt.gate
 
@@ -117,6 +118,19 @@ def test_a_batch_is_answered_as_its_rows_alone(names, opening, tiny, recipes):
         if recipe and recipe.gate:
             assert alone.receipt.gate == answer.receipt.gate
             assert alone.receipt.score == pytest.approx(answer.receipt.score, abs=1e-3)
+
+
+def test_where_the_window_begins_at_the_last_token_no_more_is_read_again(tiny, recipes, monkeypatch):
+    """One step for each open row, whatever others of the batch read."""
+    asked = prompts()
+    names = [("window", "deep")[n % 2] for n in range(len(asked))]
+    calls, forward = [], tiny.hf.forward
+    monkeypatch.setattr(tiny.hf, "forward", lambda *a, **k: calls.append(k["input_ids"].shape) or forward(*a, **k))
+    answers = generate(tiny, asked, [recipes[name] for name in names], Sampling(1))
+    opened = [name for name, answer in zip(names, answers, strict=True) if answer.receipt.gate == "open"]
+    assert {*opened} == {"window", "deep"}
+    assert [rows for rows, columns in calls if columns == 1] == [opened.count("window")]
+    assert [rows for rows, columns in calls if columns > 1] == [len(asked), opened.count("deep")]
 
 
 @pytest.mark.parametrize("opening", [(), OPENING])
@@ -247,7 +261,7 @@ def test_who_steers_the_model_by_itself_is_asked_too(tiny, recipes):
                 said = row[batch.input_ids.shape[1] :].tolist()
                 assert tuple(said[: len(answer.ids)]) == answer.ids
                 assert (receipt.gate, receipt.recipe_sha256) == (answer.receipt.gate, answer.receipt.recipe_sha256)
-                assert receipt.read_again == answer.receipt.read_again
+                assert bool(receipt.read_again) == bool(answer.receipt.read_again)
                 assert receipt.score == pytest.approx(answer.receipt.score, abs=1e-3)
     assert {answer.receipt.gate for answer in answers} == {"", "open", "shut"}
 

@@ -1,7 +1,8 @@
 """Rows whose recipes have gates: which are steered from the start, what the others' prompts score, who is read again.
 
 The reference, which every other way must equal: a prompt is read unsteered, its gate decides, and where it opens the
-prompt is read again, steered, and answered from what that left.
+prompt is read again, steered, and answered from what that left: from the first token on that the window holds, for
+those before it are read as they were.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from torch import Tensor
 from clampdown.engine.opened import Opened
 from clampdown.models import key_values
 from clampdown.models.chat_model import ChatModel
+from clampdown.models.key_values import crops, joins
 from clampdown.models.prompt import user_turns
 from clampdown.recipe import Recipe
 from clampdown.steering.attach import Steering
@@ -86,8 +88,15 @@ class Gates:
             for row, score in zip(rows, reading.scores(), strict=True):
                 recipe, threshold = self.recipes[row], self.scored[row].threshold
                 assert recipe is not None
-                self.decisions[row] = by_score(recipe, score, threshold, len(self.prompts[row]))
+                again = 1 if self.from_last(recipe) else len(self.prompts[row])
+                self.decisions[row] = by_score(recipe, score, threshold, again)
         return [row for row in self.scored if (decision := self.decisions[row]) and decision.read_again]
+
+    def from_last(self, recipe: Recipe | None) -> bool:
+        """Whether an open row under the recipe goes on from what was read before its prompt's last token."""
+        return (
+            recipe is not None and recipe.positions.prompt == "last" and joins(self.model.hf) and crops(self.model.hf)
+        )
 
     @property
     def decided(self) -> list[Recipe | None]:

@@ -14,11 +14,12 @@ from clampdown.engine.opened import Opened
 from clampdown.errors import ClampdownError
 from clampdown.models.bearing import bearing
 from clampdown.models.chat_model import Batch, ChatModel
-from clampdown.models.key_values import choose_rows, joins, roomy_cache
+from clampdown.models.key_values import choose_rows, joins, roomy_cache, without_last
 from clampdown.models.prompt import Spans, user_turns
 from clampdown.recipe import Recipe
 from clampdown.steering.attach import Steering
 from clampdown.steering.gates.reading import Reading
+from clampdown.steering.positions import Places
 
 T = TypeVar("T")
 _ENDLESS = 1 << 40
@@ -72,14 +73,20 @@ def opened(
         again = gates.decide()
     under = gates.decided
     rows = again if joins(model.hf) or not again else list(range(len(prompts)))  # all, where none can join later
-    if rows:
-        with reader.read([prompts[row] for row in rows], [under[row] for row in rows], below) as more:
-            pass
-    if len(rows) == len(prompts):
-        begun = more
+    last = [row for row in rows if gates.from_last(under[row])]
+    first = [row for row in rows if row not in set(last)]
+    parts: list[tuple[list[int], Opened]] = []
+    if last:
+        parts.append((last, reader.read_last(begun, last, prompts, under)))
+    if first:
+        with reader.read([prompts[row] for row in first], [under[row] for row in first], below) as more:
+            parts.append((first, more))
+    if len(parts) == 1 and len(rows) == len(prompts):
+        begun = parts[0][1]
     else:
         begun.steering.go_on_under(under)
-        begun = put_together(begun, more, rows, prompts) if rows else begun
+        for some, more in parts:
+            begun = put_together(begun, more, some, prompts)
     begun.steering.decide(gates.decisions)
     with begun.steering, torch.inference_mode():
         yield begun
@@ -126,6 +133,38 @@ class _Reader:
             )
             watching.close()
             yield Opened(steering, out.past_key_values, out.logits, mask, position[:, -1:], asked)
+
+    @torch.inference_mode()
+    def read_last(
+        self, begun: Opened, rows: Sequence[int], prompts: Sequence[Sequence[int]], under: Sequence[Recipe | None]
+    ) -> Opened:
+        """These rows' last tokens read under their recipes, behind what a reading without any left of those before."""
+        model, some = self.model, [prompts[row] for row in rows]
+        index = torch.tensor(rows, dtype=torch.long)
+        cache, here = without_last(begun.cache, index), index.to(begun.mask.device)
+        mask, position = begun.mask[here], begun.position[here]
+        real = mask.bool()
+        places = Places(real, mask.cumsum(-1) - 1, position + 1, user=torch.zeros_like(real))
+        steering = Steering(
+            model,
+            [under[row] for row in rows],
+            prompt_lengths=list(map(len, some)),
+            user_turns=[user_turns(prompt) for prompt in some],
+            apart=self.apart,
+            decided=True,
+        )
+        with steering:
+            steering.rows.saw(places.columns(0, -1))
+            steering.expect(places.columns(-1, None))
+            out = model.hf(
+                input_ids=torch.tensor([prompt[-1:] for prompt in some], device=mask.device),
+                attention_mask=mask,
+                position_ids=position,
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+        return Opened(steering, out.past_key_values, out.logits, mask, position, ("last", tuple(rows), begun.asked))
 
     @contextmanager
     def _beginning(

@@ -112,6 +112,21 @@ def joined(caches: Sequence[Any], masks: Sequence[Tensor]) -> tuple[Any, Tensor]
     return whole, torch.cat([_padded(mask, width, -1) for mask in masks])
 
 
+def crops(model: nn.Module) -> bool:
+    """Whether the last columns can be taken from what a model's blocks keep: all their keys and values are there."""
+    layers = empty_cache(model).layers
+    return bool(layers) and all(type(layer) is DynamicLayer for layer in layers)
+
+
+def without_last(cache: Any, rows: Tensor) -> Any:
+    """A cache of these rows without their last column, where `crops` holds; the one given stays as it is."""
+    found = copied(cache)
+    choose_rows(found, rows)
+    for layer in found.layers:
+        layer.keys, layer.values = layer.keys[:, :, :-1], layer.values[:, :, :-1]
+    return found
+
+
 def joins(model: nn.Module) -> bool:
     """Whether rows of different lengths can be `joined`: what a model's blocks keep can be padded."""
     return all(map(_can_be_padded, empty_cache(model).layers))

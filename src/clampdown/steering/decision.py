@@ -42,8 +42,8 @@ class Decision:
         )
 
 
-def by_score(recipe: Recipe, score: float, threshold: float, prompt: int) -> Decision:
-    """What a gate decides by its score of a prompt of so many tokens.
+def by_score(recipe: Recipe, score: float, threshold: float, again: int) -> Decision:
+    """What a gate decides by its score of a prompt, of which so many tokens are read again where it is to be steered.
 
     One that is not finite can't be compared: the gate is open. Where the window leaves out the prompt, an open row goes
     on from what was read unsteered.
@@ -52,7 +52,7 @@ def by_score(recipe: Recipe, score: float, threshold: float, prompt: int) -> Dec
     if math.isfinite(score):
         told = Decision(recipe, score >= threshold, score, threshold)
     reads = told.steers and recipe.positions.prompt != "none"
-    return replace(told, read_again=prompt if reads else 0)
+    return replace(told, read_again=again if reads else 0)
 
 
 def unasked(recipe: Recipe | None, brought: bool | None = None) -> Decision | None:

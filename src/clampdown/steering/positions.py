@@ -30,6 +30,11 @@ class Places(NamedTuple):
         real, position, prompt_length = self.real[here], self.position[here], self.prompt_length[here]
         return self._replace(real=real, position=position, prompt_length=prompt_length, user=user)
 
+    def columns(self, start: int | None, end: int | None) -> "Places":
+        """The places of some columns."""
+        user = None if self.user is None else self.user[:, start:end]
+        return self._replace(real=self.real[:, start:end], position=self.position[:, start:end], user=user)
+
     def chosen(self, windows: "Windows", norm: Tensor | None = None) -> Tensor:
         """Bool [row, column]: the places that each row's window holds; `norm` is the residual's, for sinks.
 

@@ -20,7 +20,8 @@ class Receipt:
         gate: what the recipe's gate said, "open" or "shut", of several rows also "mixed"; empty where it has none.
         score, threshold: what the gate compared; None where it was forced, decides outside, or could not be evaluated
             (which opens it), and of several rows.
-        read_again: tokens of the prompt that were read once more, steered, after the gate had opened.
+        read_again: tokens of the prompt that were read once more, steered, after the gate had opened: all of them, or,
+            where the window begins at the last and the model's cache can be cropped, that one.
     """
 
     recipe_sha256: str = ""
