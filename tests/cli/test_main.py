@@ -31,6 +31,11 @@ def test_no_command_shows_the_help(clampdown):
     assert all(name in err for name in COMMANDS)
 
 
+@pytest.mark.parametrize("words", [(), ("study",), ("gate", "fit")])
+def test_help_is_a_command_too(clampdown, words):
+    assert clampdown("help", *words) == clampdown(*words, "--help") and clampdown("help", *words)[0] == 0
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_help_has_an_example(clampdown, name):
     status, out, _ = clampdown(name, "--help")
@@ -52,6 +57,13 @@ def test_help_is_quick():
     [
         (["dance"], "dance"),
         (["chat", "--frob"], "unknown argument '--frob'; see clampdown chat --help"),
+        (["study", "--plna", "quick"], "unknown argument '--plna': did you mean --plan?; see clampdown study --help"),
+        (["gate", "fit", "--hiden=3"], "unknown argument '--hiden': did you mean --hidden?"),
+        (["--vesion"], "did you mean --version?"),
+        (["stdy"], "'stdy': did you mean study? (choose from find, "),
+        (["gate", "chek"], "did you mean check? (choose from fit, check"),
+        (["find", "--method", "contarst"], "did you mean contrast? (choose from"),
+        (["help", "dance"], "'dance' (choose from"),
         (["chat", "hi", "--tokens", "0"], "at least 1"),
         (["chat", "hi", "--tokens", "many"], "whole number"),
         (["chat", "hi", "--temperature", "-1"], "0 or more"),

@@ -7,19 +7,11 @@ import argparse
 import contextlib
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
 from clampdown import __version__
 from clampdown.cli import interrupts, terminal
+from clampdown.cli.parser import Parser
 from clampdown.errors import ClampdownError
-
-
-class Parser(argparse.ArgumentParser):
-    """Wrong arguments give one line, like every other error."""
-
-    def error(self, message: str) -> NoReturn:
-        terminal.fail(f"{message}; see {self.prog} --help")
-        self.exit(2)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -71,7 +63,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = build_parser()
+    parser, argv = build_parser(), list(sys.argv[1:] if argv is None else argv)
+    if argv[:1] == ["help"]:
+        argv = [*argv[1:], "--help"]
     args, unknown = parser.parse_known_args(argv)
     if hasattr(args, "rest"):  # a command that hands on what it does not know
         args.rest = unknown

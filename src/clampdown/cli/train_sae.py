@@ -1,6 +1,7 @@
 """`clampdown train-sae`: train a sparse autoencoder on a model's residual stream."""
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
         sae = train_sae(
             model, args.layer, args.text, args.out, settings, text_tokens=args.text_tokens, progress=progress
         )
-    _print(sae, args.out / "sae.safetensors", args.json)
+    _print(sae, args.out / "sae.safetensors", args.model, args.json)
     return 0
 
 
@@ -76,13 +77,14 @@ def _check_own(folder: Path) -> None:
         raise ClampdownError(f"{path} is there already, and not of a run that could go on; name another --out")
 
 
-def _print(sae: "SAE", path: Path, as_json: bool) -> None:
+def _print(sae: "SAE", path: Path, model: str | None, as_json: bool) -> None:
     if as_json:
         facts = {"kind": sae.kind, "layer": sae.layer, "latents": sae.n_latents, "k": sae.k, "model": sae.model}
         print_json({"sae": str(path), **facts, "about": sae.about})
         return
     say(f"{sae.kind} SAE with {sae.n_latents:,} latents, after layer {sae.layer} of {sae.model}")
-    say(f"sae:    {path}\nnext:   clampdown show {path}\n        clampdown find --sae {path}")
+    named = shlex.quote(str(path)) + (f" --model {shlex.quote(model)}" if model else "")
+    say(f"sae:    {path}\nnext:   clampdown show {shlex.quote(str(path))}\n        clampdown find --sae {named}")
 
 
 def _rate(text: str) -> float:
