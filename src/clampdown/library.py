@@ -446,7 +446,7 @@ def explain(
     questions: int = 100,
     passages: int = 16,
     draws: int = 5,
-    latents: int = 104,
+    latents: int = 72,
     seed: int = 0,
     progress: Progress = quiet,
 ) -> dict[str, Any]:

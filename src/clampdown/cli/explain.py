@@ -25,7 +25,7 @@ from clampdown.cli.terminal import one_line, print_json, print_table, say
 _EXAMPLE = """  clampdown explain                                  the default recipe, guarded
   clampdown explain refusal --out explained.html     a page besides
   clampdown explain mine.toml --sae later-layer/     which latents change further up
-  clampdown explain refusal --survey                 what predicts the loss, over a hundred latents"""
+  clampdown explain refusal --survey                 what predicts the loss, over dozens of latents"""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -40,8 +40,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("recipe", metavar="RECIPE", nargs="?", type=recipe_file, help=said)
     said = "measure the survey of the SAE's latents anew, which takes minutes, and keep it"
     parser.add_argument("--survey", action="store_true", help=said)
-    said = "that it draws, besides the recipe's own (default: 104)"
-    parser.add_argument("--latents", metavar="N", type=positive, default=104, help=said)
+    said = "that it draws, besides the recipe's own (default: 72)"
+    parser.add_argument("--latents", metavar="N", type=positive, default=72, help=said)
     said = "of the edit's layer (default: the recipe's own, or the bundled), or of a later one, for what changes there"
     parser.add_argument("--sae", metavar="SAE", type=sae_name, action="append", default=[], help=said)
     said = "of the built-in ones, to measure losses on (default: 100)"

@@ -201,11 +201,15 @@ def test_sizes_are_checked(change):
 def test_shares_are_of_the_edits_loss_and_none_where_that_may_be_nothing():
     def row(name, value, low):
         told = {"value": value, "low": low, "high": value + 1, "n": 9}
-        return {"name": name, "margin_fall": told, "accuracy_change": told, "relative_norm": 0.1}
+        row = {"name": name, "margin_fall": told, "accuracy_change": told, "relative_norm": 0.1}
+        return row | ({"beyond_random": {**told, "low": low - 0.8}} if name == "edit" else {})
 
     rows = [row("random", 0.5, 0.1), row("edit", 2.0, 1.0), row("edit-prompt", 1.5, 1), row("edit-answer", 0.4, 0)]
     assert shares(rows) == {"random": 0.25, "edit-prompt": 0.75, "edit-answer": 0.2}
     assert any("75%" in line and "95%" in line for line in sentences(rows))
+    assert any("this direction's own" in line for line in sentences(rows))
+    rows[1]["beyond_random"]["low"] = -0.1
+    assert any("may be nothing" in line for line in sentences(rows))
     assert shares([row("random", 0.5, 0.1), row("edit", 0.2, -0.1)]) == {}
     assert "nothing to divide" in sentences([row("random", 0.5, 0.1), row("edit", 0.2, -0.1)])[-1]
 

@@ -62,7 +62,7 @@ class Ordinary:
     def read(cls, model: ChatModel, layer: int, seed: int, sink_norm: float | None) -> "Ordinary":
         prompts = selecting_prompts("safe", _PROMPTS, seed)
         texts = builtin_set("text").half("select").sample(_PASSAGES, seed).items
-        plain = [model.prompt_ids(prompt) for prompt in prompts]
+        plain: list[Sequence[int]] = [model.prompt_ids(prompt) for prompt in prompts]
         plain += [model.text_ids(text.text)[:_PASSAGE_TOKENS] for text in texts]
         unsafe = [model.prompt_ids(p) + model.ids(REFUSAL) for p in selecting_prompts("unsafe", _UNSAFE, seed)]
         others = [model.prompt_ids(prompt) for prompt in PHILOSOPHY]

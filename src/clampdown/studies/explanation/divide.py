@@ -69,12 +69,13 @@ def _other_latents(
 def divided(
     model: ChatModel,
     found: Sequence[Variant],
-    sizes: Sizes,
     material: Material,
     options: ExplainOptions,
     progress: Progress = quiet,
 ) -> list[dict[str, Any]]:
     """The table: what each variant costs beside no steering, paired by item, with 95% intervals.
+
+    The edit's row has besides what it costs "beyond_random" directions of its size.
 
     Raises:
         ClampdownError: a variant does not fit the model, or logits are not finite.
@@ -82,17 +83,19 @@ def divided(
     recipes = [recipe for variant in found for recipe in variant.recipes]
     saes = [sae for variant in found for sae in variant.saes]
     plain, told = outcomes(model, recipes, material, saes=saes, progress=progress, stage="dividing the damage")
-    rows, start = [], 0
+    rows, falls, start = [], {}, 0
     for variant in found:
         some = told[start : start + len(variant.recipes)]
         start += len(some)
-        rows.append(_row(variant, plain, some, sizes, material, options.seed))
+        falls[variant.name] = _mean([fall(plain, one) for one in some])
+        rows.append(_row(variant, plain, some, material, options.seed))
+    beyond = [own - other for own, other in zip(falls["edit"], falls["random"], strict=True)]
+    clusters = [item.cluster for item in material.items]
+    next(row for row in rows if row["name"] == "edit")["beyond_random"] = _interval(beyond, clusters, options.seed)
     return rows
 
 
-def _row(
-    variant: Variant, plain: Outcome, some: Sequence[Outcome], sizes: Sizes, material: Material, seed: int
-) -> dict[str, Any]:
+def _row(variant: Variant, plain: Outcome, some: Sequence[Outcome], material: Material, seed: int) -> dict[str, Any]:
     clusters = [item.cluster for item in material.items]
     falls = [fall(plain, one) for one in some]
     changes = [

@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 from clampdown.studies.charts import shape
 
 _GROUPS = {"edit": "clamp", "edit-prompt": "clamp", "edit-answer": "clamp"}
-_WIDTH, _LEFT, _RIGHT, _ROW, _TOP = 640.0, 218.0, 622.0, 34.0, 14.0
+_WIDTH, _LEFT, _RIGHT, _ROW, _TOP = 400.0, 14.0, 386.0, 42.0, 10.0
 
 
 def group(name: str) -> str:
@@ -39,11 +39,9 @@ def forest(rows: Sequence[Mapping[str, Any]]) -> Markup:
         parts.append(f'<text class="tick" x="{x:.1f}" y="{bottom + 16:.1f}" text-anchor="middle">{_plain(tick)}</text>')
     parts.append(f'<line class="rail" x1="{at(0):.1f}" x2="{at(0):.1f}" y1="{_TOP}" y2="{bottom:.1f}"/>')
     for number, (row, (value, least, most)) in enumerate(zip(rows, bounds, strict=True)):
-        y, css = _TOP + _ROW * (number + 0.5), group(row["name"])
-        strong = ' class="chosen name"' if row["name"] == "edit" else ' class="name"'
-        parts.append(
-            f'<text{strong} x="{_LEFT - 14:.0f}" y="{y + 4:.1f}" text-anchor="end">{escape(row["label"])}</text>'
-        )
+        y, css = _TOP + _ROW * (number + 0.7), group(row["name"])
+        strong = "chosen name" if row["name"] == "edit" else "name"
+        parts.append(f'<text class="{strong}" x="{_LEFT}" y="{y - 11:.1f}">{escape(row["label"])}</text>')
         parts.append(f'<line class="span g-{css}" x1="{at(least):.1f}" x2="{at(most):.1f}" y1="{y:.1f}" y2="{y:.1f}"/>')
         parts.append(str(shape(css, at(value), y, 5.5, hollow=not row["matched"])))
     title = "the right choice’s margin falls by, nats (left is better)"

@@ -80,7 +80,7 @@ def explain(
         progress("reading ordinary prompts", 0, 0, "")
         ordinary = Ordinary.read(model, sae.layer, options.seed, opened.positions.sink_norm)
         firing = Firing.of(sae, ordinary)
-    rows = divided(model, variants(model, opened, sizes, sae, firing, options), sizes, asked, options, progress)
+    rows = divided(model, variants(model, opened, sizes, sae, firing, options), asked, options, progress)
     progress("asking for letters", 0, 0, "")
     letters = letter_drift(model, asked.items[:_LETTERED], opened)
     progress("looking downstream", 0, 0, "")

@@ -21,7 +21,7 @@ class ExplainOptions:
     passages: int = 16
     passage_tokens: int = 96
     draws: int = 5
-    latents: int = 104
+    latents: int = 72
     seed: int = 0
 
     def __post_init__(self) -> None:

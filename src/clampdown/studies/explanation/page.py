@@ -29,9 +29,9 @@ def render_page(body: Mapping[str, Any]) -> str:
     if body.get("schema") != SCHEMA:
         raise ValueError(f"a page is drawn from {SCHEMA!r}, not {body.get('schema')!r}")
     template = environment().get_template("explanation/page.html.j2")
-    survey = body.get("survey")
-    settings = ("natural", "equal") if survey else ()
-    charts = {name: scatter(survey, name, LABELS[survey["settings"][name]["chosen"]]) for name in settings}
+    survey = body.get("survey") or {"settings": {}}
+    chosen = {name: found["chosen"] for name, found in survey["settings"].items() if found["chosen"]}
+    charts = {name: scatter(survey, name, LABELS[predictor]) for name, predictor in chosen.items()}
     page = template.render(
         b=body,
         by_name={row["name"]: row for row in body["variants"]},

@@ -32,13 +32,14 @@ def sentences(rows: Sequence[Row]) -> list[str]:
         ("longer", "a longer residual with no direction of its own"),
         ("shorter", "a shorter one"),
     ]
-    parts = [f"{words} {told[name]:.0%}" for name, words in said if name in told]
+    parts = [f"{words} {told[name]:.0%}".replace(" -", " −") for name, words in said if name in told]
     found.append(f"Pushes of the same length at the same places, as shares of that loss: {_listed(parts)}.")
-    largest = max(told[name] for name in ("random", "latents", "innocent") if name in told)
+    beyond = by_name["edit"]["beyond_random"]
     found.append(
-        f"So at least {1 - largest:.0%} of it is this direction's own, and not the size of the push."
-        if largest < 1
-        else "So a push of that size costs as much in some other direction: nothing shows that it is this one's own."
+        f"Beyond a random push of its length the edit costs {_nats(beyond)}: that is this direction's own."
+        if beyond["low"] is not None and beyond["low"] > 0
+        else f"Beyond a random push of its length the edit costs {_nats(beyond)}, which may be nothing: as far as "
+        "this can tell, the loss is that of any push of its size."
     )
     if "reconstruction" in told:
         row = by_name["reconstruction"]
@@ -60,13 +61,13 @@ def _listed(parts: Sequence[str]) -> str:
 
 
 def _nats(found: Row) -> str:
-    return f"{found['value']:.2f} nats ({_bound(found['low'])} to {_bound(found['high'])})"
+    return f"{_bound(found['value'])} nats ({_bound(found['low'])} to {_bound(found['high'])})"
 
 
 def _points(found: Row) -> str:
     low, high = (_bound(found[key], 100, 1) for key in ("low", "high"))
-    return f"{100 * found['value']:+.1f} points ({low} to {high})"
+    return f"{100 * found['value']:+.1f} points ({low} to {high})".replace("-", "−")
 
 
 def _bound(value: float | None, times: float = 1, digits: int = 2) -> str:
-    return "unknown" if value is None else f"{times * value:.{digits}f}"
+    return "unknown" if value is None else f"{times * value:.{digits}f}".replace("-", "−")

@@ -34,7 +34,7 @@ from clampdown.studies.matching import Calibration
 SCHEMA = "clampdown-survey/1"
 _QUESTIONS, _PASSAGES, _PASSAGE_TOKENS = 80, 4, 40
 """Of each of a few hundred pushes less is asked than of a recipe."""
-_DIRECTIONS = 12
+_DIRECTIONS = 8
 _CALIBRATING = 12
 
 
