@@ -67,7 +67,7 @@ def described(
             "rate": _short(float(firing.rate[one.latent])),
             "promotes": promotes,
             **{
-                setting: _shortened({k: v for k, v in measured[one.latent, setting].items() if k not in _NAMED})
+                setting: shortened({k: v for k, v in measured[one.latent, setting].items() if k not in _NAMED})
                 for setting in ("equal", "natural")
             },
         }
@@ -78,9 +78,10 @@ def described(
 _NAMED = ("latent", "setting")
 
 
-def _shortened(body: Any) -> Any:
+def shortened(body: Any) -> Any:
+    """Plain data with its numbers to five digits."""
     if isinstance(body, dict):
-        return {key: _shortened(value) for key, value in body.items()}
+        return {key: shortened(value) for key, value in body.items()}
     return _short(body) if isinstance(body, float) else body
 
 

@@ -27,7 +27,7 @@ from clampdown.studies.explanation.losses import Outcome, outcomes
 from clampdown.studies.explanation.material import Material, quick_material
 from clampdown.studies.explanation.options import ExplainOptions
 from clampdown.studies.explanation.pushes import Pushes
-from clampdown.studies.explanation.summary import described, in_setting, of_directions
+from clampdown.studies.explanation.summary import described, in_setting, of_directions, shortened
 from clampdown.studies.explanation.variants import Sizes, random_direction
 from clampdown.studies.matching import Calibration
 
@@ -81,7 +81,7 @@ def survey(
     values = _predictors(model, sae, recipe, pushes, told, asked, calibration, ordinary, options, progress)
     rows = [_row(push, plain, one, own_values) for push, one, own_values in zip(pushes, told, values, strict=True)]
     settings = {name: in_setting(name, rows, some, options.seed) for name in ("natural", "equal")}
-    return {
+    body = {
         "schema": SCHEMA,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "model_sha256": model.sha256,
@@ -104,6 +104,7 @@ def survey(
         "random": of_directions(rows),
         "latents": described(model, sae, some, firing, rows),
     }
+    return dict(shortened(body))
 
 
 def _latents(
