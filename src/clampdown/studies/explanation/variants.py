@@ -125,4 +125,4 @@ def reconstructed(recipe: Recipe, sae: SAE) -> Variant:
     clamp = Clamp(sae.name, sae.sha256, sae.layer, {}, "reconstruct")
     about = f"{sae.name}'s reconstruction in place of the residual, no latent clamped: its error, at its own size."
     made = replace(recipe, name="reconstruction", note="", edits=(clamp,))
-    return Variant("reconstruction", "SAE reconstruction error", about, (made,), matched=False)
+    return Variant("reconstruction", "the SAE's error alone", about, (made,), matched=False)
