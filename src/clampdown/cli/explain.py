@@ -93,10 +93,10 @@ def _print(body: Mapping[str, Any], out: Path | None) -> None:
     say(f"{body['recipe']['name']}: {gate}{body['recipe']['window']}")
     say(
         f"{asked['questions']} questions, {asked['passage_tokens']} tokens of plain text, from {asked['source']}; "
-        "unsteered against steered, item by item"
+        "unsteered against steered, item by item (KL in nats a token; share of the edit's loss)"
     )
-    columns = ("‖Δ‖/‖x‖", "KL, nats/token", "bits/byte", "margin falls by, nats", "of the edit", "right, points")
-    table = plain_table("push, gate forced open" if gate else "push", *columns, right=columns)
+    columns = ("‖Δ‖/‖x‖", "KL", "bits/byte", "margin falls, nats", "share", "right, points")
+    table = plain_table("push", *columns, right=columns)
     for row in body["variants"]:
         share = 1.0 if row["name"] == "edit" else body["shares"].get(row["name"])
         cells = [
@@ -144,7 +144,7 @@ def _print_changed(body: Mapping[str, Any]) -> None:
             add_row(table, str(one["latent"]), f"{one['before']:.2f}", f"{one['after']:.2f}", words)
         print_table(table)
     tokens = body["first_tokens"]
-    for key, word in (("gain", "more"), ("lose", "less")):
+    for key, word in (("gain", "more"), ("lose", "fewer")):
         shown = ", ".join(f"{t['token'].strip() or '␠'} {t['before']:.0%} → {t['after']:.0%}" for t in tokens[key][:5])
         say(f"begins {word} answers to ordinary prompts: {one_line(shown)}")
 

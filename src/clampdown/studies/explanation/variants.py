@@ -65,7 +65,7 @@ def parted(recipe: Recipe) -> list[Variant]:
     return [
         Variant(
             f"edit-{name}",
-            f"the edit, on {words} positions only",
+            f"the edit, on the {words} only",
             f"The same in the part of its window that lies in the {words}.",
             (replace(recipe, name=f"edit-{name}", note="", positions=positions),),
         )
