@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from clampdown.engine.request import Answer
     from clampdown.errors import ClampdownError
-    from clampdown.library import Model, check_sae, default_recipe, find, load, prepare_study, study, tune
+    from clampdown.library import Model, check_sae, default_recipe, explain, find, load, prepare_study, study, tune
     from clampdown.recipe import Clamp, Direction, Positions, Recipe
     from clampdown.saes.load import load_sae
     from clampdown.steering.receipt import Receipt
@@ -42,6 +42,7 @@ __all__ = [
     "prepare_study",
     "Prepared",
     "study",
+    "explain",
     "ClampdownError",
     "__version__",
 ]
@@ -63,6 +64,7 @@ _HOME = {
     "prepare_study": "library",
     "Prepared": "studies.prepared",
     "study": "library",
+    "explain": "library",
     "ClampdownError": "errors",
 }
 

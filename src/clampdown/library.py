@@ -437,6 +437,52 @@ def tunable(recipe: Recipe | None, model: Model | str | None, kind: str) -> Reci
     return Recipe.load(bundled_path(CLAMP)) if kind == "clamp" else default_recipe()
 
 
+def explain(
+    recipe: RecipeLike = None,
+    *,
+    model: Model | str | None = None,
+    saes: Sequence[SAE | str | Path] = (),
+    survey: bool = False,
+    questions: int = 100,
+    passages: int = 16,
+    draws: int = 5,
+    latents: int = 72,
+    seed: int = 0,
+    progress: Progress = quiet,
+) -> dict[str, Any]:
+    """Say why a recipe costs what it costs, its gate forced open: the edit beside other pushes of its size.
+
+    Args:
+        recipe: a `Recipe`, its file, or the name of one that comes along; None is "guarded".
+        model: a loaded model or a model's name; None is the one that the recipe names.
+        saes: SAEs or their names; one of the edit's layer (default: the one that the recipe clamps, or the bundled one
+            where it fits) tells its reconstruction error and other latents, those of later layers what changes there.
+        survey: measure the survey of the SAE's latents anew and keep it; else one that was kept is cited.
+        questions, passages: of the built-in reporting halves, at most.
+        draws: random directions, and other latents.
+        latents: that a survey draws, besides the recipe's own.
+
+    Returns:
+        What was found, of schema "clampdown-explanation/1"; `clampdown.studies.explanation.page.write_page` makes a
+        page of it.
+
+    Raises:
+        ClampdownError: the recipe edits nothing, or recipe, model and SAEs do not fit.
+    """
+    from clampdown.studies.explanation.explain import explain as run
+    from clampdown.studies.explanation.options import ExplainOptions
+
+    for key, count in (("questions", questions), ("passages", passages), ("draws", draws), ("latents", latents)):
+        arguments.whole(key, count, 1)
+    arguments.whole("seed", seed, 0)
+    arguments.listed("saes", saes, (_sae_type(), str, Path))
+    chosen = arguments.recipe(recipe) or default_recipe()
+    options = ExplainOptions(questions=questions, passages=passages, draws=draws, latents=latents, seed=seed)
+    read = [_sae(sae) for sae in saes]
+    loaded = _model(chosen.model if model is None else model)
+    return run(loaded.chat, chosen, options, saes=read, surveyed=survey, progress=progress).to_dict()
+
+
 def check_sae(
     model: Model | str | None = None,
     sae: SAE | str | Path | None = None,
@@ -581,6 +627,12 @@ def known_latents(recipe: Path) -> list[dict[str, Any]]:
 
 def _model(model: Model | str | None) -> Model:
     return model if isinstance(model, Model) else load(NAME if model is None else model)
+
+
+def _sae_type() -> type:
+    from clampdown.saes.sae import SAE
+
+    return SAE
 
 
 def _sae(sae: SAE | str | Path | None) -> SAE:

@@ -20,6 +20,7 @@ def build_parser() -> argparse.ArgumentParser:
     from clampdown.cli import (
         attack,
         chat,
+        explain,
         export,
         find,
         gate,
@@ -43,7 +44,23 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"clampdown {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
-    for command in (find, tune, gate, chat, study, report, export, attack, judge, lm_eval, sets, sae, show, train_sae):
+    for command in (
+        find,
+        tune,
+        gate,
+        chat,
+        study,
+        explain,
+        report,
+        export,
+        attack,
+        judge,
+        lm_eval,
+        sets,
+        sae,
+        show,
+        train_sae,
+    ):
         command.add_parser(commands)
     return parser
 

@@ -20,6 +20,7 @@ from clampdown.models.chat_model import ChatModel
 from clampdown.models.key_values import repeat_rows
 from clampdown.models.prompt import Prompt, Spans, user_turns
 from clampdown.recipe import Recipe
+from clampdown.saes.sae import SAE
 from clampdown.steering.attach import Steering
 from clampdown.steering.receipt import Receipt
 
@@ -102,6 +103,7 @@ def sweep_loglikelihood(
     batch_size: int = 16,
     max_length: int | None = None,
     share_prefix: bool = True,
+    saes: Sequence[SAE] = (),
 ) -> Swept:
     """Score every request under every recipe, as separate runs would.
 
@@ -111,6 +113,7 @@ def sweep_loglikelihood(
     Args:
         max_length: tokens of a row, default the model's context; longer requests lose their beginning.
         share_prefix: run what all prompts begin with once.
+        saes: used by name before any is loaded.
 
     Raises:
         ClampdownError: a recipe that does not fit the model, an empty prompt or answer, or logits that are not finite.
@@ -122,7 +125,7 @@ def sweep_loglikelihood(
     prefix = order[0].ids[:shared] if shared >= WORTH_SHARING else ()
     scores: list[list[Score]] = [[Score(0.0, False)] * len(requests) for _ in recipes]
     receipts = [[Receipt(recipe.sha256 if recipe else "")] * len(requests) for recipe in recipes]
-    sweep = Sweep(model, recipes, prefix) if order else None
+    sweep = Sweep(model, recipes, prefix, saes=saes) if order else None
     for start in range(0, len(order), batch_size):
         chunk = order[start : start + batch_size]
         assert sweep is not None

@@ -29,6 +29,7 @@ from clampdown.models.chat_model import Batch, ChatModel
 from clampdown.models.key_values import copied, empty_cache, lower_part, put_lower, repeat_rows
 from clampdown.models.prompt import user_turns
 from clampdown.recipe import Recipe
+from clampdown.saes.sae import SAE
 from clampdown.steering.attach import Steering
 from clampdown.steering.decision import unasked
 from clampdown.steering.gates.asking import asks
@@ -61,10 +62,18 @@ class Sweep:
     Attributes:
         layer: the lowest layer that any of the recipes edits; the last one where none does.
         prefix: what all rows begin with, run once; empty where the model does not bear it.
+        saes: used by name before any is loaded.
     """
 
-    def __init__(self, model: ChatModel, recipes: Sequence[Recipe | None], prefix: Sequence[int] = ()) -> None:
-        self.model, self.recipes = model, list(recipes)
+    def __init__(
+        self,
+        model: ChatModel,
+        recipes: Sequence[Recipe | None],
+        prefix: Sequence[int] = (),
+        *,
+        saes: Sequence[SAE] = (),
+    ) -> None:
+        self.model, self.recipes, self.saes = model, list(recipes), saes
         self.prefix = list(prefix) if prefix and bearing(model.hf).parts else []
         self._turns = user_turns(prefix)
         self.layer = min((e.layer for r in self.recipes if r for e in r.edits), default=model.n_layers - 1)
@@ -134,7 +143,7 @@ class Sweep:
         """Logits and receipts of rows under one recipe, from the residual x after `layer`."""
         cache, opening = above
         turns, count = [user_turns(row) for row in asked.rows], len(asked.rows)
-        steering = Steering(self.model, [recipe] * count, user_turns=turns, decided=decided)
+        steering = Steering(self.model, [recipe] * count, user_turns=turns, saes=self.saes, decided=decided)
         steering.tracker = RightPadded(asked.prompts, asked.mask, turns)
         with steering, head_at(self.model, asked.spans):
             logits = self.split.upper(x, asked.inputs | _with(_repeated(cache, count))).logits
@@ -173,7 +182,7 @@ class Sweep:
                     yield Prefilled(begun.steering, begun, None)
                 continue
             cache = self._begun(kept, len(rows))
-            with Steering(self.model, under, prompt_lengths=prompts, user_turns=turns) as steering:
+            with Steering(self.model, under, prompt_lengths=prompts, user_turns=turns, saes=self.saes) as steering:
                 if x is not None:
                     self.split.upper(x, inputs | _with(cache) | {"logits_to_keep": 1})
                 put_lower(cache, lower_part(below, self.layer))
@@ -221,7 +230,9 @@ class Sweep:
         cache = empty_cache(self.model.hf)
         # Two more than there are: all of it is prompt, and none of it a prompt's last token.
         lengths, turns = [len(self.prefix) + 2], [self._turns]
-        steering = Steering(self.model, [recipe], prompt_lengths=lengths, user_turns=turns, decided=decided)
+        steering = Steering(
+            self.model, [recipe], prompt_lengths=lengths, user_turns=turns, saes=self.saes, decided=decided
+        )
         with steering:
             self.split.upper(x, inputs | _with(cache) | {"logits_to_keep": 1})
         return cache, steering.receipts()[0]

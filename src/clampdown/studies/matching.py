@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import torch
+from torch import Tensor
 
 from clampdown.discovery.evidence import COMPLIANCE
 from clampdown.errors import ClampdownError
@@ -10,6 +11,7 @@ from clampdown.measuring.sets import selecting_prompts
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Edit, Recipe
 from clampdown.saes.load import load_sae
+from clampdown.saes.sae import SAE
 from clampdown.steering.edits import CompiledEdit, compile_edit
 from clampdown.steering.positions import PlaceTracker, check_told
 
@@ -17,6 +19,7 @@ TOLERANCE = 0.01
 """How far from the target a matched mean ‖Δ‖ may lie, as a share of it."""
 _PROMPTS = 6
 """Prompts of each kind in the calibration batch."""
+KINDS = ("unsafe", "safe", "lookalike")
 
 
 class Calibration:
@@ -24,18 +27,34 @@ class Calibration:
 
     The batch is prompts of the built-in selecting halves, drawn by seed, each continued by a short complying answer, so
     that scopes which edit generated tokens only are measured too.
+
+    Args:
+        kinds: of prompts, `prompts` of each.
+        saes: used by name before any is loaded.
+
+    Attributes:
+        x: by layer, [token, d_model] in float32.
     """
 
-    def __init__(self, model: ChatModel, recipe: Recipe, seed: int) -> None:
-        self.model = model
-        prompts = [p for kind in ("unsafe", "safe", "lookalike") for p in selecting_prompts(kind, _PROMPTS, seed)]
-        starts = [model.prompt_ids(p, system=recipe.system_prompt or None) for p in prompts]
+    def __init__(
+        self,
+        model: ChatModel,
+        recipe: Recipe,
+        seed: int,
+        *,
+        kinds: Sequence[str] = KINDS,
+        prompts: int = _PROMPTS,
+        saes: Sequence[SAE] = (),
+    ) -> None:
+        self.model, self.saes = model, list(saes)
+        asked = [prompt for kind in kinds for prompt in selecting_prompts(kind, prompts, seed)]
+        starts = [model.prompt_ids(prompt, system=recipe.system_prompt or None) for prompt in asked]
         batch = model.pad([ids + model.ids(COMPLIANCE) for ids in starts], side="right")
         turns = [ids.user for ids in starts]
         check_told([recipe] * len(starts), turns)
         places = PlaceTracker([len(ids) for ids in starts], turns).places((), batch.as_inputs())
         self.layers = sorted({edit.layer for edit in recipe.edits})
-        self.x = {}
+        self.x: dict[int, Tensor] = {}
         with model.unsteered():
             found = model.residual(batch, self.layers)
         for layer, x in zip(self.layers, found, strict=True):
@@ -49,15 +68,17 @@ class Calibration:
         Every layer sees the unsteered residual, so for edits at several layers this leaves out what the lower ones do
         to the upper.
         """
-        total, count = 0.0, 0
-        for layer, before in self.x.items():
-            after = before
-            for edit in edits:
-                if edit.layer == layer:
-                    after = after + self._compiled(edit).delta(after)
-            total += float((after - before).norm(dim=-1).double().sum())
-            count += len(before)
-        return total / max(1, count)
+        norms = [self.deltas(layer, edits).norm(dim=-1).double() for layer in self.layers]
+        return float(sum(norm.sum() for norm in norms)) / max(1, sum(map(len, norms)))
+
+    @torch.inference_mode()
+    def deltas(self, layer: int, edits: Sequence[Edit]) -> Tensor:
+        """Δ of the edits at one layer, one upon the other, at each place: [token, d_model]."""
+        before = after = self.x[layer]
+        for edit in edits:
+            if edit.layer == layer:
+                after = after + self._compiled(edit).delta(after)
+        return after - before
 
     def alive(self, layer: int, sae_name: str) -> list[int]:
         """Latents of an SAE that are known to fire: on its reference text, or else on this batch."""
@@ -67,11 +88,11 @@ class Calibration:
 
     def _compiled(self, edit: Edit) -> CompiledEdit:
         model = self.model
-        return compile_edit(edit, n_layers=model.n_layers, d_model=model.d_model, device=model.device)
+        return compile_edit(edit, n_layers=model.n_layers, d_model=model.d_model, device=model.device, saes=self.saes)
 
 
-def scale_to(norm: Callable[[float], float], target: float) -> float | None:
-    """The scale s > 0 at which norm(s) is `target` to within `TOLERANCE`; None where there is none.
+def scale_to(norm: Callable[[float], float], target: float, tolerance: float = TOLERANCE / 2) -> float | None:
+    """The scale s > 0 at which norm(s) is `target` to within a share of it; None where there is none.
 
     A mean of norms of vectors affine in s is convex, so above norm(0) < target there is exactly one crossing: it is
     bracketed by doubling, then closed in on by the Illinois variant of false position.
@@ -89,7 +110,7 @@ def scale_to(norm: Callable[[float], float], target: float) -> float | None:
     for _ in range(60):
         middle = (low * above - high * below) / (above - below)
         error = norm(middle) - target
-        if abs(error) <= TOLERANCE * target / 2:
+        if abs(error) <= tolerance * target:
             return middle
         if error < 0:
             low, below, above = middle, error, above / 2 if side < 0 else above

@@ -94,7 +94,7 @@ def render_report(results: Row) -> str:
     if results.get("schema") != SCHEMA:
         raise ValueError(f"a report is drawn from {SCHEMA!r} results, not {results.get('schema')!r}")
     study = Study(results)
-    template = _environment().get_template("report.html.j2")
+    template = environment().get_template("report.html.j2")
     digest = base64.b64encode(hashlib.sha256(COPY_SCRIPT.encode()).digest()).decode()
     page = template.render(s=study, r=results, script=Markup(COPY_SCRIPT), script_hash=Markup(digest))
     # Control characters from a model have no place in HTML, and some editors take a file with NUL for binary.
@@ -332,7 +332,8 @@ def _order(item: str, known_items: Sequence[str]) -> int:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Where the pages' templates lie, and what they may call. Autoescape is on."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
