@@ -13,7 +13,8 @@ from clampdown.cli import find, options, show
 
 COMMAND = [sys.executable, "-m", "clampdown"]
 COMMANDS = (
-    *("find", "chat", "study", "report", "export", "attack", "judge", "lm-eval", "sets", "sae", "show", "train-sae"),
+    *("find", "tune", "chat", "study", "explain", "report", "export"),
+    *("attack", "judge", "lm-eval", "sets", "sae", "show", "train-sae"),
 )
 
 
