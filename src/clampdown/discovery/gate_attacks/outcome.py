@@ -15,11 +15,11 @@ from clampdown.recipe import Recipe
 
 SCHEMA = "clampdown-gate-attack/1"
 _STEM = 5
-_COMMON = frozenset(
-    ("about", "after", "again", "could", "explain", "give", "have", "help", "into", "just", "like", "make", "might")
-    + ("please", "should", "show", "tell", "that", "their", "them", "there", "these", "they", "this", "what", "when")
-    + ("where", "which", "while", "will", "with", "without", "would", "write", "your")
-)
+_COMMON = frozenset((
+    *("about", "after", "again", "could", "explain", "give", "have", "help", "into", "just", "like", "make", "might"),
+    *("please", "should", "show", "tell", "that", "their", "them", "there", "these", "they", "this", "what", "when"),
+    *("where", "which", "while", "will", "with", "without", "would", "write", "your"),
+))  # fmt: skip
 
 
 @dataclass(frozen=True)
