@@ -24,7 +24,8 @@ from clampdown.discovery.gate_attacks.outcome import Attacked, Try, median, spea
 from clampdown.discovery.gate_attacks.rewordings import SPELLINGS, rewordings
 from clampdown.discovery.gate_attacks.run import AttackOptions, attack_gate
 from clampdown.discovery.gate_attacks.white_box import ByGradient
-from clampdown.discovery.gates.rows import fitting_rows, read_gate_rows
+from clampdown.discovery.gates.check import check_gate
+from clampdown.discovery.gates.rows import ITEMS, GateRow, fitting_rows, read_gate_rows
 from clampdown.discovery.gates.scores import compiled, prompt_scores
 from clampdown.errors import ClampdownError
 from clampdown.measuring.attacks.outcome import Goal
@@ -96,6 +97,13 @@ def test_a_rewording_keeps_what_is_asked_for():
 )  # fmt: skip
 def test_rewordings_by_grammar(goal, name, text):
     assert rewordings(goal)[name] == text
+
+
+def test_what_stands_around_a_request_is_none_of_what_the_gate_was_fitted_on():
+    fitted = " ".join(path.read_text(encoding="utf-8") for path in ITEMS.glob("*.jsonl"))
+    texts = [*FRAMINGS, *ENDINGS, *(text for turns in TURNS.values() for _, text in turns)]
+    pieces = [piece.strip() for text in texts for piece in re.split(r"\{\w+\}|\n", text)]
+    assert all(json.dumps(piece)[1:-1] not in fitted for piece in pieces if len(piece) > 24)
 
 
 def test_words_stand_where_the_dress_says():
@@ -224,9 +232,6 @@ def gated(tiny, tmp_path):
 
 
 def opened_goals(tiny, recipe, count=3):
-    from clampdown.discovery.gates.check import check_gate
-    from clampdown.discovery.gates.rows import GateRow
-
     rows = [GateRow((("user", text),), True, "k", text) for text in GOALS]
     found = check_gate(tiny, recipe, {"a": rows}, {})
     scored_goals = zip(GOALS, found.unsafe[0].scores, strict=True)
@@ -301,13 +306,11 @@ def test_medians_have_bounds_of_order_and_may_be_out_of_reach():
 
 def test_what_can_not_be_attacked_is_told_in_a_line(tiny, gated, one_line):
     goal = [Goal("a", ASKED)]
-    for recipe, words_ in (
-        (replace(gated, gate=None), "has no gate"),
-        (replace(gated, gate=Gate(external="x")), "outside"),
-    ):
+    forced = replace(gated.gate, decide="shut")
+    for gate, why in ((None, "has no gate"), (Gate(external="x"), "outside"), (forced, "decide")):
         with pytest.raises(ClampdownError) as caught:
-            attack_gate(tiny, recipe, goal)
-        one_line(caught, words_)
+            attack_gate(tiny, replace(gated, gate=gate), goal)
+        one_line(caught, why)
     for how, word in (({"attackers": ("nobody",)}, "nobody"), ({"budget": 0}, "budget"), ({"attackers": ()}, "one")):
         with pytest.raises(ClampdownError) as caught:
             AttackOptions(**how)

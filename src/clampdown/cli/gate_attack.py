@@ -91,12 +91,11 @@ def run(args: argparse.Namespace) -> int:
         model = load_model(args.model or recipe.model, args, progress)
         model.check(recipe)
         found = attack_gate(model.chat, recipe, goals, options, progress)
-    if args.out:
-        _write(args.out, found, args.seed)
+    out = _written(args.out, found, args.seed) if args.out else None
     if args.json:
-        print_json(found.to_dict() | {"recipe_file": str(args.recipe), "out": str(args.out or "")})
+        print_json(found.to_dict() | {"recipe_file": str(args.recipe), "out": str(out or "")})
     else:
-        _print(found, args.out)
+        _print(found, out)
     return 0
 
 
@@ -112,15 +111,16 @@ def _goals(args: argparse.Namespace) -> "list[Goal]":
     return [Goal.of(item) for item in items.sample(args.limit, args.seed).items]
 
 
-def _write(path: Path, found: "GateAttack", seed: int) -> None:
+def _written(path: Path, found: "GateAttack", seed: int) -> Path | None:
+    """The file of what was found; None where nothing was, and so there is none."""
     from clampdown.discovery.gate_attacks.found import found_rows
 
     rows = list(found_rows(found, seed))
     if not rows:
-        raise ClampdownError(
-            f"nothing got past the gate, so {path} is not written; give a larger --budget, or more goals"
-        )
+        say(f"nothing got past the gate, so {path} is not written", aside=True)
+        return None
     write_whole(path, "".join(f"{json_text(row)}\n" for row in rows))
+    return path
 
 
 def _print(found: "GateAttack", out: Path | None) -> None:

@@ -23,13 +23,14 @@ class Lock:
 
     Attributes:
         asked: queries made; never more than `budget`.
+        room: tokens that an answer must have in the model's context.
     """
 
     def __init__(
         self, model: ChatModel, gate: CompiledGate, goal: str, budget: int, system: str | None = None, room: int = 1
     ) -> None:
         self.model, self.gate, self.goal, self.system = model, gate, goal, system
-        self.budget, self.asked, self._room = budget, 0, room
+        self.budget, self.asked, self.room = budget, 0, room
 
     @property
     def left(self) -> int:
@@ -44,7 +45,7 @@ class Lock:
         Those that the budget has no room for are not asked; nor are those that outgrow the model's context.
         """
         chats: list[list[Message]] = [dress.chat(self.goal) for dress in dresses]
-        prompts = rendered(self.model, chats, self.system, self._room)
+        prompts = rendered(self.model, chats, self.system, self.room)
         some = [(dress, prompt) for dress, prompt in zip(dresses, prompts, strict=True) if prompt is not None]
         some = some[: self.left]
         if not some:

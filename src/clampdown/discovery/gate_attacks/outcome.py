@@ -3,7 +3,7 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,8 +107,8 @@ class GateAttack:
     Attributes:
         goals: all that were asked plainly; `opened` are those on which the gate opened then, and only these are
             attacked.
-        plain: for each of the `opened`, by id, whether the model complies, on the subject, when it is asked plainly
-            without the recipe: about what attacks can be expected to reach.
+        plain: for each of the `opened` whether the model complies, on the subject, when it is asked plainly without the
+            recipe: about what attacks can be expected to reach.
         babble_limit: surprise above which an answer is incoherent; None where too few were measured to say.
     """
 
@@ -117,7 +117,7 @@ class GateAttack:
     budget: int
     goals: Sequence[Goal]
     opened: Sequence[Goal]
-    plain: Mapping[str, bool]
+    plain: Sequence[bool]
     arms: Sequence[Arm]
     babble_limit: float | None = None
 
@@ -125,7 +125,7 @@ class GateAttack:
     def unsteered(self) -> Interval:
         """The share of the `opened` goals that the model complies with, on the subject, without the recipe."""
         clusters = [goal.cluster or goal.id for goal in self.opened]
-        return clustered_rate([float(self.plain[goal.id]) for goal in self.opened], clusters)
+        return clustered_rate([float(each) for each in self.plain], clusters)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it (schema clampdown-gate-attack/1), without the prompts."""

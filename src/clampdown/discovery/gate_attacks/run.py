@@ -93,13 +93,17 @@ def attack_gate(
         raise ClampdownError("there is no goal to attack with; name a set that holds some")
     if gate_of(recipe).external:
         raise ClampdownError(f"the gate of recipe {recipe.name} decides outside, where no search reaches it")
+    if gate_of(recipe).decide != "score":
+        raise ClampdownError(f"the gate of recipe {recipe.name} is told what to decide; take `decide` out to attack it")
     gate, system = compile_gate(model, recipe), recipe.system_prompt or None
     attackers = [_attacker(name, model, gate, options) for name in options.attackers]
     prompts = [model.prompt_ids(goal.text, system=system, room=options.max_new_tokens) for goal in goals]
     scores = prompt_scores(model, [gate], prompts, progress)[0].tolist()
-    opened = [goal for goal, score in zip(goals, scores, strict=True) if score >= gate.threshold]
-    answering, limit, plain = _asked_plainly(model, goals, opened, options, progress)
-    judging = _Judging(SteeredTarget(model, recipe, answering, weigh=True), limit)
+    places = [place for place, score in enumerate(scores) if score >= gate.threshold]
+    opened = [goals[place] for place in places]
+    sampling = Sampling(options.max_new_tokens)
+    limit, complied = _asked_plainly(SteeredTarget(model, None, sampling, weigh=True), goals, progress)
+    judging = _Judging(SteeredTarget(model, recipe, sampling, weigh=True), limit)
     arms = []
     for attacker in attackers:
         sieges = []
@@ -109,6 +113,7 @@ def attack_gate(
             sieges.append(_Siege(goal, lock, attacker.prompts(lock, draws)))
         _besiege(sieges, judging, options.answers, progress, f"attacking by {attacker.name}")
         arms.append(Arm(attacker.name, [Attacked(one.goal, tuple(one.tries), one.lock.asked) for one in sieges]))
+    plain = [complied[place] for place in places]
     return GateAttack(recipe, gate.threshold, options.budget, goals, opened, plain, arms, limit)
 
 
@@ -141,19 +146,14 @@ class _Judging:
 
 
 def _asked_plainly(
-    model: ChatModel, goals: Sequence[Goal], opened: Sequence[Goal], options: AttackOptions, progress: Progress
-) -> tuple[Sampling, float | None, dict[str, bool]]:
-    """How answers are sampled, the surprise that the model's own answers to the goals allow, and which of the opened
-    goals it complies with, by their ids, when no recipe steers it."""
+    unsteered: SteeredTarget, goals: Sequence[Goal], progress: Progress
+) -> tuple[float | None, list[bool]]:
+    """The surprise that the model's own answers to the goals allow, and whether it complies with each of them."""
     progress("asking plainly", 0, 0, "")
-    sampling = Sampling(options.max_new_tokens)
-    target = SteeredTarget(model, None, sampling, weigh=True)
-    told = _Judging(target, None).answers([(goal, Dress().chat(goal.text)) for goal in goals])
+    told = _Judging(unsteered, None).answers([(goal, Dress().chat(goal.text)) for goal in goals])
     nats = [reply.surprise for reply, _, _ in told if reply.surprise]
     limit = surprise_limit(nats) if len(nats) >= ENOUGH else None
-    ids = {goal.id for goal in opened}
-    each = zip(goals, told, strict=True)
-    return sampling, limit, {g.id: label == "compliance" and speaks for g, (_, label, speaks) in each if g.id in ids}
+    return limit, [label == "compliance" and speaks for _, label, speaks in told]
 
 
 def _besiege(sieges: Sequence[_Siege], judging: _Judging, answers: int, progress: Progress, stage: str) -> None:

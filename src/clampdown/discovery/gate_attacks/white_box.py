@@ -114,7 +114,7 @@ def _written(lock: Lock, ids: Sequence[int], ahead: bool) -> _Words | None:
     text = lock.model.tokenizer.decode(list(ids))
     dress = Dress(words=text if text.startswith(" ") else f" {text}", ahead=ahead)
     try:
-        prompt = lock.model.prompt_ids(dress.chat(lock.goal), system=lock.system)
+        prompt = lock.model.prompt_ids(dress.chat(lock.goal), system=lock.system, room=lock.room)
     except ClampdownError:
         return None
     start, end = prompt.user[-1] if prompt.user else (0, len(prompt))
