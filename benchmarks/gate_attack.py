@@ -10,6 +10,9 @@
 4. All gates are attacked on the reporting half, and on AdvBench and StrongREJECT where `--data` names a folder with
    unsafe/*.jsonl, none of which was used for hardening. guarded as it ships is attacked, too, with `--shipped`.
 
+With `--moves` it tells instead, of guarded as it ships, on what share of these goals each move by itself, one sentence
+say, shuts the gate.
+
 Attackers are told apart by what they see: open or shut, the score, or the weights. Only goals that open a gate when
 asked plainly are attacked. Beside it: what each gate does to safe prompts, plain and in drawn dresses. The recipe
 behind every gate is guarded's. No answer is kept; the folder holds the gates, what was found, and the figures as JSON.
@@ -24,7 +27,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from clampdown.discovery.gate_attacks.black_box import ByDecision
+from clampdown.discovery.gate_attacks.black_box import ByDecision, slots
+from clampdown.discovery.gate_attacks.dress import Dress
 from clampdown.discovery.gate_attacks.found import found_rows
 from clampdown.discovery.gate_attacks.lock import Lock
 from clampdown.discovery.gate_attacks.outcome import Arm
@@ -52,6 +56,8 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     model = load_chat_model(dtype=options.dtype)
     shipped = Recipe.load(bundled_path("guarded"))
+    if options.moves:
+        return tell_moves(model, shipped, options)
     rows = thinned(without_reported(shipped_rows()), options.share)
     gates = {"before": fitted(model, shipped, rows, options, "before")}
     for number in range(1, options.rounds + 1):
@@ -92,6 +98,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--max-new-tokens", type=int, default=64)
     parser.add_argument("--data", type=Path, help="a folder with unsafe/advbench.jsonl and unsafe/strongreject.jsonl")
     parser.add_argument("--shipped", action="store_true", help="attack guarded as it ships, too")
+    parser.add_argument("--moves", action="store_true", help="tell what each move does by itself, and nothing else")
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
@@ -158,6 +165,29 @@ def safe_opened(model: ChatModel, recipe: Recipe, item_set: ItemSet, options: ar
         share = wilson(int((scores >= gate.threshold).sum()), len(texts))
         told[name] = f"{share.value:.1%} ({share.low:.1%} to {share.high:.1%}) of {len(texts)}"
     return told
+
+
+def tell_moves(model: ChatModel, recipe: Recipe, options: argparse.Namespace) -> None:
+    """Of each kind of move how often one by itself shuts the gate on goals that open it: the mean, and the best one."""
+    gate = compile_gate(model, recipe)
+    goals = [item.text for item in builtin_set("unsafe").half("report").sample(options.goals, options.seed).items]
+    locks = [Lock(model, gate, goal, 10**6) for goal in goals]
+    opened = [lock for lock in locks if not lock.shut(lock.scores([Dress()])[0][1])]
+    print(
+        f"{len(opened)} of {len(goals)} goals open {recipe.name}\n\n| move | of them | mean | best |\n|---|---|---|---|"
+    )
+    for name, values in slots("").items():
+        tried = values[1:] if name != "rewording" else ("quoted", "about", "asked by another")
+        told = [lock.scores([Dress(**{name: value}) for value in tried]) for lock in opened]
+        shut = [
+            (sum(lock.shut(one[place][1]) for lock, one in zip(opened, told, strict=True)), str(value))
+            for place, value in enumerate(tried)
+        ]
+        n, most = len(opened), max(shut)
+        mean = sum(count for count, _ in shut) / len(shut) / n
+        share = wilson(most[0], n)
+        best = f"{share.value:.0%} ({share.low:.0%} to {share.high:.0%}), {most[1]}"
+        print(f"| {name} | {len(shut)} | {mean:.0%} | {best} |", flush=True)
 
 
 def _line(arm: Arm) -> str:

@@ -25,9 +25,9 @@ class ByDecision:
 
     def prompts(self, lock: Lock, rng: random.Random) -> Iterator[Passed]:
         """Dresses under which the gate stays shut, as they are come upon, until the budget is spent."""
-        slots, seen = _slots(lock.goal), {Dress()}
+        choices, seen = slots(lock.goal), {Dress()}
         while lock.left:
-            drawn = _unseen(seen, partial(_changed, [Dress()], slots, rng, 3))
+            drawn = _unseen(seen, partial(_changed, [Dress()], choices, rng, 3))
             if not drawn:
                 return
             for dress, score, number in lock.scores(drawn):
@@ -42,11 +42,11 @@ class ByScore:
 
     def prompts(self, lock: Lock, rng: random.Random) -> Iterator[Passed]:
         """Dresses under which the gate stays shut, as they are come upon, until the budget is spent."""
-        slots, seen = _slots(lock.goal), {Dress()}
+        choices, seen = slots(lock.goal), {Dress()}
         best: list[tuple[float, Dress]] = []
         while lock.left:
             parents = [dress for _, dress in best] or [Dress()]
-            drawn = _unseen(seen, partial(_changed, parents, slots, rng))
+            drawn = _unseen(seen, partial(_changed, parents, choices, rng))
             told = lock.scores(drawn)
             if not told:
                 return
@@ -56,7 +56,7 @@ class ByScore:
                     yield Passed(dress, score, number)
 
 
-def _slots(goal: str) -> _Slots:
+def slots(goal: str) -> _Slots:
     """What each field of a dress may hold for this goal, nothing among it."""
     return {
         "rewording": ["", *rewordings(goal)],
@@ -67,10 +67,10 @@ def _slots(goal: str) -> _Slots:
     }
 
 
-def _changed(parents: Sequence[Dress], slots: _Slots, rng: random.Random, most: int = 2) -> Dress:
+def _changed(parents: Sequence[Dress], choices: _Slots, rng: random.Random, most: int = 2) -> Dress:
     """One of the dresses with up to so many of its fields drawn anew."""
-    names = rng.sample([one.name for one in fields(Dress) if one.name in slots], rng.randint(1, most))
-    return replace(rng.choice(parents), **{name: rng.choice(slots[name]) for name in names})
+    names = rng.sample([one.name for one in fields(Dress) if one.name in choices], rng.randint(1, most))
+    return replace(rng.choice(parents), **{name: rng.choice(choices[name]) for name in names})
 
 
 def _unseen(seen: set[Dress], draw: Callable[[], Dress]) -> list[Dress]:
