@@ -96,12 +96,17 @@ class Reading:
 
     def scores(self) -> list[float]:
         """The score of each row, once its prompt was read; what is not finite is told as it is."""
+        words = [self.gate.words_score(self.model, prompt) for prompt in self.prompts]
+        return [score + more for score, more in zip(self.total().tolist(), words, strict=True)]
+
+    def total(self) -> Tensor:
+        """The scores without what words add, [row]; they carry gradients where what was read does."""
         total, given = torch.full((len(self.prompts),), self.gate.file.bias), torch.zeros(())
         for part, told in zip(self.gate.parts, self._told, strict=True):
-            tokens, device = self._tokens[part.part.pool, part.part.over], told[-1].device
-            count = tokens.count.to(device)
             if part.part.of_windows:
                 continue
+            tokens, device = self._tokens[part.part.pool, part.part.over], told[-1].device
+            count = tokens.count.to(device)
             if part.part.feeds:
                 early = told[0] if len(told) > 1 else None
                 given = given.to(device) + fed(early, told[-1], tokens.before, count)
@@ -110,9 +115,7 @@ class Reading:
                 total = total.to(device) + share
         if self.gate.file.hidden is not None:
             total = total.to(given.device) + self.gate.file.hidden.score(given)
-        total = total + self._of_windows().to(total.device)
-        words = [self.gate.words_score(self.model, prompt) for prompt in self.prompts]
-        return [score + more for score, more in zip(total.tolist(), words, strict=True)]
+        return total + self._of_windows().to(total.device)
 
     def _of_windows(self) -> Tensor:
         """What the layer of windows adds to each row's score: [row], or nothing."""
