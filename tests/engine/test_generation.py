@@ -110,6 +110,28 @@ def test_sampling_follows_the_distribution():
     assert edges.tolist()[0] == 0 and edges.tolist()[1] <= 4
 
 
+def test_of_a_nucleus_only_the_fewest_likeliest_that_reach_it_are_drawn():
+    logits = torch.tensor([[0.05, 0.5, 0.15, 0.3]]).log()
+    chance = torch.rand(4000, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+    def share(top_p):
+        every = torch.full((4000, 1), top_p, dtype=torch.float64)
+        tokens = running.drawn(logits.expand(4000, -1), torch.ones(4000, 1, dtype=torch.float64), chance, every)
+        return (torch.bincount(tokens, minlength=4) / 4000).tolist()
+
+    assert share(0.6) == pytest.approx([0, 0.5 / 0.8, 0, 0.3 / 0.8], abs=0.03)
+    assert share(0.81) == pytest.approx([0, 0.5 / 0.95, 0.15 / 0.95, 0.3 / 0.95], abs=0.03)
+    assert share(0.01) == [0, 1, 0, 0]
+    assert share(1.0) == pytest.approx([0.05, 0.5, 0.15, 0.3], abs=0.03)
+
+
+@pytest.mark.parametrize("wrong", [0, -0.1, 1.01, float("nan"), "1"])
+def test_a_nucleus_must_be_a_probability(wrong, one_line):
+    with pytest.raises(ClampdownError) as caught:
+        Sampling(top_p=wrong)
+    one_line(caught, "top_p")
+
+
 @pytest.mark.parametrize("sampling", [Sampling(10), Sampling(10, 40.0, 3)], ids=["greedy", "sampled"])
 def test_streaming_gives_the_same_text(sampling, tiny, rows):
     pieces = []

@@ -15,6 +15,7 @@ from clampdown.models.bearing import Bearing
 from clampdown.recipe import Clamp, Direction, Positions, Recipe
 from clampdown.recipe.bundled import bundled_path
 from clampdown.saes.files import save_sae
+from clampdown.steering.attach import Steering
 
 
 @pytest.fixture(scope="module")
@@ -207,6 +208,62 @@ def test_a_batch_without_room_is_refused(tiny, one_line):
         with pytest.raises(ClampdownError) as caught:
             LocalEngine(tiny, most=most)
         one_line(caught, "room")
+
+
+def test_tokens_come_with_how_likely_they_were(tiny, recipes):
+    asked = [Request([5, 6, 7], recipes[1], Sampling(5), likeliest=3), Request([8, 9], None, Sampling(5, 30.0))]
+    engine, chances = LocalEngine(tiny), {0: [], 1: []}
+    for request in asked:
+        engine.submit(request)
+    while not engine.idle:
+        for event in engine.step():
+            if event.token is not None:
+                chances[event.request].append(event.chance)
+    assert chances[1] == [None] * len(chances[1]) != []
+    ids = [5, 6, 7, *(chance.token for chance in chances[0])]
+    with Steering(tiny, recipes[1], prompt_lengths=[3]):
+        plain = tiny.hf(torch.tensor([ids])).logits[0].log_softmax(-1)
+    for place, chance in enumerate(chances[0], 2):
+        values, best = plain[place].topk(3)
+        assert [i for i, _ in chance.likeliest] == best.tolist() and chance.token == best[0]  # it is greedy
+        assert [told for _, told in chance.likeliest] == pytest.approx(values.tolist(), abs=1e-4)
+        assert chance.log_probability == chance.likeliest[0][1]
+
+
+def test_a_request_that_is_ended_has_an_answer_and_a_receipt_of_what_it_said(tiny, recipes):
+    asked = [Request([5, 6, 7 + i], recipes[1], Sampling(12)) for i in range(3)]
+    engine = LocalEngine(tiny)
+    numbers = [engine.submit(request) for request in asked]
+    assert engine.end(numbers[0]) is None  # it does not run yet
+    for _ in range(4):
+        engine.step()
+    answer, whole = engine.end(numbers[1]), alone(tiny, asked[1])
+    assert answer.ids == whole.ids[:4] and not answer.finished
+    same(answer, alone(tiny, Request(asked[1].prompt, recipes[1], Sampling(4))))
+    assert not engine.holds(numbers[1]) and engine.holds(numbers[0])
+    answers = {}
+    while not engine.idle:
+        answers |= {event.request: event.answer for event in engine.step() if event.answer}
+    assert sorted(answers) == [numbers[0], numbers[2]]
+    same(answers[0], alone(tiny, asked[0]))
+    engine.submit(asked[0])
+    engine.step()
+    assert engine.end(3) and engine.idle and engine.step() == []
+
+
+def test_a_long_prompt_and_a_long_answer_of_another_wait_for_no_other_reason(tiny):
+    """Each fits the context, though not the one's prompt with the other's answer."""
+    asked = [Request(list(range(3, 483)), None, Sampling(4)), Request([5, 6, 7], None, Sampling(40))]
+    _, answers = run(LocalEngine(tiny), asked, 1)
+    engine = LocalEngine(tiny)
+    for request in asked:
+        engine.submit(request)
+    together = {}
+    while not engine.idle:
+        together |= {event.request: event.answer for event in engine.step() if event.answer}
+    for number, request in enumerate(asked):
+        same(together[number], alone(tiny, request))
+        same(answers[number], alone(tiny, request))
 
 
 def test_the_model_is_free_between_steps(tiny, recipes):

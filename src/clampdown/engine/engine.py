@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from clampdown.engine.request import Continuation, Event, Question, Request, Swept
+from clampdown.engine.request import Answer, Continuation, Event, Question, Request, Swept
 from clampdown.recipe import Recipe
 
 
@@ -28,6 +28,14 @@ class Engine(Protocol):
 
     def cancel(self, request: int) -> None:
         """Drop a request, if it is not over; no event of it follows."""
+        ...
+
+    def end(self, request: int) -> Answer | None:
+        """Let a running request's answer end with what it has said; no event of it follows. None if it does not run."""
+        ...
+
+    def holds(self, request: int) -> bool:
+        """Whether a request waits or runs."""
         ...
 
     @property

@@ -7,7 +7,7 @@ from itertools import count
 
 from clampdown.engine.gating import check_fits
 from clampdown.engine.prefill import opened, read_together
-from clampdown.engine.request import Event, Request
+from clampdown.engine.request import Answer, Event, Request
 from clampdown.engine.running import Row, Running
 from clampdown.errors import ClampdownError
 from clampdown.models.chat_model import ChatModel
@@ -70,6 +70,21 @@ class LocalEngine:
             if self._running is not None and self._running.over:  # nobody is left to go on
                 self._running = None
 
+    def end(self, request: int) -> Answer | None:
+        """Let a running request's answer end with what it has said; no event of it follows. None if it does not run."""
+        row, running = self._asked.pop(request, None), self._running
+        if row is None or running is None:
+            return None
+        row.ended = True
+        [answer] = running.answers([row])
+        if running.over:
+            self._running = None
+        return answer
+
+    def holds(self, request: int) -> bool:
+        """Whether a request waits or runs."""
+        return request in self._asked or any(number == request for number, _ in self._waiting)
+
     def step(self) -> list[Event]:
         """Go on by one token of every row, reading prompts that wait where there is room; what came of it.
 
@@ -83,7 +98,7 @@ class LocalEngine:
         numbers = {id(row): number for number, row in self._asked.items()}
         with running.steering:
             said = running.step()
-        events = [Event(numbers[id(row)], token) for row, token in said]
+        events = [Event(numbers[id(row)], token, chance=row.chance) for row, token in said]
         over = {number: row for number, row in self._asked.items() if row.ended}
         for (number, _), answer in zip(over.items(), running.answers(list(over.values())) if over else [], strict=True):
             del self._asked[number]
@@ -98,12 +113,27 @@ class LocalEngine:
         if not room or (self._running is not None and not self._joins):
             return
         some = [self._waiting.popleft() for _ in range(room)]
-        groups = read_together(self.model, [request.prompt for _, request in some])
+        bearable = read_together(self.model, [request.prompt for _, request in some])
+        groups = [fitting for group in bearable for fitting in self._fitting(group, some)]
         if not self._joins:  # what can't be read together can't join later either
             first, groups = set(groups[0]), groups[:1]
             self._waiting.extendleft(pair for place, pair in reversed(list(enumerate(some))) if place not in first)
         for places in groups:
             self._begin([some[place] for place in places])
+
+    def _fitting(self, group: list[int], pairs: Sequence[tuple[int, Request]]) -> list[list[int]]:
+        """Places in groups whose longest prompt and longest answer fit the context together, as reading them asks."""
+        found: list[tuple[list[int], int, int]] = []
+        for place in group:
+            request = pairs[place][1]
+            prompt, room = len(request.prompt), request.sampling.max_new_tokens
+            for at, (places, longest, most) in enumerate(found):
+                if max(longest, prompt) + max(most, room) <= self.model.context_length:
+                    found[at] = ([*places, place], max(longest, prompt), max(most, room))
+                    break
+            else:
+                found.append(([place], prompt, room))
+        return [places for places, _, _ in found]
 
     def _begin(self, pairs: Sequence[tuple[int, Request]]) -> None:
         rows = [Row.of(request, place) for place, (_, request) in enumerate(pairs)]

@@ -14,11 +14,15 @@ from clampdown.steering.receipt import Receipt
 
 @dataclass(frozen=True)
 class Sampling:
-    """Greedy at temperature 0, else sampled: a row's draws depend on the seed and its place alone."""
+    """Greedy at temperature 0, else sampled: a row's draws depend on the seed and its place alone.
+
+    top_p: only the likeliest tokens are drawn from, as few as together reach this probability; 1 is all of them.
+    """
 
     max_new_tokens: int = 64
     temperature: float = 0.0
     seed: int = 0
+    top_p: float = 1.0
 
     def __post_init__(self) -> None:
         wrong = [key for key in ("max_new_tokens", "seed") if type(getattr(self, key)) is not int]
@@ -28,6 +32,8 @@ class Sampling:
             raise ClampdownError(f"the answer needs at least one token, got {self.max_new_tokens}")
         if not 0 <= self.temperature < math.inf:
             raise ClampdownError(f"temperature must be a number from 0, got {self.temperature}")
+        if not isinstance(self.top_p, int | float) or not 0 < self.top_p <= 1:
+            raise ClampdownError(f"top_p must be a number above 0 and up to 1, got {self.top_p}")
         if not 0 <= self.seed < 2**63:
             raise ClampdownError(f"a seed must be a whole number from 0 to 2^63, got {self.seed}")
 
@@ -47,6 +53,8 @@ class Request:
     """The token ids that end the answer; None is the model's own."""
     decision: bool | None = None
     """What the recipe's gate decided, where that lies outside."""
+    likeliest: int | None = None
+    """Tell of each token how likely it was, and so many that were likeliest in its place; None tells nothing."""
 
     def __post_init__(self) -> None:
         if not len(self.prompt):
@@ -97,6 +105,17 @@ def all_answered(answers: list[Answer]) -> list[Answer]:
     return answers
 
 
+class Chance(NamedTuple):
+    """How likely a token was in its place, and what was likeliest there: log-probabilities (nats) at temperature 1.
+
+    likeliest: (token id, log-probability), from the likeliest down.
+    """
+
+    token: int
+    log_probability: float
+    likeliest: tuple[tuple[int, float], ...] = ()
+
+
 @dataclass(frozen=True)
 class Event:
     """One more token of a request, or with the last event its whole answer.
@@ -105,11 +124,13 @@ class Event:
         request: its number, as `submit` gave it.
         token: the id; None with the last event.
         answer: None but with the last event.
+        chance: how likely the token was, where the request asks for that.
     """
 
     request: int
     token: int | None = None
     answer: Answer | None = None
+    chance: Chance | None = None
 
 
 class Question(NamedTuple):

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from clampdown.engine.chances import chance_of
 from clampdown.engine.finite import NOT_FINITE, NOT_FINITE_UNSTEERED, not_finite
 from clampdown.engine.opened import Opened
-from clampdown.engine.request import Answer, Request
+from clampdown.engine.request import Answer, Chance, Request
 from clampdown.models import key_values
 from clampdown.models.chat_model import ChatModel
 from clampdown.steering.positions import Places
@@ -26,6 +27,7 @@ class Row:
         number: the row's place among all whose receipts the steering holds.
         draws: numbers from 0 to 1, one for each token that may come; none where the answer is greedy.
         ids: the tokens said so far.
+        chance: how likely the last of them was, where the request asks.
         ended: it said its last, failed, or was cancelled.
     """
 
@@ -33,6 +35,7 @@ class Row:
     number: int
     draws: Tensor | None = None
     ids: list[int] = field(default_factory=list)
+    chance: Chance | None = None
     ended: bool = False
 
     @classmethod
@@ -79,13 +82,15 @@ class Running:
         """One more token of every row that goes on."""
         self._read()
         tokens, said = self._chosen(), []
-        for row, token in zip(self.rows, tokens.tolist(), strict=True):
+        for place, (row, token) in enumerate(zip(self.rows, tokens.tolist(), strict=True)):
             if row.ended:
                 continue
             if row.number in self.steering.errors:
                 row.ended = True
                 continue
             row.takes(token, self.model.stop_ids)
+            if row.request.likeliest is not None:
+                row.chance = chance_of(self._logits[place], token, row.request.likeliest)
             said.append((row, token))
         self._tokens = tokens
         return said
@@ -164,20 +169,35 @@ class Running:
         hot = [place for place, row in enumerate(self.rows) if going[place] and row.draws is not None]
         if hot:
             rows, index = [self.rows[place] for place in hot], torch.tensor(hot, device=tokens.device)
-            heat = torch.tensor([[row.request.sampling.temperature] for row in rows], dtype=torch.float64)
+            samplings = [row.request.sampling for row in rows]
+            heat = torch.tensor([[sampling.temperature] for sampling in samplings], dtype=torch.float64)
+            top_p = torch.tensor([[sampling.top_p] for sampling in samplings], dtype=torch.float64)
             chance = torch.stack([row.draws[len(row.ids)] for row in rows if row.draws is not None])
-            tokens = tokens.index_copy(0, index, drawn(self._logits[index], heat, chance))
+            tokens = tokens.index_copy(0, index, drawn(self._logits[index], heat, chance, top_p))
         return tokens
 
 
-def drawn(logits: Tensor, temperature: Tensor, chance: Tensor) -> Tensor:
+def drawn(logits: Tensor, temperature: Tensor, chance: Tensor, top_p: Tensor | None = None) -> Tensor:
     """The token at `chance` (0 to 1, [row]) of each row's cumulative distribution: [row].
 
-    logits [row, vocabulary], temperature [row, 1].
+    logits [row, vocabulary], temperature and top_p [row, 1].
     """
     exact = logits.cpu().double()
     above = (exact - exact.amax(-1, keepdim=True)) / temperature  # from the top, so nothing overflows
-    reached = above.softmax(-1).cumsum(-1)
+    likely = above.softmax(-1)
+    if top_p is not None and (top_p < 1).any():
+        likely = torch.where(top_p < 1, _nucleus(likely, top_p), likely)
+    reached = likely.cumsum(-1)
     # right: never a token of probability zero
     found = torch.searchsorted(reached, chance[:, None] * reached[:, -1:], right=True).squeeze(-1)
     return found.clamp_max(logits.shape[-1] - 1).to(logits.device)
+
+
+def _nucleus(likely: Tensor, top_p: Tensor) -> Tensor:
+    """Probabilities [row, vocabulary], those set to 0 that are not among the fewest which reach top_p [row, 1].
+
+    The likeliest always stays. (Holtzman et al., The Curious Case of Neural Text Degeneration, arXiv 1904.09751.)
+    """
+    ordered, order = likely.sort(dim=-1, descending=True, stable=True)
+    before = ordered.cumsum(-1) - ordered
+    return likely * torch.zeros_like(likely).scatter(-1, order, (before < top_p).to(likely))
