@@ -19,7 +19,7 @@ from clampdown.measuring.sets import builtin_set
 from clampdown.models.chat_model import load_chat_model
 from clampdown.recipe import Direction, Recipe
 from clampdown.recipe.bundled import REFUSAL, bundled_path
-from clampdown.studies.scaling import scaled
+from clampdown.steering.scaling import scaled
 
 ARMS = {"none": None, "clamp": 1.0, "clamp-strong": 1.4, "clamp-far": 2.4, "random-direction": 0.0}
 

@@ -43,7 +43,7 @@ from clampdown.recipe import Clamp, Recipe
 from clampdown.recipe.bundled import REFUSAL, bundled_path
 from clampdown.saes.load import load_sae
 from clampdown.steering.attach import Steering
-from clampdown.studies.scaling import scaled
+from clampdown.steering.scaling import scaled
 
 Contenders = dict[str, Callable[[], Any]]
 

@@ -14,6 +14,7 @@ from clampdown.models.bundled import NAME
 from clampdown.progress import Progress, quiet
 from clampdown.recipe import Recipe
 from clampdown.recipe.bundled import CLAMP, GUARDED, bundled_path, recipe_path
+from clampdown.recipe.system import system_text
 
 if TYPE_CHECKING:
     from clampdown.discovery.check_sae import SAECheck
@@ -593,12 +594,6 @@ def selecting_set(kind: str, paths: Sequence[str | Path], limit: int | None, see
     items = tuple(item for item_set in loaded for item in item_set.items)
     name = " + ".join(item_set.name for item_set in loaded)
     return replace(loaded[0], name=name, items=items).half("select").sample(limit, seed)
-
-
-def system_text(recipe: Recipe | None, own: str = "") -> str | None:
-    """The system prompt of a conversation: the recipe's, then the user's own; None leaves the template's default."""
-    parts = [part for part in (recipe.system_prompt if recipe else "", own) if part]
-    return "\n\n".join(parts) or None
 
 
 def latents_file(recipe: Path) -> Path:

@@ -13,7 +13,7 @@ from clampdown.studies.first import closest_to_one
 from clampdown.studies.gated import Parts, ends, under
 from clampdown.studies.matching import Calibration
 from clampdown.studies.plan import Plan
-from clampdown.studies.scaling import scaled, set_to
+from clampdown.steering.scaling import scaled, set_to
 
 SAFETY_PROMPT = (
     "You are a careful assistant. If a request could help someone hurt people, break the law or invade another "

@@ -16,7 +16,7 @@ from clampdown.saes.load import load_sae
 from clampdown.studies.gated import Parts
 from clampdown.studies.matching import Calibration, scale_to
 from clampdown.studies.plan import Plan
-from clampdown.studies.scaling import resolved
+from clampdown.steering.scaling import resolved
 
 _ROWS = 16
 _TRIES = 20

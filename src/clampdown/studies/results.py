@@ -26,7 +26,7 @@ from clampdown.studies.notes import notes
 from clampdown.studies.plan import Plan
 from clampdown.studies.record import Record
 from clampdown.studies.report import SCHEMA
-from clampdown.studies.scaling import resolved
+from clampdown.steering.scaling import resolved
 
 
 def results(record: Record, paths: Mapping[str, Sequence[str]]) -> dict[str, Any]:
