@@ -106,8 +106,8 @@ def _one_shot(
     args: argparse.Namespace, model: "Model", recipe: "Recipe | None", prompt: str, outside: "OutsideGate | None"
 ) -> int:
     from clampdown.engine.generation import stream
-    from clampdown.recipe.system import system_text
     from clampdown.measuring.outside_gate import brought
+    from clampdown.recipe.system import system_text
 
     ids = model.chat.prompt_ids(prompt, system=system_text(recipe, args.system), room=args.tokens)
     shown = Streamed()

@@ -10,11 +10,11 @@ from clampdown.cli.terminal import Streamed, ask, fail, say
 from clampdown.engine.generation import stream
 from clampdown.engine.request import Sampling
 from clampdown.errors import ClampdownError
-from clampdown.recipe.system import system_text
 from clampdown.measuring.outside_gate import brought
 from clampdown.models.thinking import spoken
 from clampdown.recipe import Clamp, Edit, Recipe
 from clampdown.recipe.bundled import recipe_path
+from clampdown.recipe.system import system_text
 
 if TYPE_CHECKING:
     from clampdown.library import Model

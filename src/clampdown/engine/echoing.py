@@ -55,7 +55,9 @@ def passage_chances(
             ).logits[0]
             if not_finite(logits):
                 raise ClampdownError(NOT_FINITE)
-            found += chances_of(logits, [*ids[start + 1 : end + 1], *([0] if end == len(ids) else [])], max(1, likeliest))
+            found += chances_of(
+                logits, [*ids[start + 1 : end + 1], *([0] if end == len(ids) else [])], max(1, likeliest)
+            )
     *known, after = found
     told = [chance._replace(likeliest=chance.likeliest[:likeliest]) for chance in known]
     return told, list(after.likeliest), steering.receipts()[0]

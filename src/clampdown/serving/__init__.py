@@ -1,1 +1,1 @@
-"""Serves a steered model: an OpenAI-compatible API, a playground page and the engines under both."""
+"""Serves a steered model by an OpenAI-compatible API, with a receipt for each answer."""

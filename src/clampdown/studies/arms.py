@@ -7,13 +7,13 @@ from typing import Any
 from clampdown.errors import ClampdownError
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Direction, Recipe
+from clampdown.steering.scaling import scaled, set_to
 from clampdown.studies import controls
 from clampdown.studies.beside import clamp_beside
 from clampdown.studies.first import closest_to_one
 from clampdown.studies.gated import Parts, ends, under
 from clampdown.studies.matching import Calibration
 from clampdown.studies.plan import Plan
-from clampdown.steering.scaling import scaled, set_to
 
 SAFETY_PROMPT = (
     "You are a careful assistant. If a request could help someone hurt people, break the law or invade another "

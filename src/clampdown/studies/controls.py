@@ -13,10 +13,10 @@ from clampdown.measuring.sets import selecting_prompts
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Clamp, Direction, Edit, Recipe
 from clampdown.saes.load import load_sae
+from clampdown.steering.scaling import resolved
 from clampdown.studies.gated import Parts
 from clampdown.studies.matching import Calibration, scale_to
 from clampdown.studies.plan import Plan
-from clampdown.steering.scaling import resolved
 
 _ROWS = 16
 _TRIES = 20

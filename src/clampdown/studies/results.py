@@ -11,6 +11,7 @@ from clampdown.measuring.judge import JUDGE_VERSION, judge_card
 from clampdown.measuring.sets import ItemSet
 from clampdown.recipe import Recipe
 from clampdown.saes.load import load_sae
+from clampdown.steering.scaling import resolved
 from clampdown.studies.arms import Arm, recommended_name
 from clampdown.studies.batches import measured
 from clampdown.studies.comparisons import comparisons, detectable
@@ -26,7 +27,6 @@ from clampdown.studies.notes import notes
 from clampdown.studies.plan import Plan
 from clampdown.studies.record import Record
 from clampdown.studies.report import SCHEMA
-from clampdown.steering.scaling import resolved
 
 
 def results(record: Record, paths: Mapping[str, Sequence[str]]) -> dict[str, Any]:

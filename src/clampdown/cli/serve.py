@@ -1,0 +1,134 @@
+"""`clampdown serve`: an OpenAI-compatible endpoint, steered as each request says."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clampdown.cli.loading import load_model
+from clampdown.cli.options import add_model, command, positive
+from clampdown.cli.progress import ProgressBar
+from clampdown.cli.terminal import say
+from clampdown.errors import ClampdownError
+
+if TYPE_CHECKING:
+    from clampdown.library import Model
+    from clampdown.serving.limits import Limits
+    from clampdown.serving.service import Service
+
+KEY = "CLAMPDOWN_API_KEY"
+_EXAMPLE = """  clampdown serve                                  at http://127.0.0.1:8000/v1
+  clampdown serve --recipes recipes --port 9000    more recipes, one a file
+  curl http://127.0.0.1:8000/v1/chat/completions -H 'Content-Type: application/json' -d \\
+    '{"model": "smollm2-135m-instruct:guarded", "messages": [{"role": "user", "content": "Hello!"}]}'"""
+_COUNTS = {
+    "rows": "answers said at once; further ones wait",
+    "answers": "answers said or waiting; beyond, a request is told to come again",
+    "prompt-tokens": "of one prompt",
+    "answer-tokens": "of one answer, and where a request names no number",
+    "n": "answers to one prompt",
+    "prompts": "of one request for plain text",
+    "stops": "texts that end an answer",
+    "body": "bytes of a request",
+    "seconds": "for one request",
+}
+
+
+def add_parser(subparsers: Any) -> None:
+    said = (
+        "Serve the model by an OpenAI-compatible API. A recipe is chosen by the model's name: MODEL is unsteered, "
+        "MODEL:guarded is under the recipe guarded; a request may change it. Each answer comes with a receipt. Nothing "
+        "listens before all recipes and gates have passed their self-tests."
+    )
+    parser = command(subparsers, "serve", "serve the model by an OpenAI-compatible API", said, _EXAMPLE)
+    add_model(parser)
+    parser.add_argument("--name", metavar="NAME", help="what the model is called there (default: as it was loaded)")
+    parser.add_argument("--recipes", metavar="DIR", type=_folder, help="a folder of recipes; x.toml is MODEL:x")
+    parser.add_argument("--no-overrides", action="store_true", help="recipes by name only: a request changes none")
+    parser.add_argument("--host", metavar="H", default="127.0.0.1", help="address (default: 127.0.0.1, this machine)")
+    parser.add_argument("--port", metavar="P", type=_port, default=8000, help="0 takes a free one (default: 8000)")
+    said = f"what clients must show; another address than this machine's demands one (default: that in {KEY})"
+    parser.add_argument("--api-key", metavar="KEY", help=said)
+    limits = parser.add_argument_group("limits")
+    for name, meant in _COUNTS.items():
+        limits.add_argument(f"--max-{name}", metavar="N", type=positive, help=f"{meant} (default: {_DEFAULTS[name]:,})")
+    parser.set_defaults(run=run)
+
+
+_DEFAULTS = {
+    "rows": 32,
+    "answers": 128,
+    "prompt-tokens": 4096,
+    "answer-tokens": 1024,
+    "n": 16,
+    "prompts": 64,
+    "stops": 4,
+    "body": 1 << 19,
+    "seconds": 600,
+}
+"""Those of `serving.limits`, which help need not load."""
+
+
+def run(args: argparse.Namespace) -> int:
+    try:
+        from clampdown.serving import run as server
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in (
+            "fastapi",
+            "uvicorn",
+            "starlette",
+            "pydantic",
+            "prometheus_client",
+        ):
+            raise
+        raise ClampdownError(f"serving needs {error.name}; install it with: pip install 'clampdown[serve]'") from error
+    key = args.api_key if args.api_key is not None else os.environ.get(KEY, "")
+    server.check_address(args.host, key)
+    with ProgressBar() as progress:
+        service = _service(args, load_model(args.model, args, progress), progress)
+    server.log_to_stderr()
+    say(f"{', '.join(service.shelf.names)}", aside=True)
+    server.serve(
+        service,
+        host=args.host,
+        port=args.port,
+        key=key,
+        listening=lambda url: say(f"listening at {url}/v1; Ctrl-C ends it", aside=True),
+    )
+    return 0
+
+
+def _service(args: argparse.Namespace, model: "Model", progress: ProgressBar) -> "Service":
+    """The model and its recipes, self-tested."""
+    from clampdown.engine.local import LocalEngine
+    from clampdown.serving.service import Service
+    from clampdown.serving.shelf import Shelf, recipes_in, recipes_that_come_along
+
+    chat, limits = model.chat, _limits(args)
+    chat.need_template()
+    recipes = recipes_that_come_along(chat) | (recipes_in(args.recipes) if args.recipes else {})
+    shelf = Shelf(chat, args.name or model.name, recipes, overrides=not args.no_overrides)
+    progress("testing the recipes", 0, 0, "")
+    shelf.check()
+    return Service(chat, shelf, LocalEngine(chat, most=limits.rows), limits)
+
+
+def _limits(args: argparse.Namespace) -> "Limits":
+    from clampdown.serving.limits import Limits
+
+    names = {name: name.replace("-", "_") for name in _COUNTS}
+    given = {field: getattr(args, f"max_{field}") for field in names.values()}
+    return Limits(**{field: number for field, number in given.items() if number is not None})
+
+
+def _folder(text: str) -> Path:
+    path = Path(text).expanduser()
+    if not path.is_dir():
+        raise argparse.ArgumentTypeError(f"no folder {text}")
+    return path
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to 65535, got {text}")
+    return int(text)
