@@ -4,6 +4,7 @@ What would change an answer and is not offered here is refused unless it asks fo
 refused too, for it may be a steering with a slip in its name.
 """
 
+import json
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -69,6 +70,16 @@ class _Sampled(_Body):
     safety_identifier: Any = None
     prompt_cache_key: Any = None
     clampdown: Override | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _written(cls, given: Any) -> Any:
+        """JSON can say halves of characters, which no tokenizer takes and no answer could repeat."""
+        try:
+            json.dumps(given, ensure_ascii=False).encode()
+        except (UnicodeEncodeError, RecursionError):
+            raise ValueError("it holds half a character, or is nested too deeply; write it out in UTF-8") from None
+        return given
 
     @model_validator(mode="after")
     def _offered(self) -> "_Sampled":

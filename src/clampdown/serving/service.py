@@ -13,6 +13,7 @@ from clampdown.engine.echoing import passage_chances
 from clampdown.engine.engine import Engine
 from clampdown.engine.request import Chance, Request, Sampling
 from clampdown.models.chat_model import ChatModel
+from clampdown.models.prompt import user_turns
 from clampdown.recipe import Recipe
 from clampdown.serving.answers import Steered, Usage
 from clampdown.serving.limits import Limits
@@ -22,6 +23,7 @@ from clampdown.serving.refusals import Refusal
 from clampdown.serving.requests import Override
 from clampdown.serving.saying import End, Piece, Saying
 from clampdown.serving.shelf import Shelf
+from clampdown.steering.positions import check_told
 from clampdown.steering.receipt import Receipt
 
 Render = Callable[[Recipe | None], Sequence[int]]
@@ -251,6 +253,7 @@ class Service:
     def _echo(self, order: Order, render: Render) -> Echo:
         recipe = self.shelf.under(order.model, order.override)
         ids = self._rendered(render, recipe, 0)
+        check_told([recipe], [user_turns(ids)])
         self.metrics.tokens.labels(order.model, "read").inc(len(ids))
         return Echo(recipe, ids, *passage_chances(self.model, ids, recipe, order.likeliest or 0))
 

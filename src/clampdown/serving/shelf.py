@@ -157,7 +157,12 @@ class Shelf:
             if (file := self._gates.get(str(gate.get("sha256")))) is None:
                 raise _wrong(f"no gate of that sha256 is loaded here{_some(self._gates)}")
             body["gate"] = {**gate, "file": file}
-        return Recipe.from_dict(body)
+        recipe = Recipe.from_dict(body)
+        if not recipe.edits and not recipe.system_prompt:
+            raise _wrong(
+                f"the recipe has no edits, so nothing would be steered; for that ask for the model {self.name}"
+            )
+        return recipe
 
     def _edit(self, edit: Any) -> Any:
         if not isinstance(edit, Mapping) or edit.get("kind") != "clamp":
