@@ -23,11 +23,9 @@ def listening(service, **how):
     """The address of a server, and the server, while it runs."""
     import uvicorn
 
-    from clampdown.serving.app import build_app
+    from clampdown.serving.run import configured
 
-    app = build_app(service, **how)
-    config = uvicorn.Config(app, port=0, log_config=None, access_log=False, timeout_graceful_shutdown=60)
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(configured(service, **how))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve()))
     thread.start()
     try:

@@ -5,7 +5,7 @@ import json
 import logging
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import uvicorn
@@ -36,16 +36,25 @@ def serve(
     check_address(host, key)
     listener = _listener(host, port)
     hosts = LOOPBACK if is_loopback(host) else ()
-    config = uvicorn.Config(
+    config = configured(service, key=key, hosts=hosts, patience=patience)
+    with listener:
+        listening(f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}")
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def configured(
+    service: Service, *, key: str = "", hosts: Collection[str] = (), patience: int = 30, port: int = 0
+) -> uvicorn.Config:
+    """How uvicorn serves it: with our log in place of its own, which would hold what addresses hold."""
+    logging.getLogger("uvicorn.access").disabled = True
+    return uvicorn.Config(
         build_app(service, key=key, hosts=hosts),
+        port=port,
         log_config=None,
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=patience,
     )
-    with listener:
-        listening(f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}")
-        uvicorn.Server(config).run(sockets=[listener])
 
 
 def check_address(host: str, key: str) -> None:
