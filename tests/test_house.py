@@ -12,10 +12,10 @@ import pytest
 from clampdown.cli.main import build_parser
 
 ROOT = Path(__file__).resolve().parent.parent
-HEAVY = ("torch", "transformers", "vllm", "ray", "sae_lens", "sparsify", "lm_eval")
+HEAVY = ("torch", "transformers", "vllm", "ray", "sae_lens", "sparsify", "lm_eval", "fastapi", "uvicorn")
 COMMANDS = (
     *("find", "chat", "study", "report", "export", "attack", "judge", "lm-eval", "sets", "sae", "show", "train-sae"),
-    "tune",
+    *("tune", "serve"),
 )
 
 

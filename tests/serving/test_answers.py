@@ -186,3 +186,25 @@ def test_a_stream_is_sse_that_ends_with_done(http):
         lines = [line for line in answer.iter_lines() if line]
     assert lines[-1] == "data: [DONE]" and all(line.startswith("data: ") for line in lines)
     assert json.loads(lines[-2][6:])["clampdown"]["recipe"] == "clamp"
+
+
+def test_activations_come_token_by_token_with_the_gates_score(http, shelf, recipes):
+    from clampdown.saes.load import load_sae
+
+    messages = chat("tiny", QUESTIONS[1])["messages"]
+    made = http.post("/v1/clampdown/activations", json={"model": "tiny:clamp", "messages": messages}).json()
+    ids = shelf.model.prompt_ids(messages)
+    [clamp], clamps = made["clamps"], recipes["clamp"].clamps
+    x = shelf.model.residual(shelf.model.pad([ids]), [1])[0][0]
+    z = load_sae(clamps[0].sae).encode(x)
+    for latent in (3, 7):
+        assert clamp["activations"][str(latent)] == pytest.approx(z[:, latent].tolist(), abs=1e-3)
+    assert len(made["tokens"]) == len(ids) and made["gate"] is None
+    gated = http.post("/v1/clampdown/activations", json={"model": "tiny:gated", "messages": messages}).json()
+    [receipt] = http.post("/v1/chat/completions", json=chat("tiny:gated", QUESTIONS[1])).json()["clampdown"]["receipts"]
+    assert gated["gate"]["open"] == (receipt["gate"] == "open")
+    assert gated["gate"]["score"] == pytest.approx(receipt["score"], abs=1e-3)
+    for wrong in ({}, {"text": "x", "messages": messages}, {"text": ""}, {"text": "word " * 400}, {"text": "\ud800"}):
+        content = json.dumps({"model": "tiny", **wrong})
+        refused = http.post("/v1/clampdown/activations", content=content, headers={"Content-Type": "application/json"})
+        assert refused.status_code == 400, wrong

@@ -10,10 +10,10 @@ from clampdown.cli.options import add_model, command, positive
 from clampdown.cli.progress import ProgressBar
 from clampdown.cli.terminal import say
 from clampdown.errors import ClampdownError
+from clampdown.serving.limits import Limits
 
 if TYPE_CHECKING:
     from clampdown.library import Model
-    from clampdown.serving.limits import Limits
     from clampdown.serving.service import Service
 
 KEY = "CLAMPDOWN_API_KEY"
@@ -51,22 +51,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--api-key", metavar="KEY", help=said)
     limits = parser.add_argument_group("limits")
     for name, meant in _COUNTS.items():
-        limits.add_argument(f"--max-{name}", metavar="N", type=positive, help=f"{meant} (default: {_DEFAULTS[name]:,})")
+        default = getattr(Limits, _field(name))
+        limits.add_argument(f"--max-{name}", metavar="N", type=positive, help=f"{meant} (default: {default:,})")
     parser.set_defaults(run=run)
-
-
-_DEFAULTS = {
-    "rows": 32,
-    "answers": 128,
-    "prompt-tokens": 4096,
-    "answer-tokens": 1024,
-    "n": 16,
-    "prompts": 64,
-    "stops": 4,
-    "body": 1 << 19,
-    "seconds": 600,
-}
-"""Those of `serving.limits`, which help need not load."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -113,12 +100,14 @@ def _service(args: argparse.Namespace, model: "Model", progress: ProgressBar) ->
     return Service(chat, shelf, LocalEngine(chat, most=limits.rows), limits)
 
 
-def _limits(args: argparse.Namespace) -> "Limits":
-    from clampdown.serving.limits import Limits
-
-    names = {name: name.replace("-", "_") for name in _COUNTS}
-    given = {field: getattr(args, f"max_{field}") for field in names.values()}
+def _limits(args: argparse.Namespace) -> Limits:
+    given = {_field(name): getattr(args, f"max_{_field(name)}") for name in _COUNTS}
     return Limits(**{field: number for field, number in given.items() if number is not None})
+
+
+def _field(name: str) -> str:
+    """A limit as `Limits` calls it."""
+    return name.replace("-", "_")
 
 
 def _folder(text: str) -> Path:

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from clampdown import __version__
 from clampdown.errors import ClampdownError
+from clampdown.serving.activations import Activations, ActivationsRequest
 from clampdown.serving.answers import ChatCompletion, Completion, ServedModel, ServedModels
 from clampdown.serving.chat import chat_answer, chat_chunks, chat_order
 from clampdown.serving.completions import completion_answer, completion_chunks, completion_order, scored_answer
@@ -76,6 +77,11 @@ def _add_answers(app: FastAPI, service: Service) -> None:
             return JSONResponse(made.model_dump())
         finally:
             answering.close()
+
+    @app.post("/v1/clampdown/activations", response_model=Activations)
+    async def latents(asked: ActivationsRequest, request: Request) -> Any:
+        """What the latents that a recipe clamps do in a text, token by token, and what its gate says of it."""
+        return JSONResponse((await heard_by(request, service.activations(asked))).model_dump())
 
 
 def _add_facts(app: FastAPI, service: Service) -> None:

@@ -12,11 +12,23 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
-class _Body(BaseModel):
+class Body(BaseModel):
+    """Anything that a client sends: its keys are known, and its numbers are numbers."""
+
     model_config = ConfigDict(extra="forbid", strict=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _written(cls, given: Any) -> Any:
+        """JSON can say halves of characters, which no tokenizer takes and no answer could repeat."""
+        try:
+            json.dumps(given, ensure_ascii=False).encode()
+        except (UnicodeEncodeError, RecursionError):
+            raise ValueError("it holds half a character, or is nested too deeply; write it out in UTF-8") from None
+        return given
 
-class Window(_Body):
+
+class Window(Body):
     """Which positions are edited, as [positions] of a recipe says it."""
 
     prompt: Literal["all", "user", "last", "none"] = "all"
@@ -25,7 +37,7 @@ class Window(_Body):
     sinks: bool = False
 
 
-class Override(_Body):
+class Override(Body):
     """Changes, for one request, to the recipe that its model's name stands for."""
 
     recipe: dict[str, Any] | None = Field(
@@ -43,12 +55,12 @@ class Override(_Body):
     )
 
 
-class StreamOptions(_Body):
+class StreamOptions(Body):
     include_usage: bool | None = None
     include_obfuscation: bool | None = None
 
 
-class _Sampled(_Body):
+class _Sampled(Body):
     """What requests for chats and for plain text have in common."""
 
     model: Annotated[str, Field(max_length=500)]
@@ -71,16 +83,6 @@ class _Sampled(_Body):
     prompt_cache_key: Any = None
     clampdown: Override | None = None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _written(cls, given: Any) -> Any:
-        """JSON can say halves of characters, which no tokenizer takes and no answer could repeat."""
-        try:
-            json.dumps(given, ensure_ascii=False).encode()
-        except (UnicodeEncodeError, RecursionError):
-            raise ValueError("it holds half a character, or is nested too deeply; write it out in UTF-8") from None
-        return given
-
     @model_validator(mode="after")
     def _offered(self) -> "_Sampled":
         for name in ("presence_penalty", "frequency_penalty", "logit_bias", *self._not_offered()):
@@ -98,12 +100,12 @@ class _Sampled(_Body):
         return [self.stop] if isinstance(self.stop, str) else list(self.stop or ())
 
 
-class TextPart(_Body):
+class TextPart(Body):
     type: Literal["text"]
     text: str
 
 
-class ChatMessage(_Body):
+class ChatMessage(Body):
     role: Literal["system", "developer", "user", "assistant"]
     content: str | list[TextPart] | None = None
     name: Any = None  # changes nothing

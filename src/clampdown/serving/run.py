@@ -35,7 +35,7 @@ def serve(
     """
     check_address(host, key)
     listener = _listener(host, port)
-    hosts = LOOPBACK if is_loopback(host) else ()
+    hosts = (*LOOPBACK, f"[{host}]" if ":" in host else host) if is_loopback(host) else ()
     config = configured(service, key=key, hosts=hosts, patience=patience)
     with listener:
         listening(f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}")

@@ -15,6 +15,7 @@ from clampdown.engine.request import Chance, Request, Sampling
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.prompt import user_turns
 from clampdown.recipe import Recipe
+from clampdown.serving.activations import Activations, ActivationsRequest, activations
 from clampdown.serving.answers import Steered, Usage
 from clampdown.serving.limits import Limits
 from clampdown.serving.loop import EngineLoop, Listener, Ticket
@@ -198,6 +199,25 @@ class Service:
         try:
             async with asyncio.timeout(self.limits.seconds):
                 return [await self.loop.do(partial(self._echo, order, render)) for render in order.prompts]
+        finally:
+            answering.close()
+
+    async def activations(self, asked: ActivationsRequest) -> Activations:
+        """What a recipe's latents do in a text, and what its gate says.
+
+        Raises:
+            Refusal, ClampdownError: as `begin` does.
+        """
+        order = Order(asked.model, asked.clampdown, [partial(asked.ids, self.model)])
+        answering = self.room(order)
+
+        def job() -> Activations:
+            recipe = self.shelf.under(order.model, order.override)
+            return activations(self.model, self._rendered(order.prompts[0], recipe, 0), recipe)
+
+        try:
+            async with asyncio.timeout(self.limits.seconds):
+                return await self.loop.do(job)
         finally:
             answering.close()
 

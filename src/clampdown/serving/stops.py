@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 
 class Stops:
-    """Hands on a text that comes in pieces, up to the first of some texts.
+    """Hands on a text that comes in pieces, up to that of some texts which is complete first, however it is cut.
 
     Attributes:
         found: whether one was; nothing is handed on from then on.
@@ -21,10 +21,10 @@ class Stops:
         if self.found:
             return ""
         text = self._held + piece
-        places = [place for stop in self._texts if (place := text.find(stop)) >= 0]
-        if places:
+        ends = [(place + len(stop), place) for stop in self._texts if (place := text.find(stop)) >= 0]
+        if ends:
             self.found, self._held = True, ""
-            return self._hand_on(text[: min(places)])
+            return self._hand_on(text[: min(ends)[1]])
         keep = max((_begun(text, stop) for stop in self._texts), default=0)
         self._held = text[len(text) - keep :]
         return self._hand_on(text[: len(text) - keep])
