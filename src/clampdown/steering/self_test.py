@@ -97,7 +97,8 @@ def _edited(edit: Edit, x: Tensor) -> Tensor:
     z = sae.encode(x)
     changed = z.clone()
     for latent, value in values.items():
-        changed[latent] = value
+        made = {"set": value, "at-least": max(float(z[latent]), value), "multiply": value * float(z[latent])}
+        changed[latent] = made[edit.operation]
     scale = sae.normalised(x)
     error = x - sae.decode(z, scale) if edit.rule == "delta" else 0.0
     return (sae.decode(changed, scale) + error).to(device)
