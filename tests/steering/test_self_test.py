@@ -113,6 +113,20 @@ def test_latents_that_are_set_where_they_are_to_be_multiplied_are_seen(tiny, tmp
     fails(tiny, recipe, one_line)
 
 
+def test_latents_that_are_off_at_the_last_token_hide_nothing(tiny, tmp_path, make_sae, monkeypatch, one_line):
+    sae = make_sae("relu")
+    save_sae(sae, tmp_path / "s.safetensors")
+    batch = tiny.pad([tiny.probe_ids("Name a colour.")])
+    with tiny.unsteered():
+        z = sae.encode(tiny.residual(batch, [1])[0][0].float())
+    quiet = [latent for latent in range(96) if z[-1, latent] == 0 and z[1:-1, latent].max() > 0]
+    clamp = Clamp(str(tmp_path / "s.safetensors"), "", 1, {quiet[0]: 30.0}, operation="multiply")
+    recipe = Recipe("mine", "tiny", "", (clamp,))
+    self_test(tiny, recipe)
+    monkeypatch.setattr(Table, "operated", lambda self, z, recipe: z)
+    fails(tiny, recipe, one_line)
+
+
 def test_the_bundled_model_in_low_precision_passes():
     from clampdown.models.chat_model import load_chat_model
 
