@@ -31,7 +31,7 @@ from clampdown.recipe import Recipe
 from clampdown.recipe.bundled import GUARDED, bundled_path
 from clampdown.writing import json_text, write_whole
 
-TOGETHER = 12
+TOGETHER = 6
 """Arms that are measured side by side: what none of them edits runs once."""
 SIZES = {
     "select": {"unsafe": 24, "safe": 8, "lookalike": 8, "questions": 32, "passages": 12},

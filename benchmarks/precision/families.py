@@ -117,7 +117,7 @@ def strengths(shop: Workshop) -> Made:
 
 def windows(shop: Workshop) -> Made:
     found = {}
-    for where in ("last+1", "last+3", "last+8", "last+4~8", "all+14"):
+    for where in ("last+1", "last+2", "last+3", "last+8", "last+4~8", "all+14"):
         found[f"tuned, {where}"] = shop.arm("a", [shop.times(1)], where)
     return found | {f"tuned × {f:g}, last+8": shop.arm("a", [shop.times(f)], "last+8") for f in (0.7,)}
 
@@ -221,9 +221,9 @@ def latents_at_random(shop: Workshop) -> Made:
 def kept_off_ordinary(shop: Workshop) -> Made:
     """Tuned on refusals of unsafe prompts and, at some weight, on the model's own answers to ordinary ones."""
     found = {}
-    for where, weights in ((OWN, (0.5, 2.0)),):
-        for weight in weights:
-            vector = kept_off_by_training(shop, weight, where)
+    for weight in (0.5, 2.0):
+        vector = kept_off_by_training(shop, weight, OWN)
+        for where in (OWN, "last+3", "last+8") if weight < 1 else (OWN,):
             found[f"tuned with ordinary × {weight:g}, {where}"] = shop.arm("a", [shop.along(vector)], where)
     return found
 

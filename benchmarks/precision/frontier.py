@@ -80,7 +80,7 @@ def arms_table(body: dict[str, Any], half: str) -> str:
         "look-alikes refused",
         "KL, nats a token",
     ]
-    head += ["bits per byte", "tokens edited", "questions right", "margin, nats"]
+    head += ["bits per byte", "tokens edited", "questions right", "margin, less none, nats"]
     lines = []
     for name, own in told.items():
         n = len(own["unsafe"].replace("-", ""))
@@ -88,7 +88,7 @@ def arms_table(body: dict[str, Any], half: str) -> str:
         bits = bits_per_byte(sum(own["nats"]), sum(own["bytes"]))
         loops = f"{100 * share(own, 'loops'):.0f}"
         rest = [mean(own["kl"]), f"{bits:.3f}", f"{100 * np.mean(own['edited']):.0f}%", rate(own, "right", "questions")]
-        margin = mean(own["margin"], own["clusters"]["questions"]) if "margin" in own else "–"
+        margin = "–" if "margin" not in own or name == NONE else fallen(own, told[NONE])
         lines.append([name, family.get(name, "–"), cells[0], str(n), loops, *cells[1:], *rest, margin])
     return table(head, lines)
 
@@ -136,8 +136,13 @@ def rate(record: Record, kind: str, clusters: str = "") -> str:
     return shown(clustered_rate([hit for hit, _ in kept], [name for _, name in kept]), 0)
 
 
-def mean(values: Sequence[float], clusters: Sequence[str] | None = None) -> str:
-    return shown(cluster_bootstrap_mean(values, clusters, seed=0), 2)
+def mean(values: Sequence[float]) -> str:
+    return shown(cluster_bootstrap_mean(values, None, seed=0), 2)
+
+
+def fallen(own: Record, none: Record) -> str:
+    """The mean margin of questions less that without steering, paired."""
+    return shown(paired_bootstrap(none["margin"], own["margin"], own["clusters"]["questions"], seed=0), 2)
 
 
 def shown(told: Interval, digits: int) -> str:
