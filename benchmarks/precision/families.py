@@ -6,11 +6,11 @@ from functools import cached_property
 
 import torch
 from few import by_attribution, by_logits, pursued
+from keep_off import axes, kept_off, whitened
 from torch import Tensor
 from trained import kept_off_by_training, tuned_at
 
 from clampdown.discovery.evidence import Evidence, gather
-from clampdown.discovery.tuning.keep_off import axes, kept_off, whitened
 from clampdown.discovery.windows import window
 from clampdown.engine.generation import generate
 from clampdown.engine.request import Sampling

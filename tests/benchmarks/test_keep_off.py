@@ -1,9 +1,15 @@
 """A direction kept off what ordinary prompts use: what is left of it, and that it pushes where they vary little."""
 
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
-from clampdown.discovery.tuning.keep_off import axes, kept_off, whitened
+sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks" / "precision"))
+
+from keep_off import axes, kept_off, whitened
+
 from clampdown.errors import ClampdownError
 
 WIDTH = 12
