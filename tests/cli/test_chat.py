@@ -251,6 +251,18 @@ def test_latents_are_clamped_anew_or_added(model, tiny_sae):
         clamped(recipe, ["3=nan"], model)
 
 
+@pytest.mark.parametrize("operation", ["at-least", "multiply"])
+def test_a_latent_named_by_hand_is_set_whatever_the_recipe_does_to_others(operation, model, tiny_sae):
+    clamp = Clamp(str(tiny_sae), "", 12, {1: 2.0, 2: 3.0}, operation=operation)
+    recipe = Recipe("r", model.name, "", (Direction(12, 1.0, seed=1), clamp))
+    told = [(edit.operation, edit.values) for edit in clamped(recipe, ["3=4"], model).clamps]
+    assert told == [("set", {3: 4.0})]
+    told = [(edit.operation, edit.values) for edit in clamped(recipe, ["+2=4"], model).clamps]
+    assert told == [(operation, {1: 2.0}), ("set", {2: 4.0})]
+    told = [(edit.operation, edit.values) for edit in clamped(recipe, ["+1=4", "+2=5"], model).clamps]
+    assert told == [("set", {1: 4.0, 2: 5.0})]
+
+
 def test_clamping_by_hand_takes_the_place_of_a_direction_unless_it_is_added(talk, model):
     talk("/recipe guarded")
     guarded = talk.session.recipe

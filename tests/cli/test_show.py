@@ -34,6 +34,8 @@ RESULTS = {
 def recipe(tmp_path):
     path = tmp_path / "r.toml"
     edits = (Clamp("some/sae", "a" * 64, 12, {7: 2.5, 9: "1.5x"}), Direction(layer=3, strength=2.0, seed=4))
+    edits += (Clamp("some/sae", "a" * 64, 12, {11: 3.0}, operation="at-least"),)
+    edits += (Clamp("some/sae", "a" * 64, 12, {12: 250.0}, operation="multiply"),)
     Recipe("mine", "some-model", "b" * 64, edits).save(path)
     return path
 
@@ -50,6 +52,7 @@ def test_a_recipe(clampdown, recipe):
     status, out, _ = clampdown("show", recipe)
     assert status == 0
     assert all(said in out for said in ("mine", "some-model", "7 = 2.5", "9 = 1.5x", "seed 4", "layer 3"))
+    assert all(said in out for said in ("rule delta, at-least", "11 ≥ 3.0", "rule delta, multiply", "12 × 250.0"))
     _, out, _ = clampdown("show", recipe, "--json")
     assert Recipe.from_dict(json.loads(out)["recipe"]) == Recipe.load(recipe)
 

@@ -233,6 +233,6 @@ def _decides(recipe: Recipe | None) -> str:
 
 def _told(edit: Edit) -> str:
     if isinstance(edit, Clamp):
-        values = " ".join(f"{k}={v if isinstance(v, str) else f'{v:g}'}" for k, v in edit.values.items())
+        values = " ".join(f"{k}{edit.sign}{v if isinstance(v, str) else f'{v:g}'}" for k, v in edit.values.items())
         return f"layer {edit.layer} · {edit.sae} · {edit.rule} · {values}"
     return f"{edit.operation}s a direction × {edit.strength:g} at layer {edit.layer}"

@@ -87,10 +87,11 @@ def _recipe(recipe: Recipe, as_json: bool) -> int:
     )
     for number, edit in enumerate(recipe.edits, 1):
         if isinstance(edit, Clamp):
-            say(f"\nedit {number}: clamp at layer {edit.layer}, rule {edit.rule}")
+            does = "" if edit.operation == "set" else f", {edit.operation}"
+            say(f"\nedit {number}: clamp at layer {edit.layer}, rule {edit.rule}{does}")
             say(f"SAE {edit.sae} ({edit.sae_sha256[:12] or 'any'})")
             for latent, value in edit.values.items():
-                say(f"{latent:>8} = {value}")
+                say(f"{latent:>8} {edit.sign} {value}")
         else:
             vector = f"seed {edit.seed}" if edit.seed is not None else f"{len(edit.values)} values"
             say(f"\nedit {number}: {edit.operation} a direction ({vector}) × {edit.strength:g} at layer {edit.layer}")
