@@ -18,7 +18,7 @@ from clampdown.cli.by_hand import clamped
 from clampdown.cli.session import Session
 from clampdown.engine.request import Sampling
 from clampdown.errors import ClampdownError
-from clampdown.recipe import Clamp, Direction, Recipe
+from clampdown.recipe import Clamp, Direction, Positions, Recipe
 from clampdown.recipe.bundled import bundled_path
 
 QUESTION = "What is the capital of France?"
@@ -86,6 +86,28 @@ def test_the_gates_decision_is_seen(clampdown, loaded, tmp_path):
         same = ("--recipe", steered) if decision == "gate open" else ("--no-recipe",)
         assert out == clampdown("chat", text, *same, "--tokens", 4)[1]
     assert decisions == {"gate open", "gate shut"}
+
+
+@pytest.fixture
+def stuck(tmp_path):
+    """A recipe under which the bundled model says that it is unable, over and over."""
+    refusal = Recipe.load(bundled_path("refusal"))
+    path = tmp_path / "stuck.toml"
+    stuck = replace(refusal, edits=(replace(refusal.clamps[0], values={3956: 60.0}),), positions=Positions())
+    stuck.save(path)
+    return path
+
+
+def test_an_answer_that_repeats_itself_is_stopped_and_may_go_on(clampdown, loaded, stuck):
+    asked = ("chat", "Name a colour.", "--recipe", stuck, "--tokens", 56)
+    _, out, err = clampdown(*asked)
+    assert err.endswith(" · stopped, for it repeats itself; --repeat lets it go on\n") and "cut" not in err
+    assert 3 <= out.count("unable to assist you")
+    assert " tokens edited" in err  # it has its receipt all the same
+    _, longer, err = clampdown(*asked, "--repeat")
+    assert longer.startswith(out.rstrip()) and len(longer) > len(out) and err.endswith(" · cut at 56 tokens\n")
+    body = json.loads(clampdown(*asked, "--json")[1])
+    assert (body["answer"], body["finished"], body["stopped"]) == (out.rstrip("\n"), False, "it repeats itself")
 
 
 @pytest.mark.parametrize("arguments", [["-"], []])
@@ -241,6 +263,18 @@ def test_ctrl_c_stops_the_answer_only(talk, monkeypatch):
     monkeypatch.setattr(session, "stream", interrupted)
     assert "stopped" in talk(QUESTION)
     assert talk.session.history[-1]["content"] == "The capi"
+
+
+def test_in_a_conversation_too_an_answer_that_repeats_itself_is_stopped(talk, stuck):
+    talk.session.sampling = Sampling(56)
+    talk(f"/recipe {stuck}")
+    told = talk("Name a colour.")
+    assert "stopped, for it repeats itself" in told
+    said = talk.session.history[-1]["content"]
+    assert said and said in told
+    talk("/reset")
+    talk.session.repeat = True
+    assert "cut at 56 tokens" in talk("Name a colour.") and talk.session.history[-1]["content"].startswith(said)
 
 
 def test_latents_are_clamped_anew_or_added(model, tiny_sae):

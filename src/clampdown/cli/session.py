@@ -3,7 +3,7 @@
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from clampdown.cli.asides import note_system, receipt
+from clampdown.cli.asides import Repetition, note_system, receipt
 from clampdown.cli.by_hand import clamped
 from clampdown.cli.interrupts import answered
 from clampdown.cli.terminal import Streamed, ask, fail, say
@@ -54,9 +54,10 @@ class Session:
         sampling: Sampling,
         system: str = "",
         outside: "OutsideGate | None" = None,
+        repeat: bool = False,
     ) -> None:
         self.model, self.recipe, self.sampling, self.system = model, recipe, sampling, system
-        self.outside, self.decides = outside, _decides(recipe)
+        self.outside, self.repeat, self.decides = outside, repeat, _decides(recipe)
         self.on = recipe is not None
         self.history: list[Message] = []
         self.compare_next = False
@@ -136,13 +137,14 @@ class Session:
 
         try:
             [decision] = brought(self.outside, [recipe], [messages])
-            answer = stream(self.model.chat, ids, recipe, self.sampling, write, decision)
+            repetition = Repetition(messages[-1]["content"], allowed=self.repeat)
+            answer = stream(self.model.chat, ids, recipe, self.sampling, write, decision, repetition)
         except KeyboardInterrupt:
             answered()
             self._say("\n(stopped, so there is no receipt)")
             return "".join(told)
         shown.end()
-        self._say(f"{receipt(answer, self.sampling.max_new_tokens)}\n")
+        self._say(f"{receipt(answer, self.sampling.max_new_tokens, repetition)}\n")
         return answer.text
 
     def _both(self, messages: "list[Message]") -> None:
