@@ -102,7 +102,7 @@ def test_an_answer_that_repeats_itself_is_stopped_and_may_go_on(clampdown, loade
     asked = ("chat", "Name a colour.", "--recipe", stuck, "--tokens", 56)
     _, out, err = clampdown(*asked)
     assert err.endswith(" · stopped, for it repeats itself; --repeat lets it go on\n") and "cut" not in err
-    assert 3 <= out.count("unable to assist you")
+    assert out.count("unable to assist you") >= 3
     assert " tokens edited" in err  # it has its receipt all the same
     _, longer, err = clampdown(*asked, "--repeat")
     assert longer.startswith(out.rstrip()) and len(longer) > len(out) and err.endswith(" · cut at 56 tokens\n")
