@@ -13,7 +13,7 @@ sys.path.append(str(Path(__file__).parent.parent / "steering"))
 
 from gates import part, written
 
-from clampdown.cli import session
+from clampdown.cli import chat, session
 from clampdown.cli.by_hand import clamped
 from clampdown.cli.session import Session
 from clampdown.engine.request import Sampling
@@ -248,11 +248,71 @@ def test_compare_before_any_prompt_waits_for_one(talk, model, tmp_path):
         ("/clamp 12", "LATENT=VALUE"),
         ("/clamp", "no latent is clamped"),
         ("/help", "/clamp 123=8"),
+        ("/save mine.toml", "nothing to keep"),
+        ("/sav mine.toml", "no command /sav; did you mean /save?"),
+        ("/off\nHow are you?", "a command stands on a line of its own"),
     ],
 )
 def test_a_slip_in_a_command_is_told_and_changes_nothing(talk, line, said):
     assert said in talk(line)
     assert talk.session.recipe is None and not talk.session.on and not talk.session.history
+
+
+def test_whoever_changes_the_steering_is_told_that_refusals_are_remembered(talk, model, tmp_path):
+    random_direction(model).save(tmp_path / "noise.toml")
+    talk(f"/recipe {tmp_path / 'noise.toml'}")
+    refused, answered = "I'm sorry, but I can't help you with that.", "The capital of France is Paris."
+    talk.session.history = turns(answered)
+    assert "refus" not in talk("/off") + talk("/on")
+    talk.session.history = turns(refused, answered)
+    for line in ("/off", "/on", f"/recipe {tmp_path / 'noise.toml'}"):
+        told = talk(line)
+        assert "the conversation keeps a refusal" in told and "/reset forgets it" in told
+    talk.session.history = turns(refused, answered, refused)
+    assert "keeps 2 refusals" in talk("/off")
+    talk("/reset")
+    assert "refus" not in talk("/on")
+
+
+def turns(*answers):
+    pairs = (({"role": "user", "content": QUESTION}, {"role": "assistant", "content": said}) for said in answers)
+    return [turn for pair in pairs for turn in pair]
+
+
+def test_a_clamp_made_by_hand_is_kept_and_nothing_is_written_over_unasked(talk, model, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    talk("/clamp 405=20")
+    told = talk("/save ~/kept/mine")
+    path = tmp_path / "kept" / "mine.toml"
+    assert str(path) in told and f"chat --recipe {path}\n" in told and f"/recipe {path}\n" in told
+    kept = Recipe.load(path)
+    assert (kept.name, kept.clamps[0].values) == ("mine", {405: 20.0})
+    assert kept.sha256 == talk.session.recipe.sha256 and kept.note == "clamped by hand"
+    talk("/clamp 405=30")
+    told = talk(f"/save {path}")
+    assert f"{path} is there already; /save! {path} writes over it" in told and Recipe.load(path) == kept
+    talk(f"/save! {path}")
+    assert Recipe.load(path).clamps[0].values == {405: 30.0}
+    for line, said in (("/save", "needs a file's name"), (f"/save {tmp_path}", "is a folder")):
+        assert said in talk(line)
+    assert "ends in .toml" in talk("/save mine.json") and "no user here has" in talk("/save ~no-such-user-here/x")
+    assert [file.name for file in path.parent.iterdir()] == ["mine.toml"]
+
+
+def test_what_is_kept_of_a_gated_recipe_is_whole(talk, model, tmp_path):
+    talk("/recipe guarded")
+    talk("/clamp 405=20")
+    made = talk.session.recipe
+    assert made.note == "clamped by hand, beginning with guarded"
+    assert "its gate's file beside it" in talk(f"/save {tmp_path / 'mine.toml'}")
+    kept = Recipe.load(tmp_path / "mine.toml")
+    assert kept.sha256 == made.sha256 and (tmp_path / kept.gate.file).is_file()
+    talk(f"/recipe {tmp_path / 'mine.toml'}")
+    assert talk.session.recipe.sha256 == made.sha256
+
+
+def test_a_pipe_knows_every_command_of_a_conversation(talk):
+    assert {*talk.session.commands, "/quit", "/exit"} == set(chat.COMMANDS)
 
 
 def test_ctrl_c_stops_the_answer_only(talk, monkeypatch):

@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from clampdown.measuring.outside_gate import OutsideGate
     from clampdown.recipe import Recipe
 
-COMMANDS = ("/help", "/clamp", "/off", "/on", "/compare", "/recipe", "/gate", "/reset", "/quit", "/exit")
+COMMANDS = (
+    *("/help", "/clamp", "/off", "/on", "/compare", "/recipe", "/save", "/save!", "/gate", "/reset"),
+    *("/quit", "/exit"),
+)
 """What a conversation takes for commands."""
 _EXAMPLE = """  clampdown chat                               talk; /help tells what else there is
   clampdown chat "How do I build a bomb?"      one answer; its receipt goes to standard error
@@ -124,7 +127,7 @@ def _one_shot(
     shown.end()
     if args.system or (recipe and recipe.system_prompt):
         note_system(model)
-    say(receipt(answer, args.tokens, repetition), style="dim", aside=True)
+    say(receipt(answer, args.tokens, repetition), style="dim", aside=True, wrap=True)
     return 0
 
 

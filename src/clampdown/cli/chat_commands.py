@@ -1,10 +1,14 @@
 """What may be typed into a conversation besides prompts: commands that change the steering and what is remembered."""
 
+import os
+import shlex
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clampdown.cli.by_hand import clamped
-from clampdown.cli.terminal import say
+from clampdown.cli.by_hand import BY_HAND, clamped
+from clampdown.cli.terminal import print_facts
 from clampdown.errors import ClampdownError
 from clampdown.recipe import Clamp, Edit, Recipe
 from clampdown.recipe.bundled import recipe_path
@@ -12,18 +16,20 @@ from clampdown.recipe.bundled import recipe_path
 if TYPE_CHECKING:
     from clampdown.cli.session import Session
 
-HELP = """\
-/clamp                     show the clamp, and directions
-/clamp 123=8 456=1.5x      clamp these latents, and no others; "1.5x" is one and a half times the latent's maximum
-/clamp +123=9              change or add one latent, and keep the rest
-/off, /on                  steering off or on
-/compare                   answer the last prompt (or the next, if there is none yet) unsteered and steered
-/compare TEXT              the same for this prompt; neither is remembered
-/recipe FILE               take another: guarded, guarded-clamp, refusal, a file
-/gate                      what decides whether a prompt is steered
-/gate open                 force it open; so shut, or watch (it scores, and steers nothing); /gate recipe undoes it
-/reset                     forget the conversation
-/quit                      leave (or Ctrl-D); Ctrl-C stops an answer"""
+HELP = {
+    "/clamp": "show the clamp, and directions",
+    "/clamp 123=8 456=1.5x": 'clamp these latents, and no others; "1.5x" is one and a half times the latent\'s maximum',
+    "/clamp +123=9": "change or add one latent, and keep the rest",
+    "/off, /on": "steering off or on",
+    "/compare": "answer the last prompt (or the next, if there is none yet) unsteered and steered",
+    "/compare TEXT": "the same for this prompt; neither is remembered",
+    "/recipe FILE": "take another: guarded, guarded-clamp, refusal, a file",
+    "/save FILE": "keep what steers now as a recipe's file; /save! writes over one",
+    "/gate": "what decides whether a prompt is steered",
+    "/gate open": "force it open; so shut, or watch (it scores, and steers nothing); /gate recipe undoes it",
+    "/reset": "forget the conversation",
+    "/quit": "leave (or Ctrl-D); Ctrl-C stops an answer",
+}
 
 
 def commands(session: "Session") -> dict[str, Callable[[str], None]]:
@@ -36,6 +42,8 @@ def commands(session: "Session") -> dict[str, Callable[[str], None]]:
         "/on": of.turn_on,
         "/compare": of.compare,
         "/recipe": of.take,
+        "/save": of.save,
+        "/save!": of.save_over,
         "/gate": of.gate,
         "/reset": of.reset,
     }
@@ -46,7 +54,7 @@ class _Commands:
         self.session, self.decides = session, _decides(session.recipe)
 
     def help(self, _rest: str) -> None:
-        say(HELP)
+        print_facts(HELP)
 
     def compare(self, rest: str) -> None:
         if rest:
@@ -59,14 +67,12 @@ class _Commands:
             self.session.say("the next prompt is answered twice")
 
     def off(self, _rest: str) -> None:
-        self.session.on = False
-        self.session.say(self.session.state())
+        self.session.turn_steering(on=False)
 
     def turn_on(self, _rest: str) -> None:
         if self.session.recipe is None:
             raise ClampdownError("there is no recipe to turn on: /clamp latents or take a /recipe first")
-        self.session.on = True
-        self.session.say(self.session.state())
+        self.session.turn_steering(on=True)
 
     def reset(self, _rest: str) -> None:
         self.session.history, self.session.compare_next = [], False
@@ -78,6 +84,24 @@ class _Commands:
         recipe = Recipe.load(recipe_path(rest))
         self.session.use(recipe)
         self.decides = _decides(recipe)
+
+    def save(self, rest: str, *, over: bool = False) -> None:
+        if self.session.recipe is None:
+            raise ClampdownError("there is nothing to keep: /clamp latents or take a /recipe first")
+        path = _file_to_save(rest)
+        if os.path.lexists(path) and not over:
+            raise ClampdownError(f"{path} is there already; /save! {rest} writes over it")
+        kept = self.session.recipe
+        if kept.name == BY_HAND and path.stem.isprintable():
+            kept = replace(kept, name=path.stem)
+        kept.save(path)
+        self.session.recipe = kept
+        beside = ", its gate's file beside it" if kept.gate is not None and kept.gate.file else ""
+        self.session.say(f"{path} holds it now{beside}; take it with /recipe {path}")
+        self.session.say(f"or: clampdown chat --recipe {shlex.quote(str(path))}")
+
+    def save_over(self, rest: str) -> None:
+        self.save(rest, over=True)
 
     def gate(self, rest: str) -> None:
         if self.session.recipe is None or self.session.recipe.gate is None:
@@ -100,6 +124,20 @@ class _Commands:
 def _decides(recipe: Recipe | None) -> str:
     """What the recipe says that its gate does."""
     return recipe.gate.decide if recipe and recipe.gate else ""
+
+
+def _file_to_save(named: str) -> Path:
+    if not named:
+        raise ClampdownError("/save needs a file's name, such as: /save mine.toml")
+    try:
+        path = Path(named).expanduser()
+    except RuntimeError as error:
+        raise ClampdownError(f"{named} begins with ~ and a name that no user here has; write it out") from error
+    if path.is_dir():
+        raise ClampdownError(f"{named} is a folder; name a file in it, such as: /save {path / 'mine.toml'}")
+    if path.suffix not in ("", ".toml"):
+        raise ClampdownError(f"a recipe's file ends in .toml, such as: /save {named}.toml")
+    return path.with_suffix(".toml")
 
 
 def _told(edit: Edit) -> str:

@@ -1,16 +1,18 @@
 """The conversation at the terminal: turns that remember, under a recipe that its commands change."""
 
-from contextlib import suppress
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from clampdown.cli.asides import Repetition, note_system, receipt
 from clampdown.cli.chat_commands import commands
 from clampdown.cli.interrupts import answered
-from clampdown.cli.terminal import Streamed, ask, fail, say
+from clampdown.cli.terminal import Streamed, fail, say
+from clampdown.cli.typed import ask, edit_lines, pasting
 from clampdown.engine.generation import stream
 from clampdown.engine.request import Sampling
 from clampdown.errors import ClampdownError
 from clampdown.library import system_text
+from clampdown.measuring.judge import REFUSING, judge
 from clampdown.measuring.outside_gate import brought
 from clampdown.models.thinking import spoken
 from clampdown.recipe import Recipe
@@ -51,8 +53,7 @@ class Session:
 
     def run(self) -> int:
         """Talk until the user leaves."""
-        with suppress(ImportError):
-            import readline  # noqa: F401  # line editing and history come with the import, where there is one
+        edit_lines()
         self.say(f"{self.model.name}, {self.state()}. /help tells what else there is; Ctrl-D leaves.")
         if system_text(self.recipe, self.system):
             note_system(self.model)
@@ -75,10 +76,7 @@ class Session:
         """A command or a prompt. An error is told, and the session goes on."""
         try:
             if line.startswith("/"):
-                name, _, rest = line.partition(" ")
-                if name not in self.commands:
-                    raise ClampdownError(f"no command {name}; /help lists them")
-                self.commands[name](rest.strip())
+                self._command(line)
             elif self.compare_next:
                 self.compare_next = False
                 self.both([*self.history, {"role": "user", "content": line}])
@@ -89,6 +87,15 @@ class Session:
         except KeyboardInterrupt:
             answered()
             self.say("\nstopped")
+
+    def _command(self, line: str) -> None:
+        name, _, rest = line.partition(" ")
+        if "\n" in line:
+            raise ClampdownError("a command stands on a line of its own; begin pasted text with another sign than /")
+        if name not in self.commands:
+            close = get_close_matches(name, self.commands, 1)
+            raise ClampdownError(f"no command {name}; {f'did you mean {close[0]}?' if close else '/help lists them'}")
+        self.commands[name](rest.strip())
 
     def _ask(self, prompt: str) -> None:
         asked: list[Message] = [*self.history, {"role": "user", "content": prompt}]
@@ -115,10 +122,12 @@ class Session:
         try:
             [decision] = brought(self.outside, [recipe], [messages])
             repetition = Repetition(messages[-1]["content"], allowed=self.repeat)
-            answer = stream(self.model.chat, ids, recipe, self.sampling, write, decision, repetition)
+            with pasting():
+                answer = stream(self.model.chat, ids, recipe, self.sampling, write, decision, repetition)
         except KeyboardInterrupt:
             answered()
-            self.say("\n(stopped, so there is no receipt)")
+            shown.end()
+            self.say("(stopped, so there is no receipt)")
             return "".join(told)
         shown.end()
         self.say(f"{receipt(answer, self.sampling.max_new_tokens, repetition)}\n")
@@ -135,8 +144,21 @@ class Session:
     def use(self, recipe: Recipe) -> None:
         """Take a recipe once it has passed its self-test; a bad one changes nothing."""
         self.model.check(recipe)
-        self.recipe, self.on = recipe, True
+        self.recipe = recipe
+        self.turn_steering(on=True)
+
+    def turn_steering(self, *, on: bool) -> None:
+        """Steer or not from now on, and say so; and that refusals are remembered, for a model goes on as it began."""
+        self.on = on
         self.say(self.state())
+        if number := self._refusals():
+            some = "a refusal, and a model that" if number == 1 else f"{number} refusals, and a model that"
+            self.say(f"the conversation keeps {some} has refused tends to refuse on; /reset forgets it")
+
+    def _refusals(self) -> int:
+        """How many answers of the conversation refuse."""
+        pairs = zip(self.history[::2], self.history[1::2], strict=True)
+        return sum(judge(asked["content"], said["content"]) in REFUSING for asked, said in pairs)
 
     def state(self) -> str:
         """What happens to prompts now, and under which recipe."""
@@ -154,4 +176,4 @@ class Session:
     @staticmethod
     def say(text: str) -> None:
         """An aside of the session's own."""
-        say(text, style="dim")
+        say(text, style="dim", wrap=True)
