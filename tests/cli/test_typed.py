@@ -16,8 +16,8 @@ readline = pytest.importorskip("readline")
 pytestmark = pytest.mark.skipif("libedit" in (readline.__doc__ or ""), reason="libedit has no bracketed paste")
 
 TALK = """
-from clampdown.cli.typed import ask, edit_lines, pasting
-from clampdown.cli.terminal import Streamed
+from clampdown.cli.typed import edit_lines, pasting
+from clampdown.cli.terminal import Streamed, ask
 edit_lines()
 while (line := ask("ready > ")) != "end":
     print("heard", repr(line))

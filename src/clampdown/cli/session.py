@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from clampdown.cli.asides import Repetition, note_system, receipt
 from clampdown.cli.chat_commands import commands
 from clampdown.cli.interrupts import answered
-from clampdown.cli.terminal import Streamed, fail, say
-from clampdown.cli.typed import ask, edit_lines, pasting
+from clampdown.cli.terminal import Streamed, ask, fail, say
+from clampdown.cli.typed import edit_lines, pasting
 from clampdown.engine.generation import stream
 from clampdown.engine.request import Sampling
 from clampdown.errors import ClampdownError

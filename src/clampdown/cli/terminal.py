@@ -23,7 +23,19 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _ERRORS = "clampdown-plain"
-_PLAINER = {"−": "-", "–": "-", "—": "-", "×": "x", "·": "|", "…": "...", "⏎": "\\n", "→": "->", "─": "-"}
+_PLAINER = {
+    "−": "-",
+    "–": "-",
+    "—": "-",
+    "×": "x",
+    "·": "|",
+    "…": "...",
+    "⏎": "\\n",
+    "→": "->",
+    "─": "-",
+    "‹": "<",
+    "›": ">",
+}
 _PLAINER |= {"‖": "||", "Δ": "delta", "“": '"', "”": '"', "’": "'", "␠": "_"}
 """Our own signs, for encodings that lack them: an escaped minus before a number would read as another number."""
 _STYLES = {"bold": "\x1b[1m", "dim": "\x1b[2m"}
@@ -160,6 +172,17 @@ class _Others(io.TextIOBase):
 
     def writable(self) -> bool:
         return True
+
+
+def ask(prompt: str) -> str:
+    """A line from the user, or several that were pasted, without their end. Raises EOFError at the input's end."""
+    return input(prompt)
+
+
+def mark_pastes(on: bool) -> None:
+    """Ask the terminal to mark where what is pasted begins and ends, or to leave that."""
+    _stream().write(f"\x1b[?2004{'h' if on else 'l'}")
+    _stream().flush()
 
 
 def _width() -> int:

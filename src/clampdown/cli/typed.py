@@ -4,10 +4,7 @@ import contextlib
 import sys
 from collections.abc import Iterator
 
-from clampdown.cli.terminal import on_terminal
-
-_MARK, _PLAIN = "\x1b[?2004h", "\x1b[?2004l"
-"""Ask a terminal to mark where a paste begins and ends, and to leave that."""
+from clampdown.cli.terminal import mark_pastes, on_terminal
 
 
 def edit_lines() -> None:
@@ -19,20 +16,14 @@ def edit_lines() -> None:
             readline.parse_and_bind("set enable-bracketed-paste on")  # versions before 8.1 leave it off
 
 
-def ask(prompt: str) -> str:
-    """A line from the user, or several that were pasted, without their end. Raises EOFError at the input's end."""
-    return input(prompt)
-
-
 @contextlib.contextmanager
 def pasting() -> Iterator[None]:
     """Let what is pasted within the block, before anyone asks for it, come together too."""
     marked = "readline" in sys.modules and sys.stdin.isatty() and on_terminal()
     if marked:
-        sys.stdout.write(_MARK)
+        mark_pastes(True)
     try:
         yield
     finally:
         if marked:
-            sys.stdout.write(_PLAIN)
-            sys.stdout.flush()
+            mark_pastes(False)
