@@ -10,6 +10,9 @@ from clampdown.recipe.bundled import REFUSAL, bundled_path
 if TYPE_CHECKING:
     from clampdown.library import Model
 
+BY_HAND = "hand-clamped"
+"""What a recipe is called that nobody has given a name yet."""
+
 
 def clamped(recipe: Recipe | None, words: list[str], model: "Model") -> Recipe:
     """The recipe with its first clamp's latents set by words such as 12=8, 12=1.5x or +12=8 (which keeps the rest).
@@ -18,7 +21,9 @@ def clamped(recipe: Recipe | None, words: list[str], model: "Model") -> Recipe:
     at a value, "+12=8" is a clamp of its own. Without a clamp to change, latents of the bundled SAE are clamped as the
     recipe refusal clamps them: in place of all other edits, or beside them where a word begins with "+".
     """
-    base = replace(recipe or Recipe("hand-clamped", model.name, model.chat.sha256), name="hand-clamped")
+    base = recipe or Recipe(BY_HAND, model.name, model.chat.sha256)
+    note = "clamped by hand" if recipe is None else f"clamped by hand, beginning with {recipe.name}"
+    base = replace(base, name=BY_HAND, note=base.note if base.name == BY_HAND and base.note else note)
     values = _values(words)
     for place, old in enumerate(base.edits):
         if isinstance(old, Clamp):

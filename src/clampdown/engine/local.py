@@ -70,6 +70,15 @@ class LocalEngine:
             if self._running is not None and self._running.over:  # nobody is left to go on
                 self._running = None
 
+    def end(self, request: int) -> list[Event]:
+        """Let a request that is being answered end with what it has said: its last event, or none if it is over."""
+        if self._running is None or request not in self._asked:
+            return []
+        row = self._asked[request]
+        [answer] = self._running.answers([row])
+        self.cancel(request)
+        return [Event(request, answer=answer)]
+
     def step(self) -> list[Event]:
         """Go on by one token of every row, reading prompts that wait where there is room; what came of it.
 
