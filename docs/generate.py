@@ -117,8 +117,10 @@ def _class(name: str, cls: type) -> str:
         for node in _node(owner).body:
             match node:
                 case ast.FunctionDef() | ast.AsyncFunctionDef():
+                    if _is_overload_or_setter(node):
+                        continue  # not seen yet: what is overloaded is told by the definition that does the work
                     wanted = not node.name.startswith("_") or node.name in {"__init__", "__call__"}
-                    if wanted and node.name not in seen and not _is_overload_or_setter(node):
+                    if wanted and node.name not in seen:
                         members.append((node, owner))
                     seen.add(node.name)
                 case ast.AnnAssign(target=ast.Name(id=field)):

@@ -10,7 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clampdown.errors import ClampdownError
-from clampdown.recipe import DECIDE, OPERATIONS, RULES, SCOPES, Clamp, Direction, Gate, Positions, Recipe
+from clampdown.recipe import (
+    CLAMP_OPERATIONS,
+    DECIDE,
+    OPERATIONS,
+    RULES,
+    SCOPES,
+    Clamp,
+    Direction,
+    Gate,
+    Positions,
+    Recipe,
+)
 
 numbers = st.floats(-1e30, 1e30) | st.integers(-(10**9), 10**9)
 multiples = st.builds(lambda a, b: f"{a}.{b}x", st.integers(-99, 99), st.integers(0, 99))
@@ -19,13 +30,17 @@ some_text = st.text(st.characters(codec="utf-8"), min_size=1, max_size=40)
 printable = st.characters(codec="utf-8", exclude_categories=("C", "Z"), include_characters=" ")
 names = st.text(printable, min_size=1, max_size=20)
 layers = st.integers(0, 200)
-clamps = st.builds(
-    Clamp,
-    sae=some_text,
-    sae_sha256=texts,
-    layer=layers,
-    values=st.dictionaries(st.integers(0, 10**6), numbers | multiples, min_size=1, max_size=4),
-    rule=st.sampled_from(RULES),
+clamps = st.one_of(
+    st.builds(
+        Clamp,
+        sae=some_text,
+        sae_sha256=texts,
+        layer=layers,
+        values=st.dictionaries(st.integers(0, 10**6), values, min_size=1, max_size=4),
+        rule=st.sampled_from(RULES),
+        operation=st.just(operation),
+    )
+    for operation, values in (("set", numbers | multiples), ("at-least", numbers | multiples), ("multiply", numbers))
 )
 directions = st.builds(
     Direction,
@@ -352,6 +367,57 @@ def test_no_content_gives_another_error(body):
                 Recipe.from_dict(content)
             except ClampdownError as error:
                 assert "\n" not in str(error)  # noqa: PT017
+
+
+# ---- what a clamp does to its latents
+
+
+@pytest.mark.parametrize("operation", CLAMP_OPERATIONS)
+@pytest.mark.parametrize("rule", RULES)
+def test_an_operation_is_read_back_and_changes_the_hash(operation, rule):
+    set_to = Recipe("r", "m", "", (Clamp("sae", "", 3, {7: 2.0}, rule),))
+    made = Recipe("r", "m", "", (Clamp("sae", "", 3, {7: 2.0}, rule, operation),))
+    assert Recipe.from_toml(made.to_toml()) == made
+    assert (made.sha256 == set_to.sha256) == (made == set_to) == (hash(made) == hash(set_to)) == (operation == "set")
+
+
+def test_a_clamp_that_sets_is_written_as_it_always_was():
+    """Recipes that people have keep their hash, which receipts and caches are kept by."""
+    assert "operation" not in Recipe("r", "m", "", (CLAMP,)).to_toml()
+    assert RECIPE.sha256 == "2946ea2175ec0952e0ad9e798ca6e02b385faa0736e6a36b33a7f084c4a02e3f"
+    assert Recipe.from_toml(RECIPE.to_toml().replace("rule =", 'operation = "set"\nrule =')) == RECIPE
+
+
+def test_an_sae_pass_is_one_however_its_operation_is_called():
+    one, other = (Clamp("sae", "", 3, {}, "reconstruct", operation) for operation in ("set", "multiply"))
+    assert one == other and Recipe("r", "m", "", (one,)).sha256 == Recipe("r", "m", "", (other,)).sha256
+
+
+@pytest.mark.parametrize(
+    ("operation", "value", "words"),
+    [
+        ("multiply", "1.5x", ("latent 7", "plain number", "1.5x")),
+        ("at least", 2.0, ("operation", "set, at-least, multiply", "at least")),
+        ("add", 2.0, ("operation", "set, at-least, multiply", "add")),
+        (None, 2.0, ("operation",)),
+    ],
+)
+def test_an_operation_that_is_none_is_told(operation, value, words, one_line):
+    with pytest.raises(ClampdownError) as caught:
+        Clamp("sae", "", 3, {7: value}, "delta", operation)
+    one_line(caught, *words)
+
+
+def test_an_operation_of_a_file_that_is_none_is_told(one_line):
+    text = RECIPE.to_toml()
+    for wrong, word in (('"times"', "times"), ("3", "text"), ('"multiply"', "plain number")):
+        with pytest.raises(ClampdownError) as caught:
+            Recipe.from_toml(text.replace("rule =", f"operation = {wrong}\nrule ="))
+        one_line(caught, "edit 1", word)
+
+
+def test_at_least_takes_multiples_of_a_maximum():
+    assert Clamp("sae", "", 3, {7: "1.5x"}, operation="at-least").resolved({7: 4.0}) == {7: 6.0}
 
 
 # ---- a latent is named once, a hash is worked out once

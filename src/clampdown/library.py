@@ -151,17 +151,17 @@ class Model:
 
         Args:
             prompt: a text, one conversation (a list of {"role", "content"} messages), or a list of either, which gives
-            a list of answers.
+                a list of answers.
             recipe: none, a `Recipe`, a recipe file's path or the name of a recipe that comes along ("guarded" and
-            "guarded-clamp", with a gate, and "refusal") for all prompts, or a list with one of these a prompt.
+                "guarded-clamp", with a gate, and "refusal") for all prompts, or a list with one of these a prompt.
             system: a system prompt; a recipe's own comes before it.
             temperature: 0 is greedy; above it, sampled with `seed`.
             batch_size: prompts answered together; in low precision an answer can depend on it.
 
         Raises:
             ClampdownError: an empty prompt, or one longer than the context; a recipe that does not fit this model;
-            steering or logits that are not finite. Of a list all others are answered first: the error's `answers` holds
-            one for each prompt, those that failed with an `error` and no text.
+                steering or logits that are not finite. Of a list all others are answered first: the error's `answers`
+                holds one for each prompt, those that failed with an `error` and no text.
         """
         from clampdown.engine.request import Sampling
 
@@ -465,7 +465,7 @@ def explain(
 
     Returns:
         What was found, of schema "clampdown-explanation/1"; `clampdown.studies.explanation.page.write_page` makes a
-        page of it.
+            page of it.
 
     Raises:
         ClampdownError: the recipe edits nothing, or recipe, model and SAEs do not fit.

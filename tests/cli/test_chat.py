@@ -13,12 +13,12 @@ sys.path.append(str(Path(__file__).parent.parent / "steering"))
 
 from gates import part, written
 
-from clampdown.cli import session
+from clampdown.cli import chat, session
 from clampdown.cli.by_hand import clamped
 from clampdown.cli.session import Session
 from clampdown.engine.request import Sampling
 from clampdown.errors import ClampdownError
-from clampdown.recipe import Clamp, Direction, Recipe
+from clampdown.recipe import Clamp, Direction, Positions, Recipe
 from clampdown.recipe.bundled import bundled_path
 
 QUESTION = "What is the capital of France?"
@@ -86,6 +86,28 @@ def test_the_gates_decision_is_seen(clampdown, loaded, tmp_path):
         same = ("--recipe", steered) if decision == "gate open" else ("--no-recipe",)
         assert out == clampdown("chat", text, *same, "--tokens", 4)[1]
     assert decisions == {"gate open", "gate shut"}
+
+
+@pytest.fixture
+def stuck(tmp_path):
+    """A recipe under which the bundled model says that it is unable, over and over."""
+    refusal = Recipe.load(bundled_path("refusal"))
+    path = tmp_path / "stuck.toml"
+    stuck = replace(refusal, edits=(replace(refusal.clamps[0], values={3956: 60.0}),), positions=Positions())
+    stuck.save(path)
+    return path
+
+
+def test_an_answer_that_repeats_itself_is_stopped_and_may_go_on(clampdown, loaded, stuck):
+    asked = ("chat", "Name a colour.", "--recipe", stuck, "--tokens", 56)
+    _, out, err = clampdown(*asked)
+    assert err.endswith(" · stopped, for it repeats itself; --repeat lets it go on\n") and "cut" not in err
+    assert out.count("unable to assist you") >= 3
+    assert " tokens edited" in err  # it has its receipt all the same
+    _, longer, err = clampdown(*asked, "--repeat")
+    assert longer.startswith(out.rstrip()) and len(longer) > len(out) and err.endswith(" · cut at 56 tokens\n")
+    body = json.loads(clampdown(*asked, "--json")[1])
+    assert (body["answer"], body["finished"], body["stopped"]) == (out.rstrip("\n"), False, "it repeats itself")
 
 
 @pytest.mark.parametrize("arguments", [["-"], []])
@@ -226,11 +248,71 @@ def test_compare_before_any_prompt_waits_for_one(talk, model, tmp_path):
         ("/clamp 12", "LATENT=VALUE"),
         ("/clamp", "no latent is clamped"),
         ("/help", "/clamp 123=8"),
+        ("/save mine.toml", "nothing to keep"),
+        ("/sav mine.toml", "no command /sav; did you mean /save?"),
+        ("/off\nHow are you?", "a command stands on a line of its own"),
     ],
 )
 def test_a_slip_in_a_command_is_told_and_changes_nothing(talk, line, said):
     assert said in talk(line)
     assert talk.session.recipe is None and not talk.session.on and not talk.session.history
+
+
+def test_whoever_changes_the_steering_is_told_that_refusals_are_remembered(talk, model, tmp_path):
+    random_direction(model).save(tmp_path / "noise.toml")
+    talk(f"/recipe {tmp_path / 'noise.toml'}")
+    refused, answered = "I'm sorry, but I can't help you with that.", "The capital of France is Paris."
+    talk.session.history = turns(answered)
+    assert "refus" not in talk("/off") + talk("/on")
+    talk.session.history = turns(refused, answered)
+    for line in ("/off", "/on", f"/recipe {tmp_path / 'noise.toml'}"):
+        told = talk(line)
+        assert "the conversation keeps a refusal" in told and "/reset forgets it" in told
+    talk.session.history = turns(refused, answered, refused)
+    assert "keeps 2 refusals" in talk("/off")
+    talk("/reset")
+    assert "refus" not in talk("/on")
+
+
+def turns(*answers):
+    pairs = (({"role": "user", "content": QUESTION}, {"role": "assistant", "content": said}) for said in answers)
+    return [turn for pair in pairs for turn in pair]
+
+
+def test_a_clamp_made_by_hand_is_kept_and_nothing_is_written_over_unasked(talk, model, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    talk("/clamp 405=20")
+    told = talk("/save ~/kept/mine")
+    path = tmp_path / "kept" / "mine.toml"
+    assert str(path) in told and f"chat --recipe {path}\n" in told and f"/recipe {path}\n" in told
+    kept = Recipe.load(path)
+    assert (kept.name, kept.clamps[0].values) == ("mine", {405: 20.0})
+    assert kept.sha256 == talk.session.recipe.sha256 and kept.note == "clamped by hand"
+    talk("/clamp 405=30")
+    told = talk(f"/save {path}")
+    assert f"{path} is there already; /save! {path} writes over it" in told and Recipe.load(path) == kept
+    talk(f"/save! {path}")
+    assert Recipe.load(path).clamps[0].values == {405: 30.0}
+    for line, said in (("/save", "needs a file's name"), (f"/save {tmp_path}", "is a folder")):
+        assert said in talk(line)
+    assert "ends in .toml" in talk("/save mine.json") and "no user here has" in talk("/save ~no-such-user-here/x")
+    assert [file.name for file in path.parent.iterdir()] == ["mine.toml"]
+
+
+def test_what_is_kept_of_a_gated_recipe_is_whole(talk, model, tmp_path):
+    talk("/recipe guarded")
+    talk("/clamp 405=20")
+    made = talk.session.recipe
+    assert made.note == "clamped by hand, beginning with guarded"
+    assert "its gate's file beside it" in talk(f"/save {tmp_path / 'mine.toml'}")
+    kept = Recipe.load(tmp_path / "mine.toml")
+    assert kept.sha256 == made.sha256 and (tmp_path / kept.gate.file).is_file()
+    talk(f"/recipe {tmp_path / 'mine.toml'}")
+    assert talk.session.recipe.sha256 == made.sha256
+
+
+def test_a_pipe_knows_every_command_of_a_conversation(talk):
+    assert {*talk.session.commands, "/quit", "/exit"} == set(chat.COMMANDS)
 
 
 def test_ctrl_c_stops_the_answer_only(talk, monkeypatch):
@@ -243,12 +325,36 @@ def test_ctrl_c_stops_the_answer_only(talk, monkeypatch):
     assert talk.session.history[-1]["content"] == "The capi"
 
 
+def test_in_a_conversation_too_an_answer_that_repeats_itself_is_stopped(talk, stuck):
+    talk.session.sampling = Sampling(56)
+    talk(f"/recipe {stuck}")
+    told = talk("Name a colour.")
+    assert "stopped, for it repeats itself" in told
+    said = talk.session.history[-1]["content"]
+    assert said and said in told
+    talk("/reset")
+    talk.session.repeat = True
+    assert "cut at 56 tokens" in talk("Name a colour.") and talk.session.history[-1]["content"].startswith(said)
+
+
 def test_latents_are_clamped_anew_or_added(model, tiny_sae):
     recipe = Recipe("r", model.name, "", (Clamp(str(tiny_sae), "", 12, {1: 2.0}),))
     assert clamped(recipe, ["3=4", "5=-1.5x"], model).edits[0].values == {3: 4.0, 5: "-1.5x"}
     assert clamped(recipe, ["+3=4"], model).edits[0].values == {1: 2.0, 3: 4.0}
     with pytest.raises(ClampdownError, match="finite"):
         clamped(recipe, ["3=nan"], model)
+
+
+@pytest.mark.parametrize("operation", ["at-least", "multiply"])
+def test_a_latent_named_by_hand_is_set_whatever_the_recipe_does_to_others(operation, model, tiny_sae):
+    clamp = Clamp(str(tiny_sae), "", 12, {1: 2.0, 2: 3.0}, operation=operation)
+    recipe = Recipe("r", model.name, "", (Direction(12, 1.0, seed=1), clamp))
+    told = [(edit.operation, edit.values) for edit in clamped(recipe, ["3=4"], model).clamps]
+    assert told == [("set", {3: 4.0})]
+    told = [(edit.operation, edit.values) for edit in clamped(recipe, ["+2=4"], model).clamps]
+    assert told == [(operation, {1: 2.0}), ("set", {2: 4.0})]
+    told = [(edit.operation, edit.values) for edit in clamped(recipe, ["+1=4", "+2=5"], model).clamps]
+    assert told == [("set", {1: 4.0, 2: 5.0})]
 
 
 def test_clamping_by_hand_takes_the_place_of_a_direction_unless_it_is_added(talk, model):

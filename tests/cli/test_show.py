@@ -2,11 +2,15 @@
 
 import json
 import os
+import re
+from dataclasses import replace
 
 import pytest
 import torch
 
+from clampdown.cli.in_words import in_words
 from clampdown.recipe import Clamp, Direction, Recipe
+from clampdown.recipe.bundled import bundled_path
 from clampdown.saes.files import save_sae
 from clampdown.saes.sae import SAE
 from clampdown.steering.gates.gate_file import GateFile, Sample, save_gate
@@ -34,6 +38,8 @@ RESULTS = {
 def recipe(tmp_path):
     path = tmp_path / "r.toml"
     edits = (Clamp("some/sae", "a" * 64, 12, {7: 2.5, 9: "1.5x"}), Direction(layer=3, strength=2.0, seed=4))
+    edits += (Clamp("some/sae", "a" * 64, 12, {11: 3.0}, operation="at-least"),)
+    edits += (Clamp("some/sae", "a" * 64, 12, {12: 250.0}, operation="multiply"),)
     Recipe("mine", "some-model", "b" * 64, edits).save(path)
     return path
 
@@ -50,13 +56,12 @@ def test_a_recipe(clampdown, recipe):
     status, out, _ = clampdown("show", recipe)
     assert status == 0
     assert all(said in out for said in ("mine", "some-model", "7 = 2.5", "9 = 1.5x", "seed 4", "layer 3"))
+    assert all(said in out for said in ("rule delta, at-least", "11 ≥ 3", "rule delta, multiply", "12 × 250"))
     _, out, _ = clampdown("show", recipe, "--json")
     assert Recipe.from_dict(json.loads(out)["recipe"]) == Recipe.load(recipe)
 
 
 def test_a_recipe_with_a_gate(clampdown, recipe, tmp_path):
-    from dataclasses import replace
-
     parts = (
         Part(12, torch.ones(1), w=torch.ones(1, 4), pool="max", window=8),
         Part(17, torch.ones(2), features="sae", sae="some/sae", latents=(5, 9), pool="request-last"),
@@ -81,6 +86,63 @@ def test_a_recipe_with_a_gate(clampdown, recipe, tmp_path):
     status, out, err = clampdown("show", recipe)
     assert (status, out) == (2, "") and "g.safetensors" in err and err.count("\n") == 1
     assert "it goes with the recipe: copy it beside, or fit a new one" in err
+
+
+PYTHONS = re.compile(r"[\[{(]['\"\[{]|\w\(\w+=|: \[|\b(?:None|True|False)\b|\w_\w")
+"""What reads like Python: a list, a dict, an object with its fields, a name."""
+
+
+def test_what_a_latent_means_is_told_with_its_value(clampdown):
+    out = clampdown("show", "refusal")[1]
+    [line] = [line for line in out.splitlines() if line.startswith("     405 = 30.585")]
+    assert "fires at" in line and "I'm sorry‹,›" in line
+    assert out.count("raises  ") == 4 and "translate" in out and not PYTHONS.search(out)
+
+
+def test_a_recipe_made_by_hand_has_the_readings_of_the_bundled_sae(clampdown, tmp_path):
+    refusal = Recipe.load(bundled_path("refusal"))
+    replace(refusal, edits=(replace(refusal.clamps[0], values={405: 9.0, 12: "1.5x"}),)).save(tmp_path / "mine.toml")
+    out = clampdown("show", tmp_path / "mine.toml")[1]
+    assert re.search(r"^ +405 = 9 .*fires at", out, re.M)
+    assert re.search(r"^ +12 = 1.5x +no reading is known$", out, re.M)
+
+
+def test_where_no_reading_is_known_that_is_said(clampdown, recipe, sae):
+    for thing in (recipe, sae):
+        out = clampdown("show", thing)[1]
+        assert "no reading is known of" in out and "`clampdown find" in out
+
+
+def test_the_bundled_sae_tells_its_readings_and_its_settings_in_words(clampdown):
+    out = clampdown("show", "smollm2-135m-instruct/layer-12")[1]
+    assert re.search(r"^latent 405 +fires at", out, re.M) and not PYTHONS.search(out.replace("_", " "))
+    assert "kind topk, latents 4608, k 32" in out and "different tokens" in out
+
+
+@pytest.mark.parametrize("thing", ["guarded", "guarded-clamp", "plan"])
+def test_nothing_reads_like_python(clampdown, tmp_path, thing):
+    if thing == "plan":
+        (thing := tmp_path / "plan.toml").write_text('plan = "quick"\nseed = 5\n')
+    out = clampdown("show", thing)[1]
+    assert out and not PYTHONS.search(out)
+
+
+@pytest.mark.parametrize(
+    "value, said",
+    [
+        ({"a_b": [1, 2.0], "c": {}}, "a b 1, 2, c "),
+        ((), ""),
+        (None, ""),
+        (True, "yes"),
+        ("false", "no"),
+        (0.25, "0.25"),
+        ("Settings(kind='topk', top_k=3, scale=None)", "kind topk, top k 3, scale none"),
+        ("f(x) is linear", "f(x) is linear"),
+        (["a", "b"], "a, b"),
+    ],
+)
+def test_plain_data_in_words(value, said):
+    assert in_words(value) == said
 
 
 def test_an_sae_by_file_and_by_folder(clampdown, sae):

@@ -310,6 +310,14 @@ def test_a_clamp_that_does_not_fit_its_sae_is_told_before_anything_runs(tiny, sa
     one_line(caught, word)
 
 
+@pytest.mark.parametrize("operation", ["at-least", "multiply"])
+def test_a_clamp_that_does_not_set_its_latents_has_no_values_to_tune(tiny, sae, operation, one_line):
+    edit = Clamp(sae.name, sae.sha256, 1, {3: 4.0}, operation=operation)
+    with pytest.raises(ClampdownError) as caught:
+        tune(tiny, Recipe("mine", "tiny", tiny.sha256, (edit,)), ROWS, TuneOptions(kind="clamp"))
+    one_line(caught, "mine", "sets its latents")
+
+
 def test_a_direction_may_begin_at_the_difference_in_means(tiny):
     recipe = Recipe("mine", "tiny", tiny.sha256, (Direction(1, 1.0, seed=1),))
     plan = Plan(tiny, recipe, TuneOptions(start="means", steps=1, rate=1e-6), None)

@@ -141,6 +141,21 @@ def test_streaming_gives_the_same_text(sampling, tiny, rows):
     assert "".join(pieces) == answer.text and len(pieces) > 3
 
 
+def test_a_stream_may_be_ended_and_its_receipt_tells_what_was_run(tiny, rows):
+    prompt, recipe = rows[1], STEER
+    [whole] = generate(tiny, [prompt], [recipe], Sampling(9))
+    pieces, asked = [], []
+
+    def over(text):
+        asked.append(text)
+        return len(asked) == 4
+
+    answer = stream(tiny, prompt, recipe, Sampling(9), pieces.append, over=over)
+    assert answer.ids == whole.ids[:4] and not answer.finished
+    assert "".join(pieces) == answer.text and answer.text.startswith(asked[-1])
+    assert answer.receipt.accounts_for(recipe) and answer.receipt.tokens_seen < whole.receipt.tokens_seen
+
+
 def test_a_character_of_several_tokens_is_streamed_whole(tiny, rows, monkeypatch):
     text = "Sea 🌊🏄‍♀️ 漢字 é 𝔘!"
     ids = tiny.ids(text)

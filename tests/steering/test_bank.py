@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from clampdown.recipe import Clamp, Direction
+from clampdown.recipe import CLAMP_OPERATIONS, RULES, Clamp, Direction
 from clampdown.steering.bank import Bank, Directions, SlicedClamps
 from clampdown.steering.edits import compile_edit
 
@@ -31,7 +31,8 @@ def drawn_edit(draw, saes):
     name = list(saes)[int(torch.randint(0, len(saes), (1,), generator=draw))]
     latents = torch.randperm(96, generator=draw)[: 1 + number].tolist()
     rule = "reconstruct" if kind == 2 else "delta"
-    return Clamp(name, "", 1, {latent: strength + latent / 96 for latent in latents}, rule)
+    operation = CLAMP_OPERATIONS[int(torch.randint(0, 3, (1,), generator=draw))]
+    return Clamp(name, "", 1, {latent: strength + latent / 96 for latent in latents}, rule, operation)
 
 
 def compiled(edits, saes):
@@ -96,11 +97,69 @@ def test_edits_stay_one_upon_the_other(saes):
     assert (after @ sae.w_dec[5]).abs().max() < 1e-3
 
 
+def operations(sae, values, saes, rule="delta"):
+    """A recipe of one clamp for each operation, and the bank of all of them."""
+    clamps = [Clamp(sae.name, "", 1, values, rule, operation) for operation in CLAMP_OPERATIONS]
+    recipes = [compiled([clamp], saes) for clamp in clamps]
+    return recipes, Bank(recipes)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_operations_are_what_full_encoding_gives(rule, saes):
+    """Every latent encoded and decoded, and the chosen ones changed in between: no slice, no table."""
+    x = residuals(torch.Generator().manual_seed(4), 40)
+    index, values = torch.tensor([3, 17, 40, 71]), torch.tensor([0.8, 0.0, -0.5, 2.5])
+    for name, sae in saes.items():
+        _, bank = operations(sae, dict(zip(index.tolist(), values.tolist(), strict=True)), saes, rule)
+        z, like = sae.encode(x), sae.normalised(x)
+        own = z[:, index]
+        after = (values.expand_as(own), own.clone(), values * own)
+        after[1][own < values] = values.expand_as(own)[own < values]
+        error = x - sae.decode(z, like) if rule == "delta" else 0.0
+        for recipe, changed in enumerate(after):
+            whole = z.clone()
+            whole[:, index] = changed
+            expected = sae.decode(whole, like) + error
+            found = bank.edited(x, torch.full((40,), recipe))
+            torch.testing.assert_close(found, expected, atol=3e-4, rtol=3e-4, msg=f"{name}, {CLAMP_OPERATIONS[recipe]}")
+
+
+def test_at_least_is_set_below_the_value_and_nothing_from_it_on(saes):
+    x = residuals(torch.Generator().manual_seed(5), 200)
+    for name, sae in saes.items():
+        z = sae.encode(x)[:, 3]
+        low, high = z[z > 0].sort().values[[len(z[z > 0]) // 2 - 1, len(z[z > 0]) // 2]].tolist()
+        value = (low + high) / 2  # which no token is at, for two products differ by rounding
+        _, bank = operations(sae, {3: value}, saes)
+        found = {op: bank.edited(x, torch.full((200,), i)) for i, op in enumerate(CLAMP_OPERATIONS)}
+        above = z >= value
+        assert above.any() and (~above).any(), name
+        assert torch.equal(found["at-least"][above], x[above]), name
+        assert torch.equal(found["at-least"][~above], found["set"][~above]), name
+        assert not torch.equal(found["set"][z > value], x[z > value]), name
+
+
+def test_multiplying_by_one_changes_nothing_and_by_none_is_setting_to_none(saes):
+    x = residuals(torch.Generator().manual_seed(6), 60)
+    for name, sae in saes.items():
+        latents = [3, 17, 40]
+        (_, _, one), (sets, _, none) = (operations(sae, dict.fromkeys(latents, v), saes)[0] for v in (1.0, 0.0))
+        where = torch.zeros(60, dtype=torch.long)
+        assert torch.equal(Bank([one]).edited(x, where), x), name
+        assert torch.equal(Bank([none]).edited(x, where), Bank([sets]).edited(x, where)), name
+        off = (sae.encode(x)[:, latents] == 0).all(-1)
+        many = operations(sae, dict.fromkeys(latents, 250.0), saes)[0][2]
+        found = Bank([many]).edited(x, where)
+        assert off.any() and torch.equal(found[off], x[off]) and not torch.equal(found, x), name
+
+
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
 def test_what_is_not_finite_in_one_row_reaches_no_other(bad, saes):
     draw = torch.Generator().manual_seed(9)
     names = [name for name in saes if "topk" in name or "jump" in name]
     recipes = [compiled([Clamp(name, "", 1, {i: 2.0, 50 + i: 1.0})], saes) for i, name in enumerate(names)]
+    for operation in ("at-least", "multiply"):
+        recipes += [compiled([Clamp(name, "", 1, {2: 1.5, 60: 0.5}, operation=operation)], saes) for name in names]
     recipes.append(compiled([Direction(1, 3e38, seed=2)], saes))
     recipe = torch.arange(len(recipes))
     x = residuals(draw, len(recipes))

@@ -15,7 +15,7 @@ from clampdown.errors import ClampdownError
 from clampdown.models import residual
 from clampdown.recipe import Clamp, Direction, Gate, Positions, Recipe
 from clampdown.saes.files import save_sae
-from clampdown.steering.bank import SlicedClamps
+from clampdown.steering.bank import SlicedClamps, Table
 from clampdown.steering.gates import reading
 from clampdown.steering.gates.gate_file import read_gate
 from clampdown.steering.gates.words import Words
@@ -23,13 +23,16 @@ from clampdown.steering.positions import Windows
 from clampdown.steering.rows import Rows
 from clampdown.steering.self_test import self_test
 
+KINDS = ["clamp", "at-least", "reconstruct", "normalised", "add", "remove", "both", "generated", "last", "first"]
 
-@pytest.fixture(params=["clamp", "reconstruct", "normalised", "add", "remove", "both", "generated", "last", "first"])
+
+@pytest.fixture(params=KINDS)
 def recipe(request, tmp_path, make_sae):
     kind = request.param
     save_sae(make_sae("topk", "layer_norm" if kind == "normalised" else "none"), tmp_path / "s.safetensors")
     rule = "reconstruct" if kind == "reconstruct" else "delta"
-    clamp = Clamp(str(tmp_path / "s.safetensors"), "", 1, {3: 4.0, 8: "2x"}, rule)
+    operation = "at-least" if kind == "at-least" else "set"
+    clamp = Clamp(str(tmp_path / "s.safetensors"), "", 1, {3: 4.0, 8: "2x"}, rule, operation)
     direction = Direction(1, 1.0 if kind == "remove" else 0.3, "remove" if kind == "remove" else "add", seed=1)
     edits = {"add": (direction,), "remove": (direction,), "both": (clamp, direction)}.get(kind, (clamp,))
     positions = {
@@ -98,6 +101,29 @@ def test_a_wrong_formula_is_seen(tiny, tmp_path, make_sae, monkeypatch, one_line
         return (self.table.values[recipe] - x @ self.few.w_dec.T) @ self.few.w_dec
 
     monkeypatch.setattr(SlicedClamps, "delta", projected)
+    fails(tiny, recipe, one_line)
+
+
+def test_latents_that_are_set_where_they_are_to_be_multiplied_are_seen(tiny, tmp_path, make_sae, monkeypatch, one_line):
+    save_sae(make_sae("relu"), tmp_path / "s.safetensors")
+    values = dict.fromkeys(range(40), 3.0)  # some of them are on wherever one looks
+    recipe = Recipe("mine", "tiny", "", (Clamp(str(tmp_path / "s.safetensors"), "", 1, values, operation="multiply"),))
+    self_test(tiny, recipe)
+    monkeypatch.setattr(Table, "operated", lambda self, z, recipe: self.values[recipe])
+    fails(tiny, recipe, one_line)
+
+
+def test_latents_that_are_off_at_the_last_token_hide_nothing(tiny, tmp_path, make_sae, monkeypatch, one_line):
+    sae = make_sae("relu")
+    save_sae(sae, tmp_path / "s.safetensors")
+    batch = tiny.pad([tiny.probe_ids("Name a colour.")])
+    with tiny.unsteered():
+        z = sae.encode(tiny.residual(batch, [1])[0][0].float())
+    quiet = [latent for latent in range(96) if z[-1, latent] == 0 and z[1:-1, latent].max() > 0]
+    clamp = Clamp(str(tmp_path / "s.safetensors"), "", 1, {quiet[0]: 30.0}, operation="multiply")
+    recipe = Recipe("mine", "tiny", "", (clamp,))
+    self_test(tiny, recipe)
+    monkeypatch.setattr(Table, "operated", lambda self, z, recipe: z)
     fails(tiny, recipe, one_line)
 
 

@@ -32,6 +32,8 @@ def recipes(saes):
     return {
         "delta": recipe(topk),
         "reconstruct": recipe(Clamp(saes["topk"], "", 1, {3: 4.0}, "reconstruct")),
+        "at least": recipe(Clamp(saes["topk"], "", 1, {3: 1.0, 40: "0.5x"}, operation="at-least")),
+        "multiplied": recipe(Clamp(saes["jump"], "", 2, dict.fromkeys(range(30), 2.5), operation="multiply")),
         "sae pass": recipe(Clamp(saes["jump"], "", 2, {}, "reconstruct")),
         "normalised": recipe(Clamp(saes["jump"], "", 2, {5: 3.0})),
         "add": recipe(Direction(0, 2.0, seed=1)),
@@ -54,7 +56,10 @@ def edited(edit, x):
     z, like = sae.encode(x), sae.normalised(x)
     changed = z.clone()
     for latent, value in edit.values.items():
-        changed[:, latent] = value if isinstance(value, float) else float(value[:-1]) * sae.maximum[latent]
+        value = value if isinstance(value, float) else float(value[:-1]) * sae.maximum[latent]
+        own = z[:, latent]
+        made = {"set": own * 0 + value, "at-least": own.clamp_min(value), "multiply": own * value}
+        changed[:, latent] = made[edit.operation]
     error = x - sae.decode(z, like) if edit.rule == "delta" else 0
     return sae.decode(changed, like) + error
 

@@ -55,6 +55,23 @@ def test_scaling_rules_and_zero(arms, model, recipe):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("operation", ["at-least", "multiply"])
+def test_arms_of_a_clamp_that_does_not_set(operation, model, recipe):
+    """The same operation at other values; but latents at zero, an SAE pass and a control's one latent are those."""
+    [clamp] = recipe.edits
+    values = dict.fromkeys(clamp.values, 3.0)
+    own = replace(recipe, edits=(replace(clamp, values=values, operation=operation),))
+    plan = replace(PLAN, values=(5.0,), arms=("none", "clamp", "zeroed", "sae-pass", "unrelated-latent"))
+    found = {arm.name: arm for arm in build_arms(model, own, plan)}
+    for name in ("clamp-1", "clamp-0.75", "clamp-at-5"):
+        assert found[name].recipes[0].edits[0].operation == operation
+        assert f", {operation}" in found["clamp-1"].description
+    assert found["clamp-0.75"].recipes[0].edits[0].values == {k: 2.25 for k in values}
+    assert found["zeroed"].recipes[0].edits[0] == replace(clamp, values=dict.fromkeys(values, 0.0))
+    assert found["sae-pass"].recipes[0].edits[0] == replace(clamp, values={}, rule="reconstruct")
+    assert found["unrelated-latent"].recipes[0].edits[0].operation == "set"
+
+
 def test_values_are_swept_in_the_saes_own_units(model, recipe):
     plan = replace(PLAN, values=(4.0, 12.0), rules=("reconstruct",), arms=("none", "clamp"))
     swept = {arm.name: arm for arm in build_arms(model, recipe, plan)}

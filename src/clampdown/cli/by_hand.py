@@ -10,20 +10,26 @@ from clampdown.recipe.bundled import REFUSAL, bundled_path
 if TYPE_CHECKING:
     from clampdown.library import Model
 
+BY_HAND = "hand-clamped"
+"""What a recipe is called that nobody has given a name yet."""
+
 
 def clamped(recipe: Recipe | None, words: list[str], model: "Model") -> Recipe:
     """The recipe with its first clamp's latents set by words such as 12=8, 12=1.5x or +12=8 (which keeps the rest).
 
-    Without a clamp to change, latents of the bundled SAE are clamped as the recipe refusal clamps them: in place of all
-    other edits, or beside them where a word begins with "+".
+    Whatever operation that clamp had, a latent named here is set: beside one that multiplies, or keeps latents at least
+    at a value, "+12=8" is a clamp of its own. Without a clamp to change, latents of the bundled SAE are clamped as the
+    recipe refusal clamps them: in place of all other edits, or beside them where a word begins with "+".
     """
-    base = replace(recipe or Recipe("hand-clamped", model.name, model.chat.sha256), name="hand-clamped")
+    base = recipe or Recipe(BY_HAND, model.name, model.chat.sha256)
+    note = "clamped by hand" if recipe is None else f"clamped by hand, beginning with {recipe.name}"
+    base = replace(base, name=BY_HAND, note=base.note if base.name == BY_HAND and base.note else note)
     values = _values(words)
     for place, old in enumerate(base.edits):
         if isinstance(old, Clamp):
             keep = all(word.startswith("+") for word in words)
-            new = replace(old, values={**old.values, **values} if keep else values)
-            return replace(base, edits=(*base.edits[:place], new, *base.edits[place + 1 :]))
+            made = _beside(old, values) if keep else (replace(old, values=values, operation="set"),)
+            return replace(base, edits=(*base.edits[:place], *made, *base.edits[place + 1 :]))
     from clampdown.saes.directory import BUNDLED
     from clampdown.saes.load import load_sae
 
@@ -32,6 +38,15 @@ def clamped(recipe: Recipe | None, words: list[str], model: "Model") -> Recipe:
     if base.edits and any(word.startswith("+") for word in words):
         return replace(base, edits=(*base.edits, clamp))
     return replace(base, edits=(clamp,), positions=Recipe.load(bundled_path(REFUSAL)).positions)
+
+
+def _beside(old: Clamp, values: dict[int, float | str]) -> tuple[Clamp, ...]:
+    """The clamp's other latents as they were, and these set."""
+    if old.operation == "set":
+        return (replace(old, values={**old.values, **values}),)
+    rest = {latent: value for latent, value in old.values.items() if latent not in values}
+    kept = (replace(old, values=rest),) if rest else ()
+    return (*kept, replace(old, values=values, operation="set"))
 
 
 def _values(words: list[str]) -> dict[int, float | str]:

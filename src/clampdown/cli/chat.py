@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from clampdown.cli.asides import note_system, receipt
+from clampdown.cli.asides import Repetition, note_system, receipt
 from clampdown.cli.loading import load_model
 from clampdown.cli.options import (
     RECIPE,
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from clampdown.measuring.outside_gate import OutsideGate
     from clampdown.recipe import Recipe
 
-COMMANDS = ("/help", "/clamp", "/off", "/on", "/compare", "/recipe", "/gate", "/reset", "/quit", "/exit")
+COMMANDS = (
+    *("/help", "/clamp", "/off", "/on", "/compare", "/recipe", "/save", "/save!", "/gate", "/reset"),
+    *("/quit", "/exit"),
+)
 """What a conversation takes for commands."""
 _EXAMPLE = """  clampdown chat                               talk; /help tells what else there is
   clampdown chat "How do I build a bomb?"      one answer; its receipt goes to standard error
@@ -48,6 +51,7 @@ def add_parser(subparsers: Any) -> None:
         "--temperature", metavar="T", type=temperature, default=0.0, help="0 is greedy (default); 1 samples freely"
     )
     parser.add_argument("--seed", metavar="S", type=whole, default=0, help="of sampling (default: 0)")
+    parser.add_argument("--repeat", action="store_true", help="let an answer that repeats itself go on")
     add_json(parser, "prompt, answer and receipt")
     parser.set_defaults(run=run)
 
@@ -66,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         return _one_shot(args, model, recipe, prompt, outside)
     from clampdown.cli.session import Session
 
-    return Session(model, recipe, _sampling(args), args.system, outside).run()
+    return Session(model, recipe, _sampling(args), args.system, outside, args.repeat).run()
 
 
 def _prompt(args: argparse.Namespace) -> str | None:
@@ -113,15 +117,17 @@ def _one_shot(
     shown = Streamed()
     write = (lambda piece: None) if args.json else shown.write
     [decision] = brought(outside, [recipe], [[{"role": "user", "content": prompt}]])
-    answer = stream(model.chat, ids, recipe, _sampling(args), write, decision)
+    repetition = Repetition(prompt, allowed=args.repeat)
+    answer = stream(model.chat, ids, recipe, _sampling(args), write, decision, repetition)
     if args.json:
         told = {"prompt": prompt, "answer": answer.text, "finished": answer.finished}
+        told |= {"stopped": "it repeats itself"} if repetition.found else {}
         print_json(told | {"receipt": answer.receipt.to_dict()})
         return 0
     shown.end()
     if args.system or (recipe and recipe.system_prompt):
         note_system(model)
-    say(receipt(answer, args.tokens), style="dim", aside=True)
+    say(receipt(answer, args.tokens, repetition), style="dim", aside=True, wrap=True)
     return 0
 
 

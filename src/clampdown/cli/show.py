@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clampdown.cli.in_words import in_words, in_words_key
 from clampdown.cli.options import add_json, command
 from clampdown.cli.terminal import print_facts, print_json, print_table, say
 from clampdown.errors import ClampdownError
@@ -34,9 +35,9 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     if args.thing is None:
-        from clampdown.library import default_recipe
+        from clampdown.library import DEFAULT_RECIPE, default_recipe
 
-        return _recipe(default_recipe(), args.json)
+        return _recipe(default_recipe(), DEFAULT_RECIPE, args.json)
     path = recipe_path(args.thing)
     if path.is_file() and (path.suffix == ".toml" or args.thing in BUNDLED):
         return _toml(path, args.json)
@@ -56,18 +57,19 @@ def _toml(path: Path, as_json: bool) -> int:
     except (OSError, ValueError, RecursionError):
         body = {"edits": []}  # the recipe's reader says what is wrong with it
     if "edits" in body or isinstance(body.get("model"), dict) or not body:
-        return _recipe(Recipe.load(path), as_json)
+        return _recipe(Recipe.load(path), path, as_json)
     from clampdown.studies.study_file import read_study_file
 
     plan = read_study_file(path).plan.to_dict()
     if as_json:
         print_json({"plan": plan})
     else:
-        print_facts({f"plan {key}": value for key, value in plan.items()})
+        print_facts({f"plan {in_words_key(key)}": in_words(value) for key, value in plan.items()})
     return 0
 
 
-def _recipe(recipe: Recipe, as_json: bool) -> int:
+def _recipe(recipe: Recipe, path: Path, as_json: bool) -> int:
+    from clampdown.cli.readings import print_clamped, readings
     from clampdown.steering.gates.gate_file import read_gate
 
     if as_json:
@@ -87,10 +89,10 @@ def _recipe(recipe: Recipe, as_json: bool) -> int:
     )
     for number, edit in enumerate(recipe.edits, 1):
         if isinstance(edit, Clamp):
-            say(f"\nedit {number}: clamp at layer {edit.layer}, rule {edit.rule}")
+            does = "" if edit.operation == "set" else f", {edit.operation}"
+            say(f"\nedit {number}: clamp at layer {edit.layer}, rule {edit.rule}{does}")
             say(f"SAE {edit.sae} ({edit.sae_sha256[:12] or 'any'})")
-            for latent, value in edit.values.items():
-                say(f"{latent:>8} = {value}")
+            print_clamped(edit, readings(edit.sae_sha256, path))
         else:
             vector = f"seed {edit.seed}" if edit.seed is not None else f"{len(edit.values)} values"
             say(f"\nedit {number}: {edit.operation} a direction ({vector}) × {edit.strength:g} at layer {edit.layer}")
@@ -104,15 +106,16 @@ def _gate(file: "GateFile", own: float | None) -> None:
     threshold = file.threshold if own is None else own
     say(f"\ngate: open where a prompt's score reaches {threshold:g} (bias {file.bias:g})")
     for part in file.parts:
-        say(f"layer {part.layer:>2}: {part}")
+        say(f"layer {part.layer:>2}: {part}", wrap=True)
     if file.hidden is not None:
         say(f"hidden layer: {file.hidden}")
     if file.windows is not None:
         say(f"hidden layer of windows, the highest counts: {file.windows}")
     if file.words is not None:
         say(f"words: {file.words}")
-    for name, value in file.about.items():
-        say(f"{name}: {value}")
+    if file.about:
+        say()
+        print_facts({in_words_key(name): in_words(value) for name, value in file.about.items()})
 
 
 def _sae(name: str, path: Path, as_json: bool) -> int:
@@ -145,9 +148,23 @@ def _sae(name: str, path: Path, as_json: bool) -> int:
         print_json(facts | {"about": sae.about})
     else:
         said = facts | {"maxima": "yes" if facts["maxima"] else 'no, so values such as "1.5x" can\'t be used with it'}
+        said["normalise"] = in_words_key(sae.normalise)
         # What an SAE says about itself must not pass for what we found.
-        print_facts(said | {f"about {key}" if key in said else key: value for key, value in sae.about.items()})
+        about = {f"about {key}" if key in said else in_words_key(key): in_words(v) for key, v in sae.about.items()}
+        print_facts(said | about)
+        _latents(sae.sha256)
     return 0
+
+
+def _latents(sae_sha256: str) -> None:
+    """What is known of an SAE's latents."""
+    from clampdown.cli.readings import UNKNOWN, readings, told
+
+    if known := readings(sae_sha256):
+        say()
+        print_facts({f"latent {latent}": told(known[latent]) for latent in sorted(known)})
+    else:
+        say(f"\n{UNKNOWN} of its latents; `clampdown find --sae` tells what those behind refusals mean", wrap=True)
 
 
 def _study(path: Path, as_json: bool) -> int:

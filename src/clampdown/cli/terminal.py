@@ -10,22 +10,38 @@ import contextlib
 import io
 import logging
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from clampdown.cli.interrupts import checkpoint
+from clampdown.cli.wrapping import Wrapping, wrapped
 from clampdown.writing import STEERING, json_text
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 _ERRORS = "clampdown-plain"
-_PLAINER = {"−": "-", "–": "-", "—": "-", "×": "x", "·": "|", "…": "...", "⏎": "\\n", "→": "->", "─": "-"}
+_PLAINER = {
+    "−": "-",
+    "–": "-",
+    "—": "-",
+    "×": "x",
+    "·": "|",
+    "…": "...",
+    "⏎": "\\n",
+    "→": "->",
+    "─": "-",
+    "‹": "<",
+    "›": ">",
+}
 _PLAINER |= {"‖": "||", "Δ": "delta", "“": '"', "”": '"', "’": "'", "␠": "_"}
 """Our own signs, for encodings that lack them: an escaped minus before a number would read as another number."""
 _STYLES = {"bold": "\x1b[1m", "dim": "\x1b[2m"}
 _PIPED_WIDTH = 120
+_NARROW = 20
+"""Columns below which a value is not worth breaking."""
 
 
 def literal(text: str) -> str:
@@ -43,11 +59,16 @@ def _escape(match: Any) -> str:
     return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
 
 
-def say(text: object = "", *, style: str = "", aside: bool = False) -> None:
-    """Print a text and end its line; `style` is "bold" or "dim"; aside: to standard error."""
+def say(text: object = "", *, style: str = "", aside: bool = False, wrap: bool = False) -> None:
+    """Print a text and end its line; `style` is "bold" or "dim"; aside: to standard error.
+
+    wrap: break its lines between words, on a terminal.
+    """
     checkpoint()
     stream = _stream(aside)
     shown = literal(str(text))
+    if wrap and on_terminal(aside):
+        shown = wrapped(shown, _width())
     if style and on_terminal(aside) and not os.environ.get("NO_COLOR"):
         shown = f"{_STYLES[style]}{shown}\x1b[0m"
     stream.write(f"{shown}\n")
@@ -55,9 +76,10 @@ def say(text: object = "", *, style: str = "", aside: bool = False) -> None:
 
 
 def fail(message: str) -> None:
-    """Say on standard error, in one line, what went wrong; nobody may be there to hear it."""
+    """Say on standard error, in one line (that a terminal may break), what went wrong; nobody may be there to hear."""
     with contextlib.suppress(OSError, ValueError):
-        sys.stderr.write(f"clampdown: {literal(' '.join(message.split()))}\n")
+        told = f"clampdown: {literal(' '.join(message.split()))}"
+        sys.stderr.write(f"{wrapped(told, _width()) if on_terminal(aside=True) else told}\n")
         sys.stderr.flush()
 
 
@@ -69,11 +91,17 @@ def print_table(renderable: Any) -> None:
 
 
 def print_facts(facts: Mapping[str, Any]) -> None:
-    """Names and values in two columns; what is empty is left out, and a value's further lines stand below its first."""
+    """Names and values in two columns; what is empty is left out, and a value's further lines stand below its first.
+
+    On a terminal long values break between words.
+    """
     shown = {one_line(name): str(value) for name, value in facts.items() if value not in (None, "")}
     width = max(map(len, shown)) + 2
     for name, value in shown.items():
-        say(f"{name:{width}}{literal(value)}".replace("\n", "\n" + " " * width))
+        value = literal(value)
+        if on_terminal() and (room := _width() - width) >= _NARROW:
+            value = wrapped(value, room)
+        say(f"{name:{width}}{value}".replace("\n", "\n" + " " * width))
 
 
 def print_json(body: Any) -> None:
@@ -92,21 +120,28 @@ def _print_all(lines: list[str]) -> None:
 
 
 class Streamed:
-    """A text on standard output that comes piece by piece; `end` ends its line."""
+    """A text on standard output that comes piece by piece; `end` ends its line.
+
+    On a terminal its lines break between words, so that the last word comes once it is whole.
+    """
 
     def __init__(self) -> None:
         self._held = ""
+        self._wrapping = Wrapping(_width) if on_terminal() else None
 
     def write(self, piece: str) -> None:
         text = self._held + piece
         self._held = "\r" if text.endswith("\r") else ""  # the first half of a line's end, perhaps
-        stream = _stream()
-        stream.write(literal(text.removesuffix("\r") if self._held else text))
-        stream.flush()
+        self._print(literal(text.removesuffix("\r") if self._held else text))
 
     def end(self) -> None:
         held, self._held = self._held, ""
-        self.write(f"{literal(held)}\n")
+        self._print(f"{literal(held)}\n")
+
+    def _print(self, text: str) -> None:
+        stream = _stream()
+        stream.write(self._wrapping.add(text) if self._wrapping else text)
+        stream.flush()
 
 
 @contextlib.contextmanager
@@ -140,8 +175,18 @@ class _Others(io.TextIOBase):
 
 
 def ask(prompt: str) -> str:
-    """A line from the user, without its end. Raises EOFError at the input's end."""
+    """A line from the user, or several that were pasted, without their end. Raises EOFError at the input's end."""
     return input(prompt)
+
+
+def mark_pastes(on: bool) -> None:
+    """Ask the terminal to mark where what is pasted begins and ends, or to leave that."""
+    _stream().write(f"\x1b[?2004{'h' if on else 'l'}")
+    _stream().flush()
+
+
+def _width() -> int:
+    return shutil.get_terminal_size().columns
 
 
 def on_terminal(aside: bool = False) -> bool:

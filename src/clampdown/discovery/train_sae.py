@@ -1,7 +1,7 @@
 """Train an SAE on a chat model: its text, its activations computed once, then the training itself."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 
@@ -53,7 +53,7 @@ def train_sae(
         "text": ", ".join(path.name for path in paths),
         "different_tokens": str(cache.tokens),
         "tokens_seen": str(settings.steps * settings.batch),
-        "settings": repr(settings),
+        "settings": ", ".join(f"{key} {value}" for key, value in asdict(settings).items()),
         "model_sha256": model.sha256,
     }
     sae = trainee.finished(folder.name, layer, model.name, about)

@@ -99,17 +99,25 @@ def stream(
     sampling: Sampling,
     write: Callable[[str], None],
     decision: bool | None = None,
+    over: Callable[[str], bool] = lambda text: False,
 ) -> Answer:
-    """The same for one prompt, handing each piece of text to `write` as soon as it is whole."""
+    """The same for one prompt, handing each piece of text to `write` as soon as it is whole.
+
+    Asked after each token with the text so far, `over` may end the answer there.
+    """
     speech, engine = Speech(model, prompt), LocalEngine(model)
-    engine.submit(Request(prompt, recipe, sampling, decision=decision))
+    number = engine.submit(Request(prompt, recipe, sampling, decision=decision))
     answers: list[Answer] = []
+    said = ""
     while not engine.idle:
-        for event in engine.step():
+        events = engine.step()
+        for event in events:
             if event.token is not None and (piece := speech.add(event.token)) is not None:
                 write(piece)
-            if event.answer is not None:
-                answers.append(event.answer)
+                said += piece
+        answers += [event.answer for event in events if event.answer is not None]
+        if not engine.idle and over(said) and (ended := engine.end(number)) is not None:
+            answers.append(ended)
     [answer] = all_answered(answers)
     write(speech.rest())
     return answer

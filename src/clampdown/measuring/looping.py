@@ -29,6 +29,8 @@ _ASKS_REPEAT = re.compile(
 )
 _SHARE = 0.4
 """Of an answer's words, as many in sentences said before make it a loop."""
+_FEW, _LATE = 24, 100
+"""Of an answer that is not over: words it takes to tell that it is stuck, and words that show what it does of late."""
 
 
 def is_looping(text: str, prompt: str = "") -> bool:
@@ -38,6 +40,31 @@ def is_looping(text: str, prompt: str = "") -> bool:
         return False
     words = [word.lower() for word in WORD.findall(prose.replace("’", "'"))]
     return has_cycles(prose, words) or _says_again(prose, len(words))
+
+
+def is_stuck(text: str, prompt: str = "") -> bool:
+    """Whether an answer that is still being said has come to say one thing over and over, as a whole or of late.
+
+    A few words may well be said twice before something else follows, so it takes some words to tell.
+    """
+    prose = _without_new_rows(CODE.sub("\n", text))
+    if is_excused(prose, prompt):
+        return False
+    late = [match.start() for match in WORD.finditer(prose)]
+    if len(late) < _FEW:
+        return _loops_within(prose)
+    return any(is_looping(part, prompt) for part in (prose, prose[late[-_LATE:][0] :]))
+
+
+def _without_new_rows(text: str) -> str:
+    """The text without a table's rows, whose cells are alike by nature; a row that was there before stays."""
+    seen: set[str] = set()
+    kept = []
+    for line in text.split("\n"):
+        if not line.startswith("|") or line in seen:
+            kept.append(line)
+        seen.add(line)
+    return "\n".join(kept)
 
 
 def is_excused(prose: str, prompt: str) -> bool:

@@ -11,15 +11,19 @@ from clampdown.recipe.checks import check_known, check_layer, is_finite, is_whol
 
 RULES = ("delta", "reconstruct")
 OPERATIONS = ("add", "remove")
+CLAMP_OPERATIONS = ("set", "at-least", "multiply")
+_SIGNS = dict(zip(CLAMP_OPERATIONS, "=≥×", strict=True))
 
 
 @dataclass(frozen=True)
 class Clamp:
-    """Set latents of one SAE at one layer to fixed values.
+    """Set latents of one SAE at one layer to fixed values, keep them at least there, or multiply what they are at.
 
-    `values` maps a latent to its clamp value: a number in the SAE's own activation units, or a text such as "1.5x",
-    a multiple of the latent's largest activation on the text the SAE was made with. No latents under `reconstruct`
-    is the bare SAE pass; under `delta` it would do nothing and is refused.
+    Of a latent that is at z, with the value c: `set` makes it c, `at-least` max(z, c), and `multiply` c · z, which
+    leaves one that is off alone. `values` maps a latent to its clamp value: a number in the SAE's own activation units,
+    or a text such as "1.5x", a multiple of the latent's largest activation on the text the SAE was made with;
+    `multiply` takes plain numbers. No latents under `reconstruct` is the bare SAE pass; under `delta` it would do
+    nothing and is refused.
     """
 
     sae: str
@@ -27,8 +31,12 @@ class Clamp:
     layer: int
     values: Mapping[int, float | str]
     rule: str = "delta"
+    operation: str = "set"
 
     def __post_init__(self) -> None:
+        known = ", ".join(CLAMP_OPERATIONS)
+        good = self.operation in CLAMP_OPERATIONS
+        require(good, f"a clamp's operation must be one of {known}, got {shown(self.operation)}")
         require(isinstance(self.values, Mapping), f"a clamp's values must be by latent, got {shown(self.values)}")
         require(isinstance(self.sae, str) and isinstance(self.sae_sha256, str), "an SAE's name and hash must be texts")
         require(self.rule in RULES, f"rule must be one of {', '.join(RULES)}, got {shown(self.rule)}")
@@ -39,12 +47,21 @@ class Clamp:
             require(is_whole(latent) and latent >= 0, f"latent must be a whole number from 0, got {shown(latent)}")
             good = is_finite(value) or _multiple(value) is not None
             require(good, f'latent {latent}: the clamp value must be a finite number or "1.5x", got {shown(value)}')
+            plain = self.operation != "multiply" or not isinstance(value, str)
+            require(plain, f"latent {latent}: multiply takes a plain number, such as 1.5, got {shown(value)}")
         # Adding 0.0 turns -0.0 into 0.0: equal recipes have equal hashes.
         clean = {k: v if isinstance(v, str) else float(v) + 0.0 for k, v in sorted(self.values.items())}
         object.__setattr__(self, "values", _Fixed(clean))
+        if not clean:
+            object.__setattr__(self, "operation", "set")  # nothing is done to no latent, however it is called
 
     def __hash__(self) -> int:
-        return hash((self.sae, self.layer, self.rule, tuple(self.values.items())))
+        return hash((self.sae, self.layer, self.rule, self.operation, tuple(self.values.items())))
+
+    @property
+    def sign(self) -> str:
+        """What stands between a latent and its value in print: = for set, ≥ for at-least, × for multiply."""
+        return _SIGNS[self.operation]
 
     def resolved(self, maxima: Mapping[int, float]) -> dict[int, float]:
         """Values in activation units, given each latent's largest activation."""
@@ -99,7 +116,15 @@ def check_apart(clamps: Sequence[Clamp]) -> None:
 
 def edit_dict(edit: Edit) -> dict[str, Any]:
     if isinstance(edit, Clamp):
-        sae = {"kind": "clamp", "layer": edit.layer, "rule": edit.rule, "sae": edit.sae, "sae_sha256": edit.sae_sha256}
+        sae: dict[str, Any] = {
+            "kind": "clamp",
+            "layer": edit.layer,
+            "rule": edit.rule,
+            "sae": edit.sae,
+            "sae_sha256": edit.sae_sha256,
+        }
+        if edit.operation != "set":  # written only where it says more than older recipes could
+            sae["operation"] = edit.operation
         return {**sae, "latents": {str(latent): value for latent, value in edit.values.items()}}
     body: dict[str, Any] = {"kind": "direction", "layer": edit.layer, "operation": edit.operation}
     body["strength"] = float(edit.strength)
@@ -112,7 +137,7 @@ def edit_of(table: Any, number: int) -> Edit:
     rest = {key: value for key, value in table.items() if key != "kind"}
     try:
         if table.get("kind") == "clamp":
-            check_known(rest, {"layer", "rule", "sae", "sae_sha256", "latents"}, "a clamp")
+            check_known(rest, {"layer", "rule", "operation", "sae", "sae_sha256", "latents"}, "a clamp")
             latents = table_at(rest, "latents")
             for key in latents:
                 # One spelling per number: "7" and "07" would silently be one latent.
@@ -123,6 +148,7 @@ def edit_of(table: Any, number: int) -> Edit:
                 layer=rest.get("layer", -1),
                 values={int(key): value for key, value in latents.items()},
                 rule=text_at(rest, "rule", "delta"),
+                operation=text_at(rest, "operation", "set"),
             )
         if table.get("kind") == "direction":
             check_known(rest, set(Direction.__dataclass_fields__), "a direction")

@@ -7,7 +7,8 @@ uses. With z the slots' readings of a token under recipe r, V[r] the values and 
     u = V[r] − A[r] ⊙ z,    Δ = s · u D
 
 where D are the slots' decoder rows and s the token's scale in an SAE that normalises (else 1). A clamp has V = c and
-A = 1, a direction that is added V = strength and A = 0, one that is removed V = 0 and A = strength. Slots that a recipe
+A = 1, one that multiplies by m V = 0 and A = 1 − m; where latents are kept at least at c, max(u, 0) is in the place of
+u. A direction that is added has V = strength and A = 0, one that is removed V = 0 and A = strength. Slots that a recipe
 does not use are masked out, never multiplied by 0: 0 · ∞ would let recipes cross.
 """
 
@@ -36,15 +37,35 @@ class Part(Protocol):
 class Table:
     """The values of a part's slots under every recipe, and which of them a recipe uses: [recipe, slot] each.
 
-    The row after the last recipe is that of no recipe.
+    The row after the last recipe is that of no recipe. operations: of the recipes whose edit is a clamp, what it does.
     """
 
-    def __init__(self, recipes: int, slots: int, cells: Iterable[tuple[int, int, float]], device: torch.device) -> None:
+    def __init__(
+        self,
+        recipes: int,
+        slots: int,
+        cells: Iterable[tuple[int, int, float]],
+        device: torch.device,
+        operations: Mapping[int, str] | None = None,
+    ) -> None:
         values, used = torch.zeros(recipes + 1, slots), torch.zeros(recipes + 1, slots, dtype=torch.bool)
         for recipe, slot, value in cells:
             values[recipe, slot], used[recipe, slot] = value, True
         self.whole = used.all(-1).tolist()
         self.values, self.used = values.to(device), used.to(device)
+        does = [(operations or {}).get(recipe, "set") for recipe in range(recipes + 1)]
+        self.only_sets = set(does) == {"set"}
+        self.at_least, self.multiplied = (
+            torch.tensor([[one == operation] for one in does], device=device) for operation in ("at-least", "multiply")
+        )
+
+    def operated(self, z: Tensor, recipe: Under) -> Tensor:
+        """What the clamps make of activations z [token, slot]: V + (1 − A) ⊙ z, or the larger of V and z."""
+        own = self.values[recipe]
+        if self.only_sets:
+            return own
+        changed = torch.where(self.multiplied[recipe], own * z, own)
+        return torch.where(self.at_least[recipe], torch.maximum(own, z), changed)
 
     def masked(self, u: Tensor, recipe: Under) -> Tensor:
         """u [token, slot], and 0 in the slots that a token's recipe does not use."""
@@ -102,14 +123,14 @@ class SlicedClamps:
         self.few = first.few if same else first.sae.only(latents).to(first.values.device)
         self.crowd = first.crowd
         self.index = torch.tensor(latents, dtype=torch.long, device=first.values.device)
-        self.table = Table(recipes, len(latents), _cells(edits, latents), self.index.device)
+        self.table = Table(recipes, len(latents), _cells(edits, latents), self.index.device, _operations(edits))
 
     def delta(self, x: Tensor, recipe: Under) -> Tensor:
         like = self.few.normalised(x)
         z = self.few.activations(like.inner)
         if self.crowd is not None:
             z = self.crowd.winners(self.few.centred(like.inner), self.table.masked(z, recipe), self.index)
-        push = self.table.masked(self.table.values[recipe] - z, recipe) @ self.few.w_dec
+        push = self.table.masked(self.table.operated(z, recipe) - z, recipe) @ self.few.w_dec
         return push * like.scale if isinstance(like.scale, Tensor) else push
 
 
@@ -141,7 +162,7 @@ class WholeClamps:
         latents = list(dict.fromkeys(latent for edit in edits.values() for latent in edit.latents))
         device = self.sae.w_dec.device
         self.index = torch.tensor(latents, dtype=torch.long, device=device)
-        self.table = Table(recipes, len(latents), _cells(edits, latents), device)
+        self.table = Table(recipes, len(latents), _cells(edits, latents), device, _operations(edits))
         self.mine = torch.zeros(recipes + 1, dtype=torch.bool, device=device)
         self.mine[list(edits)] = True
 
@@ -162,8 +183,8 @@ class WholeClamps:
 
     def _of_tile(self, x: Tensor, recipe: Tensor) -> Tensor:
         z = self.sae.encode(x)
-        own = self.table.values[recipe]
-        z[:, self.index] = torch.where(self.table.used[recipe], own, z[:, self.index])
+        own = z[:, self.index]
+        z[:, self.index] = torch.where(self.table.used[recipe], self.table.operated(own, recipe), own)
         return self.sae.decode(z, self.sae.normalised(x)) - x
 
 
@@ -172,3 +193,7 @@ def _cells(edits: Mapping[int, DeltaClamp | ReconstructClamp], latents: list[int
     for recipe, edit in edits.items():
         for latent, value in edit.latents.items():
             yield recipe, latents.index(latent), value
+
+
+def _operations(edits: Mapping[int, DeltaClamp | ReconstructClamp]) -> dict[int, str]:
+    return {recipe: edit.operation for recipe, edit in edits.items()}

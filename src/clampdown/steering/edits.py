@@ -1,9 +1,10 @@
 """The arithmetic of an edit: what a clamp or a direction adds to a residual (docs/design.md).
 
-With x a residual, z = encode(x), d_i the decoder row of latent i and c_i its clamp value:
+With x a residual, z = encode(x), d_i the decoder row of latent i and z'_i what a clamp makes of it with its value c_i,
+by its operation (set: c_i; at-least: max(z_i, c_i); multiply: c_i · z_i):
 
-- clamp, rule delta:        Δ = s · Σ_i (c_i − z_i) d_i, with s the token's scale in an SAE that normalises (else 1)
-- clamp, rule reconstruct:  Δ = decode(z with z_i = c_i) − x
+- clamp, rule delta:        Δ = s · Σ_i (z'_i − z_i) d_i, with s the token's scale in an SAE that normalises (else 1)
+- clamp, rule reconstruct:  Δ = decode(z with z'_i) − x
 - direction, add:           Δ = strength · v
 - direction, remove:        Δ = −strength · (x · v̂) v̂
 """
@@ -33,6 +34,13 @@ class CompiledEdit(Protocol):
         ...
 
 
+def operated(operation: str, values: Tensor, z: Tensor) -> Tensor:
+    """What a clamp's operation makes of activations z [..., latent], given its values [latent] or as broadcast."""
+    if operation == "set":
+        return values
+    return torch.maximum(values, z) if operation == "at-least" else values * z
+
+
 class DeltaClamp:
     """Rule delta. Only the chosen latents' rows are read, except where a topk SAE needs all to know which are on.
 
@@ -42,9 +50,16 @@ class DeltaClamp:
         ClampdownError: a value that is needed is not finite.
     """
 
-    def __init__(self, sae: SAE, layer: int, values: dict[int, float], device: torch.device | None = None) -> None:
+    def __init__(
+        self,
+        sae: SAE,
+        layer: int,
+        values: dict[int, float],
+        device: torch.device | None = None,
+        operation: str = "set",
+    ) -> None:
         device = device or sae.w_enc.device
-        self.sae, self.layer, self.latents = sae, layer, values
+        self.sae, self.layer, self.latents, self.operation = sae, layer, values, operation
         self.values = torch.tensor(list(values.values()), dtype=torch.float32, device=device)
         self.index = torch.tensor(list(values), dtype=torch.long, device=device)
         self.few = sae.only(list(values)).to(device)
@@ -57,7 +72,7 @@ class DeltaClamp:
         z = self.few.activations(like.inner)
         if self.crowd is not None:
             z = self.crowd.winners(self.few.centred(like.inner), z, self.index)
-        push = (self.values - z) @ self.rows
+        push = (operated(self.operation, self.values, z) - z) @ self.rows
         return push * like.scale if isinstance(like.scale, Tensor) else push
 
 
@@ -66,9 +81,17 @@ class ReconstructClamp:
 
     path = "full"
 
-    def __init__(self, sae: SAE, layer: int, values: dict[int, float], device: torch.device | None = None) -> None:
+    def __init__(
+        self,
+        sae: SAE,
+        layer: int,
+        values: dict[int, float],
+        device: torch.device | None = None,
+        operation: str = "set",
+    ) -> None:
         sae.check_finite()
         self.sae, self.layer, self.latents = sae.to(device or sae.w_enc.device), layer, values
+        self.operation = operation
         self.index = torch.tensor(list(values), dtype=torch.long, device=self.sae.w_dec.device)
         self.values = torch.tensor(list(values.values()), dtype=torch.float32, device=self.sae.w_dec.device)
 
@@ -77,7 +100,7 @@ class ReconstructClamp:
 
     def _delta(self, x: Tensor) -> Tensor:
         z = self.sae.encode(x)
-        z[..., self.index] = self.values
+        z[..., self.index] = operated(self.operation, self.values, z[..., self.index])
         return self.sae.decode(z, self.sae.normalised(x)) - x
 
 
@@ -125,7 +148,7 @@ def compile_edit(
     sae = _named(edit.sae, saes)
     _check_sae(sae, edit, d_model)
     kind_of_clamp = DeltaClamp if edit.rule == "delta" else ReconstructClamp
-    return kind_of_clamp(sae, edit.layer, resolved(edit, sae), device)
+    return kind_of_clamp(sae, edit.layer, resolved(edit, sae), device, edit.operation)
 
 
 def check_named_once(edits: Sequence[Edit], saes: Sequence[SAE] = ()) -> None:

@@ -14,7 +14,8 @@ class Receipt:
     Attributes:
         recipe_sha256: hash of the recipe; empty where none was given.
         tokens_seen: real tokens that went through the model.
-        tokens_edited: those whose residual was edited at some layer.
+        tokens_edited: those whose residual was edited at some layer. A clamp that multiplies, or keeps latents at least
+            at a value, may have had nothing to change there; relative_norm tells.
         relative_norm: mean of ‖Δ‖/‖x‖ over edited tokens and layers; 0 where none was edited.
         path: how the edits were computed: sliced, full, direction, several joined by "+", or none.
         gate: what the recipe's gate said, "open" or "shut", of several rows also "mixed"; empty where it has none.

@@ -32,7 +32,7 @@ def scaled(recipe: Recipe, factor: float, rule: str | None = None) -> tuple[Edit
 
 
 def set_to(recipe: Recipe, value: float, rule: str | None = None) -> tuple[Edit, ...]:
-    """The recipe's edits with every clamped latent at `value`, in the SAE's own activation units."""
+    """The recipe's edits with every clamped latent's value changed to `value`: its activation, or its factor."""
     return tuple(
         replace(edit, values=dict.fromkeys(edit.values, value), rule=rule or edit.rule)
         if isinstance(edit, Clamp)

@@ -8,7 +8,7 @@ from torch import Tensor
 from clampdown.errors import ClampdownError
 from clampdown.models import residual
 from clampdown.models.chat_model import ChatModel
-from clampdown.models.prompt import user_turns
+from clampdown.models.prompt import Spans, user_turns
 from clampdown.recipe import Clamp, Edit, Recipe
 from clampdown.saes.load import load_sae
 from clampdown.steering.attach import Steering
@@ -54,9 +54,26 @@ def self_test(model: ChatModel, recipe: Recipe) -> None:
         )
     for call, name in enumerate(("prompt", "cached token")):
         if recipe.positions.generated != "none" if call else recipe.positions.prompt != "none":
-            place = turns[-1][1] - 1 if turns and not call and recipe.positions.prompt == "user" else -1
+            place = -1 if call else _place(recipe, layer, unedited[0][0], turns)
             before, after = unedited[call][0, place], edited[call][0, place]
             _compare(recipe, layer, name, before, after, torch.finfo(model.dtype).eps)
+
+
+def _place(recipe: Recipe, layer: int, x: Tensor, turns: Spans | None) -> int:
+    """Where in the prompt, with residuals x [column, d_model], the edits are compared: at its last edited token.
+
+    A clamp that multiplies, or keeps latents at least at a value, may have nothing to change there. So of the whole
+    prompt it is the place where its latents differ most from what they are to be.
+    """
+    moving = [clamp for clamp in recipe.clamps if clamp.layer == layer and clamp.operation != "set"]
+    if moving and recipe.positions.prompt == "all":
+        most = sum((_edited(clamp, x) - x).norm(dim=-1) for clamp in moving)
+        assert isinstance(most, Tensor)
+        most[0] = -1.0  # a sink
+        if recipe.positions.sink_norm is not None:
+            most[x.norm(dim=-1) > recipe.positions.sink_norm] = -1.0
+        return int(most.argmax())
+    return turns[-1][1] - 1 if turns and recipe.positions.prompt == "user" else -1
 
 
 def _watch(model: ChatModel, layer: int, seen: list[Tensor]) -> Any:
@@ -83,7 +100,7 @@ def _compare(recipe: Recipe, layer: int, call: str, before: Tensor, after: Tenso
 
 
 def _edited(edit: Edit, x: Tensor) -> Tensor:
-    """One residual [d_model] edited: a clamp as decode(z') + (x − decode(z)), by full encoding."""
+    """One residual [d_model] edited; by a clamp, as decode(z') + (x − decode(z)) by full encoding, also several."""
     if not isinstance(edit, Clamp):
         vector = direction_vector(edit, len(x)).to(x.device)
         if edit.operation == "add":
@@ -97,7 +114,9 @@ def _edited(edit: Edit, x: Tensor) -> Tensor:
     z = sae.encode(x)
     changed = z.clone()
     for latent, value in values.items():
-        changed[latent] = value
+        own = z[..., latent]
+        made = {"set": torch.full_like(own, value), "at-least": own.clamp_min(value), "multiply": value * own}
+        changed[..., latent] = made[edit.operation]
     scale = sae.normalised(x)
     error = x - sae.decode(z, scale) if edit.rule == "delta" else 0.0
     return (sae.decode(changed, scale) + error).to(device)

@@ -133,7 +133,7 @@ def _clamps(recipe: Recipe, plan: Plan) -> Iterator[Parts]:
             yield from under(plan.one_gate, (name, label, "clamp", text, (made,)))
         for value in plan.values if recipe.clamps else ():
             name, label = f"{stem}-at-{value:g}{name_end}", f"{stem.capitalize()} at {value:g}{label_end}"
-            text = f"Every latent of the recipe clamped to {value:g}{of}."
+            text = f"Every latent of the recipe at its new value, {value:g}{of}."
             made = replace(recipe, name=name, edits=set_to(recipe, value, rule))
             yield from under(plan.one_gate, (name, label, "clamp", text, (made,)))
 
@@ -176,7 +176,7 @@ def _sae_pass(recipe: Recipe) -> Iterator[Parts]:
 
 
 def _zeroed(recipe: Recipe) -> Iterator[Parts]:
-    zero = tuple(replace(c, values=dict.fromkeys(c.values, 0.0)) for c in recipe.clamps)
+    zero = tuple(replace(c, values=dict.fromkeys(c.values, 0.0), operation="set") for c in recipe.clamps)
     if zero:
         text = "The same latents clamped to zero: are they needed for the refusals the model gives by itself?"
         yield "zeroed", "Same latents at zero", "control", text, (replace(recipe, name="zeroed", edits=zero),)
@@ -195,6 +195,10 @@ def _stem(recipe: Recipe) -> str:
 
 
 def _what(recipe: Recipe) -> str:
-    said = [f"{len(c.values)} latents at layer {c.layer}, rule {c.rule}" for c in recipe.clamps]
+    said = [
+        f"{len(c.values)} latents at layer {c.layer}, rule {c.rule}"
+        + ("" if c.operation == "set" else f", {c.operation}")
+        for c in recipe.clamps
+    ]
     layers = [edit.layer for edit in recipe.edits if isinstance(edit, Direction)]
     return "; ".join(said + [f"a direction at layer {layer}" for layer in layers])

@@ -83,7 +83,7 @@ def unrelated_latent(recipe: Recipe, calibration: Calibration, target: float, pl
     order = _by_angle(first, _pool(recipe, first, calibration), plan.seed)
 
     def edits(latent: int) -> Callable[[float], list[Edit]]:
-        return lambda scale: [replace(first, values={latent: scale})]
+        return lambda scale: [replace(first, values={latent: scale}, operation="set")]
 
     for latent in order:
         make = edits(latent)

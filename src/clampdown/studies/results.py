@@ -168,4 +168,8 @@ def _sae(recipe: Recipe) -> dict[str, Any] | None:
 
 def _latents(recipe: Recipe) -> list[dict[str, Any]]:
     """Where nothing else is known of the latents: their numbers and values."""
-    return [{"latent": latent, "value": value} for clamp in recipe.clamps for latent, value in resolved(clamp).items()]
+    return [
+        {"latent": latent, "value": value} | ({} if clamp.operation == "set" else {"operation": clamp.operation})
+        for clamp in recipe.clamps
+        for latent, value in resolved(clamp).items()
+    ]

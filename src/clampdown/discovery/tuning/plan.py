@@ -50,10 +50,10 @@ class Plan:
         if self.options.latents is None:
             if sae is not None:
                 raise ClampdownError("an SAE goes with a number of its latents to be chosen; say how many")
-            if len(recipe.edits) != 1 or not known or known[0].rule != "delta":
+            if len(recipe.edits) != 1 or not known or (known[0].rule, known[0].operation) != ("delta", "set"):
                 raise ClampdownError(
-                    f"recipe {recipe.name} is not one clamp under the rule delta, so it has no values to tune; say how "
-                    "many latents to choose, or tune a direction"
+                    f"recipe {recipe.name} is not one clamp under the rule delta that sets its latents, so it has no "
+                    "values to tune; say how many latents to choose, or tune a direction"
                 )
             self.clamp = known[0]
         elif sae is None and not known:

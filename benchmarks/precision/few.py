@@ -1,0 +1,43 @@
+"""Few latents: chosen by attribution, by what they write, or to rebuild a direction."""
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from clampdown.discovery.candidates import attribution, latent_maxima
+from clampdown.discovery.evidence import COMPLIANCE, REFUSAL
+
+if TYPE_CHECKING:
+    from families import Workshop
+
+
+def by_attribution(shop: "Workshop") -> list[int]:
+    """The two latents that a first-order estimate says to raise refusing most."""
+    return attribution(shop.sae, shop.evidence, 2, latent_maxima(shop.sae, shop.evidence))
+
+
+def by_logits(shop: "Workshop") -> list[int]:
+    """The two latents that write the refusal's words most, and the compliance's least, through the head alone."""
+    head = shop.model.hf.get_output_embeddings().weight.float()
+    norm = shop.model.hf.model.norm.weight.float()
+    words = [head[torch.tensor(shop.model.text_ids(text))].mean(0) for text in (REFUSAL, COMPLIANCE)]
+    return (shop.sae.w_dec.float() @ (norm * (words[0] - words[1]))).topk(2).indices.tolist()
+
+
+def pursued(rows: Tensor, target: Tensor, most: int) -> dict[int, dict[int, float]]:
+    """Orthogonal matching pursuit of a vector [d_model] by rows [n, d_model], coefficients not negative.
+
+    For each number of rows up to `most` the coefficients of those that are not at 0.
+    """
+    chosen: list[int] = []
+    left, found = target, {}
+    for count in range(1, most + 1):
+        fit = rows @ left / rows.norm(dim=-1)
+        fit[chosen] = -torch.inf
+        chosen.append(int(fit.argmax()))
+        own = rows[chosen]
+        coefficients = torch.linalg.lstsq(own.T, target[:, None]).solution.squeeze(-1).clamp_min(0)
+        left = target - coefficients @ own
+        found[count] = {i: float(c) for i, c in zip(chosen, coefficients, strict=True) if c > 0}
+    return found
