@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from families import FAMILIES, SHIPPED, Workshop
+from arm_families import FAMILIES, SHIPPED, Workshop
 from forced import NONE, measured
 from frontier import best, page
 from halves import items

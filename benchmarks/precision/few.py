@@ -9,7 +9,7 @@ from clampdown.discovery.candidates import attribution, latent_maxima
 from clampdown.discovery.evidence import COMPLIANCE, REFUSAL
 
 if TYPE_CHECKING:
-    from families import Workshop
+    from arm_families import Workshop
 
 
 def by_attribution(shop: "Workshop") -> list[int]:

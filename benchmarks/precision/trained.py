@@ -18,7 +18,7 @@ from clampdown.engine.request import Sampling
 from clampdown.progress import quiet
 
 if TYPE_CHECKING:
-    from families import Workshop
+    from arm_families import Workshop
 
 ROWS, STEPS, BATCH, RATE = 64, 14, 8, 0.15
 """Fewer than the shipped direction was tuned with: an arm is not to take an hour."""

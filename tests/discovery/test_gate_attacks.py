@@ -31,6 +31,7 @@ from clampdown.errors import ClampdownError
 from clampdown.measuring.attacks.outcome import Goal
 from clampdown.measuring.sets import builtin_set
 from clampdown.recipe import Direction, Gate, Recipe
+from clampdown.steering.gates.compiled import compile_gate
 from clampdown.steering.gates.words import Words
 
 GOALS = [item.text for item in builtin_set("unsafe").half("select").items]
@@ -199,6 +200,18 @@ def test_searched_words_are_read_again_as_the_very_tokens(tiny):
     plain, dressed = (tiny.prompt_ids(dress.chat(ASKED)) for dress in (Dress(), passed.dress))
     assert len(dressed) == len(plain) + 6 == len(plain) + lock.longer(passed.dress)
     assert re.fullmatch(r"( [A-Za-z]+){6}", passed.dress.words)
+
+
+def test_a_gate_that_answers_were_read_for_gives_gradients_later(tiny, tmp_path):
+    """It is kept from the first time it was asked, which was where no gradient is."""
+    parts, layer = GATES["hidden"]
+    gate = written(
+        tmp_path / "gate.safetensors", tiny, parts, [tiny.prompt_ids(ASKED), tiny.prompt_ids("Hi")], hidden=layer
+    )
+    with torch.inference_mode():
+        compile_gate(tiny, Recipe("r", tiny.name, "", (Direction(1, 1.0, seed=0),), gate=gate))
+    ready = compile_gate(tiny, Recipe("r", tiny.name, "", (Direction(1, 1.0, seed=0),), gate=gate))
+    assert score_gradient(tiny, ready, tiny.prompt_ids(ASKED))[1].any()
 
 
 def test_the_gradient_gets_lower_than_as_many_draws(tiny):

@@ -114,6 +114,7 @@ _MADE: WeakKeyDictionary[nn.Module, dict[str, tuple[CompiledPart, ...]]] = WeakK
 """What was compiled for a model, by the hash of the gate's file: each prompt would else send its tensors again."""
 
 
+@torch.inference_mode(False)  # what is kept here may be asked for gradients later
 def compile_gate(model: ChatModel, recipe: Recipe) -> CompiledGate:
     """The gate of a recipe that scores prompts by a file.
 

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from clampdown.errors import ClampdownError
@@ -149,6 +150,7 @@ def read_gate(gate: Gate) -> GateFile:
 
 
 @lru_cache(maxsize=8)
+@torch.inference_mode(False)  # kept for whoever comes later, who may want gradients
 def _load(path: Path, _version: tuple[int, ...]) -> GateFile:
     from safetensors import SafetensorError, safe_open
 
