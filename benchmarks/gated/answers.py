@@ -95,7 +95,7 @@ class Answers:
         if self._words is None:
             rows = without_reported(shipped_rows())
             own = [rows[i] for i in split(rows, ORDINARY, 0).fit]
-            asked = [self.model.prompt_ids(row.chat) for row in own]
+            asked = [row.prompt(self.model) for row in own]
             self._words = fitted_words(Material(self.model, own, asked, ORDINARY, quiet))
         assert self._words.words is not None
         return round(self._words.words.score(request_text(self.model, prompt)), 4)

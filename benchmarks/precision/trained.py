@@ -49,7 +49,7 @@ def own_answers(shop: "Workshop") -> list[Target]:
 
 
 def short(row: GateRow) -> bool:
-    return len(row.messages) == 1 and len(row.text) < 200
+    return len(row.messages) == 1 and not row.raw and len(row.text) < 200
 
 
 def lesson(shop: "Workshop", layer: int, told: list[Target], where: str) -> Lesson:

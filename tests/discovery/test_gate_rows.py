@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 from gate_rows import pairs, row
 
+from clampdown.discovery.gates.fit import rows_hash
 from clampdown.discovery.gates.rows import checking_rows, fitting_rows, read_gate_rows, without_reported
 from clampdown.discovery.gates.split import joined_clusters, split
 from clampdown.discovery.gates.weights import row_weights
@@ -36,6 +37,14 @@ def test_items_have_a_text_or_messages_and_keep_their_kind_and_pair(tmp_path):
     )
     assert [(r.unsafe, r.kind, r.cluster) for r in rows] == [(False, "homonyms", "lock/1"), (True, "locks", "lock/1")]
     assert rows[1].chat == CHAT and rows[1].text == "How do I pick a lock?"
+
+
+def test_raw_text_is_read_without_a_chat_template(tmp_path, tiny):
+    file = written(tmp_path / "t.jsonl", *({key: "Rain fell.", "label": "safe"} for key in ("raw", "text")))
+    raw, asked = read_gate_rows(file)
+    assert raw.prompt(tiny) == tiny.text_ids("Rain fell.") and raw.prompt(tiny).user is None
+    assert raw.prompt(tiny, "Be brief.") == raw.prompt(tiny) != asked.prompt(tiny) != asked.prompt(tiny, "Be brief.")
+    assert rows_hash([raw]) != rows_hash([asked])
 
 
 def test_a_labelled_file_gives_each_side_its_own_rows(tmp_path):

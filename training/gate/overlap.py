@@ -9,7 +9,8 @@ which write their files anew. Two measures, either of which is enough:
 - letters: the cosine of letter 4-grams within words, weighed by rarity (TF-IDF), with the nearest text of a set.
 
 Among the items themselves only those of one label are compared, for contrasts are near by design, and not two made
-around one passage or wrapper (both of more than forty words, or of one `template`); the later one goes.
+around one passage or wrapper (both of more than forty words, or of one `template`), nor odd spellings, which are other
+items' words on purpose; the later one goes.
 The same words under both labels are an error.
 """
 
@@ -30,6 +31,7 @@ from scipy.sparse import csr_matrix
 ITEMS = Path(__file__).parents[2] / "src/clampdown/discovery/gates/items"
 WORDS_LIMIT, LETTERS_LIMIT, OURS_LIMIT = 0.5, 0.65, 0.75
 GRAM, RARE_IN_GRAM, LETTERS = 5, 3, 4
+RESPELT = "spellings"
 PASSAGE = 40  # words; items longer than this were made around a passage
 RARE, RARE_SHARE = 3, 0.01  # a word is rare in so many texts, or such a share of them
 Gram = tuple[str, ...]
@@ -75,14 +77,15 @@ def sets(paths: list[Path]) -> Iterator[tuple[str, list[str]]]:
 
 def said(row: dict[str, Any]) -> str:
     """What the user says in an item, all turns."""
-    if "text" in row:
-        return str(row["text"])
+    if "messages" not in row:
+        return whole(row)
     return "\n".join(turn["content"] for turn in row["messages"] if turn["role"] == "user")
 
 
 def whole(row: dict[str, Any]) -> str:
     """All that the model is given: with the system's and its own turns, where there are any."""
-    return str(row["text"]) if "text" in row else "\n".join(turn["content"] for turn in row["messages"])
+    said = row.get("text") or row.get("raw")
+    return str(said or "\n".join(turn["content"] for turn in row["messages"]))
 
 
 class Nearness:
@@ -132,11 +135,12 @@ def near_sets(texts: list[str], named: list[tuple[str, list[str]]], near: Nearne
 
 
 def near_ours(texts: list[str], rows: list[dict[str, Any]], near: Nearness) -> dict[int, str]:
-    """Items too near an earlier one of the same label, unless both were made around one passage or wrapper."""
+    """Items too near an earlier one of the same label, but for passages, wrappers and odd spellings in common."""
     found: dict[int, str] = {}
     long = [len(words(text)) > PASSAGE for text in texts]
     for i, j, cosine in sorted(zip(*_pairs(near.cosines(texts, texts)), strict=True)):
         shared = (long[i] and long[j]) or ("template" in rows[i] and rows[i]["template"] == rows[j].get("template"))
+        shared = shared or RESPELT in (rows[i].get("kind"), rows[j].get("kind"))
         if rows[i]["label"] == rows[j]["label"] and not shared and j not in found:
             found.setdefault(i, f"letters {cosine:.2f} ours: {texts[j][:60]!r}")
     return found

@@ -78,7 +78,7 @@ def write(kind: str, items: Iterable[Item]) -> None:
     rows = []
     for item in items:
         row = {**item, "kind": kind}
-        key = json.dumps(row.get("text") or row["messages"], ensure_ascii=False)
+        key = json.dumps(row.get("text") or row.get("raw") or row["messages"], ensure_ascii=False)
         if key not in seen:
             seen.add(key)
             rows.append(json.dumps(row, ensure_ascii=False))

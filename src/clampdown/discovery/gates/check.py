@@ -149,7 +149,7 @@ def check_gate(
         raise ClampdownError(f"the gate of recipe {recipe.name} decides outside; check it with its classifier")
     gate = compile_gate(model, recipe)
     named = [(name, side, rows) for side, sets in ((True, unsafe), (False, safe)) for name, rows in sets.items()]
-    every = [model.prompt_ids(row.chat, system=recipe.system_prompt or None) for _, _, rows in named for row in rows]
+    every = [row.prompt(model, recipe.system_prompt or None) for _, _, rows in named for row in rows]
     scores = prompt_scores(model, [gate], every, progress)[0].tolist()
     limit = gate.threshold if threshold is None else threshold
     return GateCheck(recipe, gate, limit, *_sets(named, scores, every))

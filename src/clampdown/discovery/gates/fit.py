@@ -91,7 +91,7 @@ def fit_gate(
     prompts = []
     for row in rows:
         progress("rendering prompts", 1, len(rows), "")
-        prompts.append(model.prompt_ids(row.chat, system=system))
+        prompts.append(row.prompt(model, system))
     some = Material(model, [rows[i] for i in parts.fit], [prompts[i] for i in parts.fit], calibrating, progress)
     fitted = fitted_kind(some, reads, sae, options)
     words = fitted if options.kind == "words" else fitted_words(some)
@@ -240,5 +240,5 @@ def _told(one: Outcome) -> str:
 
 def rows_hash(rows: Sequence[GateRow]) -> str:
     """Of all that a gate was fitted on; the order of the rows is none of it."""
-    told = sorted(json.dumps([row.messages, row.unsafe, row.kind, row.cluster]) for row in rows)
+    told = sorted(json.dumps([row.messages, row.unsafe, row.kind, row.cluster, *(["raw"] * row.raw)]) for row in rows)
     return hashlib.sha256("\n".join(told).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""What a gate is fitted on and checked with: prompts or conversations, each unsafe or safe, of a kind and a cluster."""
+"""What a gate is fitted on and checked with: requests, conversations or raw text, each unsafe or safe."""
 
 import hashlib
 import json
@@ -13,7 +13,8 @@ from clampdown.measuring.named import NAMED
 from clampdown.measuring.named.finding import find_set, reported_set, split_name
 from clampdown.measuring.sets import BUILTIN, builtin_set, read_rows, safety
 from clampdown.measuring.tables import TableRow, is_table
-from clampdown.models.chat_model import Message
+from clampdown.models.chat_model import ChatModel, Message
+from clampdown.models.prompt import Prompt
 
 ITEMS = Path(__file__).parent / "items"
 """The prompts that come along, written for the project: JSONL, a file a kind."""
@@ -25,6 +26,7 @@ class GateRow:
     """One prompt, or a conversation that ends with a user's turn.
 
     Attributes:
+        raw: its one turn is given to the model as it stands, without a chat template or a system prompt.
         kind: rows of a kind are weighed, and told of, together: the shipped items' kinds, or the set's name.
         cluster: rows that share one never come apart: the safe and the unsafe of a pair, say.
     """
@@ -33,6 +35,11 @@ class GateRow:
     unsafe: bool
     kind: str
     cluster: str
+    raw: bool = False
+
+    def prompt(self, model: ChatModel, system: str | None = None) -> Prompt:
+        """As the model reads it."""
+        return Prompt(model.text_ids(self.text)) if self.raw else model.prompt_ids(self.chat, system=system)
 
     @property
     def chat(self) -> list[Message]:
@@ -90,7 +97,8 @@ def _reported() -> frozenset[str]:
 def _named(name: str | Path, unsafe: bool, half: str) -> list[GateRow]:
     file = Path(name).expanduser()
     table = read_rows(file, "safe")[0] if file.is_file() and is_table(file) else []
-    if any("messages" in row.cells or ("text" in row.cells and "prompt" not in row.cells) for row in table):
+    own = {"messages", "raw", "text"}
+    if any("messages" in row.cells or (own & set(row.cells) and "prompt" not in row.cells) for row in table):
         return _of_table(table, file, unsafe)
     kind = _kind(str(name), unsafe)
     found = find_set(kind, name) if half == "select" else reported_set(kind, name)
@@ -122,7 +130,7 @@ def _kind(name: str, unsafe: bool) -> str:
 
 
 def read_gate_rows(file: Path) -> list[GateRow]:
-    """The rows of a table with a `label`, and a prompt as `text` or `prompt`, or `messages`; perhaps `kind` and `pair`.
+    """The rows of a table with a `label`, and `text`, `prompt`, `messages` or `raw`; perhaps `kind` and `pair`.
 
     Raises:
         ClampdownError: it can't be read, or a row lacks what it needs.
@@ -136,17 +144,18 @@ def read_gate_rows(file: Path) -> list[GateRow]:
 
 def _read(row: TableRow, name: str) -> GateRow:
     cells = row.cells
-    given = [key for key in ("messages", "prompt", "text") if cells.get(key) not in (None, "", [])]
+    given = [key for key in ("messages", "prompt", "raw", "text") if cells.get(key) not in (None, "", [])]
     if len(given) != 1:
         raise ClampdownError(
-            f"{row.where} needs one of messages, prompt and text; it has {' and '.join(given) or 'none'}"
+            f"{row.where} needs one of messages, prompt, raw and text; it has {' and '.join(given) or 'none'}"
         )
     said = cells[given[0]]
     messages = _messages(said, row.where) if given[0] == "messages" else ((("user", said),))
     if given[0] != "messages" and (not isinstance(said, str) or not said.strip()):
         raise ClampdownError(f"{row.where} has no text in {given[0]!r}; write one, or take the row out")
     cluster = cells.get("pair") or cells.get("cluster") or _same(messages)
-    return GateRow(messages, safety(row) == "unsafe", str(cells.get("kind") or name), str(cluster))
+    kind = str(cells.get("kind") or name)
+    return GateRow(messages, safety(row) == "unsafe", kind, str(cluster), raw=given[0] == "raw")
 
 
 def _messages(said: Any, where: str) -> tuple[tuple[str, str], ...]:

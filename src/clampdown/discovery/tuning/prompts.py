@@ -42,7 +42,7 @@ def unsafe_rows(names: Sequence[str], only: bool) -> tuple[list[GateRow], frozen
     if only and not names:
         raise ClampdownError("--only leaves nothing to tune on without --unsafe files; name one")
     given = [row for name in names for row in fitting_rows(name, True)]
-    ours = [] if only else [row for row in shipped_rows() if row.unsafe and _is_english(row)]
+    ours = [] if only else [row for row in shipped_rows() if row.unsafe and not row.raw and _is_english(row)]
     return without_reported([*given, *ours]), frozenset(row.kind for row in given)
 
 
