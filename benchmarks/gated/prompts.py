@@ -80,4 +80,4 @@ def wrapped_in(path: Path, texts: list[str], seed: int) -> list[str]:
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in unpacked(path.read_bytes(), path).decode().splitlines() if line.strip()]
+    return [json.loads(line) for line in unpacked(path.read_bytes(), path).decode().split("\n") if line.strip()]

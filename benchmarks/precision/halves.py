@@ -51,4 +51,4 @@ def questions(path: Path) -> Iterator[Item]:
 
 
 def rows_of(path: Path) -> Iterable[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]

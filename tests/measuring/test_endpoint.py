@@ -292,6 +292,13 @@ def test_a_streamed_answer_is_read_whole(serve):
     assert len(server.requests) == 4
 
 
+def test_only_line_ends_end_a_line_of_a_stream(serve):
+    said = "one\u2028two\x85three\x0cfour"
+    event = {"choices": [{"delta": {"content": said}, "finish_reason": "stop"}]}
+    server = serve([{"raw": f"data: {json.dumps(event, ensure_ascii=False)}\r\n\r\ndata: [DONE]\r\n\r\n"}])
+    assert fast(server).complete(HELLO) == Completion(said, True)
+
+
 @pytest.mark.parametrize("odd", [
     {"raw": "<html><title>Just a moment</title></html>"},
     {"raw": '{"choices": [{"mess'},

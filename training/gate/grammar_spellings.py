@@ -101,7 +101,7 @@ def short_pairs() -> list[tuple[Item, Item]]:
         if file.stem == "spellings":
             continue
         of: dict[str, dict[str, Item]] = defaultdict(dict)
-        for line in file.read_text(encoding="utf-8").splitlines():
+        for line in file.read_text(encoding="utf-8").rstrip("\n").split("\n"):
             row = json.loads(line)
             if len((text := row.get("text", "")).split()) in range(1, 31) and text.isascii():
                 of[row["pair"]].setdefault(row["label"], row)

@@ -123,7 +123,7 @@ def _streamed(data: bytes) -> dict[str, Any]:
 
 
 def _events(data: bytes) -> Iterator[dict[str, Any]]:
-    for line in data.decode("utf-8", "replace").splitlines():
+    for line in re.split(r"\r\n|\n|\r", data.decode("utf-8", "replace")):  # U+2028 and the like are part of a text
         field, _, value = line.partition(":")
         if field == "data" and value.strip() not in ("", "[DONE]"):
             yield json.loads(value)
