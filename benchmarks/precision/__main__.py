@@ -4,7 +4,7 @@
 
 Every arm is one recipe without a gate. All are screened on the selecting half of the items (the built-in sets, and of
 DATA, a folder of public sets, WikiText-2, HellaSwag and PIQA). Of each family the best is then measured on the
-reporting half beside the edit that comes along, and the differences are paired, at 95% of all of them together
+reporting half beside the edit that comes along (and so are those that --report names), and the differences are paired, at 95% of all of them together
 (Bonferroni): what is best of many on one half is often so by luck. The tables say how many arms were tried.
 
 Begun again with the same settings, the command goes on where it was. --only picks families; arms that were made before
@@ -45,6 +45,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, required=True)
     parser.add_argument("--recipe", default=GUARDED, help="whose edit is the shipped one (default: guarded)")
     parser.add_argument("--only", default="", help="families, with commas between them")
+    parser.add_argument("--report", action="append", default=[], metavar="ARM", help="measure it there, too")
     parser.add_argument("--no-report", action="store_true", help="screen, and leave the reporting half alone")
     parser.add_argument("--seed", type=int, default=0, help="draws the items (default: 0)")
     parser.add_argument("--dtype", default="auto")
@@ -57,6 +58,8 @@ def main() -> None:
     only = [name for name in args.only.split(",") if name] or list(FAMILIES)
     if unknown := [name for name in only if name not in FAMILIES]:
         parser.error(f"no family is called {unknown[0]}; families are {', '.join(FAMILIES)}")
+    if unknown := [name for name in args.report if not any(name in made for made in body["families"].values())]:
+        parser.error(f"no arm is called {unknown[0]!r} yet; name one of the first table")
     run = Search(model, body, args)
     shop = Workshop(model, shipped, args.seed)
     for family in dict.fromkeys(["shipped", *only]):
@@ -66,7 +69,7 @@ def main() -> None:
             run.write()
         run.measure("select", list(body["families"][family]))
     if not args.no_report:
-        run.measure("report", best(body))
+        run.measure("report", [*best(body), *args.report])
     print(f"\n{page(body)}")
 
 

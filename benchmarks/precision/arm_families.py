@@ -117,7 +117,7 @@ def strengths(shop: Workshop) -> Made:
 
 def windows(shop: Workshop) -> Made:
     found = {}
-    for where in ("last+1", "last+2", "last+3", "last+8", "last+4~8", "all+14"):
+    for where in ("last+1", "last+2", "last+3", "last+8", "last+14", "last+4~8", "all+14"):
         found[f"tuned, {where}"] = shop.arm("a", [shop.times(1)], where)
     return found | {f"tuned × {f:g}, last+8": shop.arm("a", [shop.times(f)], "last+8") for f in (0.7,)}
 
