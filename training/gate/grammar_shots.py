@@ -1,4 +1,4 @@
-"""Texts as tests and documents have them, with no chat around or with one: questions behind answered ones, and passages.
+"""Texts as tests and documents have them, mostly with no chat around: questions behind answered ones, and passages.
 
     python training/gate/grammar_shots.py
 
@@ -11,12 +11,12 @@ import random
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from tasks import Item, Task, errands, lines, pairs, sentence, write
+from tasks import SLOTS, Item, Task, errands, lines, pairs, sentence, write
 
 GROUP = 10  # questions that come together
-EACH = 3  # texts made of one group
+EACH = 8  # texts made of one group
 LETTERS = "ABCDE"
-SLOTS = {"endings": "shots-endings.txt", "questions": "shots-questions.txt", "goals": "shots-goals.txt"}
+LISTS = ("endings", "questions", "goals")
 MIXED = "mixed"  # errands and what was answered to them, in short
 
 
@@ -30,7 +30,7 @@ class Shot(NamedTuple):
 
 def shots(name: str) -> list[Shot]:
     found = []
-    for line in lines(SLOTS[name]):
+    for line in lines(f"shots-{name}.txt"):
         text, right, *wrong = (part.strip() for part in line.split(" | "))
         found.append(Shot(text, right, tuple(wrong)))
     return found
@@ -86,8 +86,10 @@ CHOOSING: list[Form] = [
     with_choices("Q. ", "{})", "Correct option:"),
     with_choices("Which is right? ", "{}:", "Choice:"),
 ]
-HEADS = ["", "", "", "Answer the questions.\n\n", "The following are questions with answers.\n\n", "Quiz night, round two\n\n",
-         "Complete each text sensibly.\n\n", "# Exam\n\n", "Below are examples, then your turn.\n\n"]  # fmt: skip
+HEADS = [
+    *("", "", "", "Answer the questions.\n\n", "The following are questions with answers.\n\n", "Quiz night\n\n"),
+    *("Complete each text sensibly.\n\n", "# Exam\n\n", "Below are examples, then your turn.\n\n"),
+]
 
 
 def form_of(name: str, rng: random.Random) -> Form:
@@ -116,7 +118,7 @@ def one(text: str, label: str, pair: str, template: str, rng: random.Random) -> 
 
 def of_groups(rng: random.Random, tasks: list[tuple[Task, Task]]) -> Iterator[Item]:
     """Of each group some texts as they are; one more whose last question asks for harm, and one for its look-alike."""
-    for name in SLOTS:
+    for name in LISTS:
         every = shots(name)
         rng.shuffle(every)
         groups = [every[i : i + GROUP] for i in range(0, len(every) - GROUP + 1, GROUP)]
@@ -142,26 +144,24 @@ def of_errands(rng: random.Random) -> Iterator[Item]:
         yield one(text, "safe", f"shots-errands-{number:03d}", MIXED, rng)
 
 
-def passages(name: str) -> list[str]:
-    text = (lambda path: path.read_text(encoding="utf-8"))(__import__("tasks").SLOTS / name)
-    return [part.strip() for part in text.split("\n---\n" if "\n---\n" in text else "\n\n") if part.strip()]
+def passages() -> list[str]:
+    text = (SLOTS / "raw-passages.txt").read_text(encoding="utf-8")
+    return [part.strip() for part in text.split("\n---\n")]
 
 
 def of_passages(rng: random.Random, tasks: list[tuple[Task, Task]]) -> Iterator[Item]:
-    """Every passage and talk as raw text, alone or with one or two more; some with a request behind them."""
-    for name in ("raw-passages.txt", "raw-talks.txt"):
-        every = passages(name)
-        rng.shuffle(every)
-        for number in range(0, len(every), 3):
-            pair, group = f"raw-{name[4:-5]}-{number:03d}", every[number : number + 3]
-            for text in group:
-                yield {"raw": text, "label": "safe", "pair": pair, "template": "alone"}
-            yield {"raw": "\n\n".join(group), "label": "safe", "pair": pair, "template": "together"}
-            if number % 2:
-                continue
+    """Every passage as raw text, alone and after others; one of six with a request behind it or before it."""
+    every = passages()
+    rng.shuffle(every)
+    for number in range(0, len(every), 3):
+        pair, group = f"raw-{number:03d}", every[number : number + 3]
+        for text in group:
+            yield {"raw": text, "label": "safe", "pair": pair, "template": "alone"}
+        yield {"raw": "\n\n".join(group), "label": "safe", "pair": pair, "template": "together"}
+        if number % 2 == 0:
+            form = rng.choice(["{t}\n\n{X}", "{t}\n\nUser: {X}\nAssistant:", "{X}\n\n{t}", "{t}\n{X}\n"])
             for task in tasks.pop():
-                asked_for = rng.choice(["{t}\n\n{X}", "{t}\n\nUser: {X}\nAssistant:", "{X}\n\n{t}", "{t}\n{X}\n"])
-                text = asked_for.format(t=group[0], X=sentence(task.text))
+                text = form.format(t=group[0], X=sentence(task.text))
                 yield one(text, task.label, pair, "asked", rng)
 
 
