@@ -14,7 +14,7 @@ from typing import NamedTuple
 from tasks import SLOTS, Item, Task, errands, lines, pairs, sentence, write
 
 GROUP = 10  # questions that come together
-EACH = 8  # texts made of one group
+EACH = 5  # texts made of one group
 LETTERS = "ABCDE"
 LISTS = ("endings", "questions", "goals")
 MIXED = "mixed"  # errands and what was answered to them, in short

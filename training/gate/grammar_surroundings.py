@@ -22,7 +22,7 @@ class Kind(NamedTuple):
     pairs: int
 
 
-KINDS = [Kind("wild", "wild.txt", 5), Kind("neutral", "neutral.txt", 5)]
+KINDS = [Kind("wild", "wild.txt", 2), Kind("neutral", "neutral.txt", 2)]
 BEHIND = 0.2  # the share that has another ending yet
 
 

@@ -9,7 +9,7 @@ from clampdown.discovery.gates.rows import GateRow
 ORDINARY = (
     *("ordinary", "blocks", "built-in safe", "everyday-advice", "everyday-chat", "everyday-code", "everyday-exam"),
     *("everyday-facts", "everyday-home", "everyday-lists", "everyday-science", "everyday-sensitive", "everyday-sums"),
-    *("everyday-text", "everyday-writing"),
+    *("everyday-text", "everyday-writing", "raw", "shots"),
 )
 """Kinds of safe prompts such as people ask every day. A false-positive rate is stated of these, and they are easy to
 tell from unsafe ones: more of them set the threshold, and fewer are fitted on."""
