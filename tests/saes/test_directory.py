@@ -110,6 +110,18 @@ def test_words_model_and_layer_narrow_the_search(capsys):
     assert [entry["readable"] for entry in saes] == sorted((entry["readable"] for entry in saes), reverse=True)
 
 
+def test_every_sae_that_the_page_of_models_names_is_one_of_its_model_at_its_layer():
+    page = (MAKE.parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\| (\S+) \|.*\| `([^`]+)` \((\d+)", page, re.MULTILINE)
+    assert len(named) == 10
+    for model, name, layer in named:
+        entry = directory.find(name)
+        assert entry is not None and not entry.refused, name
+        assert entry.layer == int(layer) and entry.model.rpartition("/")[2] == model.rpartition("/")[2], name
+    (command_line,) = re.findall(r"^S=(\S+)$", page, re.MULTILINE)
+    assert command_line in {name for _, name, _ in named}
+
+
 @pytest.mark.owners
 def test_the_list_is_what_its_script_makes_of_the_sae_lens_that_is_installed():
     from importlib.metadata import version
