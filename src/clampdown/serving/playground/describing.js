@@ -22,6 +22,9 @@ function written(schema, all, inside = []) {
   return Object.fromEntries(told);
 }
 
+// What stands in backticks is code.
+const worded = (text) => text.split("`").map((part, i) => (i % 2 ? h("code", {}, part) : part));
+
 function block(what, content, all) {
   const schema = content?.["application/json"]?.schema;
   if (!schema || (!schema.$ref && !schema.properties)) return [];
@@ -38,7 +41,7 @@ try {
         "section",
         {},
         h("h2", {}, h("span", { class: "method" }, method.toUpperCase()), h("code", {}, path)),
-        h("p", {}, about.description ?? about.summary ?? ""),
+        h("p", {}, ...worded(about.description ?? about.summary ?? "")),
         ...block("Takes", about.requestBody?.content, all),
         ...block("Gives", about.responses?.["200"]?.content, all),
       ),

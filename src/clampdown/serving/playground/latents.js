@@ -72,6 +72,8 @@ class LatentPanel extends HTMLElement {
       ["alone adds, to refusals of unsafe requests", one.unsafe_gain === undefined ? null : number(one.unsafe_gain)],
     ].filter(([, value]) => value !== null && value !== undefined);
     const list = h("dl", { class: "facts" }, ...facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, String(value)))));
+    // Never lower than before: else what is pointed at would move from under the pointer, and back again.
+    this.about.style.minHeight = `${this.about.offsetHeight}px`;
     this.about.replaceChildren(h("h3", {}, `Latent ${one.latent}`), list, ...this.#described(one));
     this.#token();
   }
