@@ -1,6 +1,6 @@
-"""Write docs/commands.md and docs/library.md from the code.
+"""Write docs/commands.md, docs/library.md and docs/structure.md from the code.
 
-    python docs/generate.py            write both
+    python docs/generate.py            write them
     python docs/generate.py --check    write nothing; exit 1 and name the first file that is out of date
 
 Signatures are read from the source, not from live objects, and option lists are laid out here, so that
@@ -27,7 +27,7 @@ def main() -> int:
     options = argparse.ArgumentParser(description="Write the generated docs.")
     options.add_argument("--check", action="store_true", help="only compare with what is there")
     check = options.parse_args().check
-    for name, write in {"commands.md": commands, "library.md": library}.items():
+    for name, write in {"commands.md": commands, "library.md": library, "structure.md": structure}.items():
         path, text = HERE / name, write()
         if not check:
             path.write_text(text, encoding="utf-8")
@@ -207,6 +207,30 @@ def _clean(text: str | None) -> str:
             section = section and not line.strip()
             out.append(line)
     return "\n".join(out).rstrip() + "\n"
+
+
+# ---- structure
+
+
+def structure() -> str:
+    """What each folder and module of the package is for: the first sentence of its docstring."""
+    root = HERE.parent / "src" / OURS
+    parts = [NOTE, "# Structure\n", "What each folder and file is for, in its own words. Imports run down only.\n"]
+    for folder in sorted(path.parent for path in root.rglob("__init__.py")):
+        name = folder.relative_to(root.parent).as_posix()
+        parts.append(f"## {name}\n\n{_sentence(folder / '__init__.py')}\n")
+        files = sorted(path for path in folder.glob("*.py") if not path.name.startswith("__init__"))
+        if files:
+            parts.append("".join(f"- `{path.name}`: {_sentence(path)}\n" for path in files))
+    return "\n".join(parts)
+
+
+def _sentence(path: Path) -> str:
+    told = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    first = " ".join(told.split("\n\n")[0].split())
+    if not first:
+        raise SystemExit(f"{path.relative_to(HERE.parent)} has no docstring; say in one sentence what it is for")
+    return first
 
 
 def _code(text: str) -> str:

@@ -46,3 +46,11 @@ def test_each_point_of_a_docstring_names_what_it_is_about(generate):
     assert points
     for line in "".join(points).splitlines():
         assert line.startswith("  ") or re.match(r"- [\w., ]+: ", line), line
+
+
+def test_every_module_says_what_it_is_for(generate):
+    text, source = generate.structure(), DOCS.parent / "src" / "clampdown"
+    files = [path for path in source.rglob("*.py") if not path.name.startswith("__init__")]
+    assert text.count("\n- `") == len(files)
+    for folder in {path.parent for path in files}:
+        assert f"\n## {folder.relative_to(source.parent).as_posix()}\n" in text

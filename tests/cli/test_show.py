@@ -113,6 +113,15 @@ def test_where_no_reading_is_known_that_is_said(clampdown, recipe, sae):
         assert "no reading is known of" in out and "`clampdown find" in out
 
 
+def test_latents_of_a_published_sae_have_their_page_on_neuronpedia(clampdown, tmp_path):
+    name = "llama_scope_lxr_8x/l15r_8x"
+    for told in (name, f"{name}@{'0' * 40}"):
+        Recipe("mine", "llama", "b" * 64, (Clamp(told, "a" * 64, 15, {7: 2.5, 9: 1.0}),)).save(tmp_path / "r.toml")
+        _, out, _ = clampdown("show", tmp_path / "r.toml")
+        page = "https://www.neuronpedia.org/llama3.1-8b/15-llamascope-res-32k/"
+        assert f"{page}7\n" in out and f"{page}9\n" in out
+
+
 def test_the_bundled_sae_tells_its_readings_and_its_settings_in_words(clampdown):
     out = clampdown("show", "smollm2-135m-instruct/layer-12")[1]
     assert re.search(r"^latent 405 +fires at", out, re.M) and not PYTHONS.search(out.replace("_", " "))

@@ -108,21 +108,15 @@ def no_hub(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def releases(monkeypatch, tmp_path):
-    """A directory of releases in place of the installed one, in SAELens' layout."""
+def releases(monkeypatch):
+    """A directory of releases in place of the one that comes along."""
 
     def put(**found):
-        import yaml
-
-        file = tmp_path / "pretrained_saes.yaml"
-        file.write_text(yaml.safe_dump(found))
-        monkeypatch.setattr(directory, "directory_file", lambda: file)
-        for kept in (directory._releases, directory.entries):
-            kept.cache_clear()
+        monkeypatch.setattr(directory, "directory", lambda: {"source": "a test", "releases": found})
+        directory.entries.cache_clear()
 
     yield put
-    for kept in (directory._releases, directory.entries):
-        kept.cache_clear()
+    directory.entries.cache_clear()
 
 
 def put_sae_lens(folder, hook="blocks.2.hook_resid_post", **config):

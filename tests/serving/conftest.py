@@ -41,7 +41,7 @@ def recipes(tiny, tmp_path_factory, make_sae):
 def shelf(installed, tiny, recipes):
     from clampdown.serving.shelf import Shelf
 
-    found = Shelf(tiny, "tiny", recipes)
+    found = Shelf(tiny, "tiny", recipes, latents={"clamp": [{"latent": 3, "value": 6.0, "promotes": ["rose"]}]})
     found.check()
     return found
 

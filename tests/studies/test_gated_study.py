@@ -1,6 +1,7 @@
 """A study of a recipe with a gate: which arms, what each is answered, and what the gate did."""
 
 import json
+import re
 import sqlite3
 import sys
 from dataclasses import replace
@@ -16,6 +17,7 @@ from clampdown.errors import ClampdownError
 from clampdown.studies.arms import FIXED_REFUSAL, SAFETY_PROMPT, build_arms, recommended_name
 from clampdown.studies.batches import cut
 from clampdown.studies.first import first_names
+from clampdown.studies.frontier import read_frontier
 from clampdown.studies.lettered import letter_column
 from clampdown.studies.measures import keyed
 from clampdown.studies.plan import Plan
@@ -332,3 +334,24 @@ def test_a_dry_run_counts_the_passages_that_are_read(gated, sets, record):
     told = dry_run(gated, PLAN, sets)["work"]
     assert told["passages"] == sum(len(rows(record, arm.name, "text")) for arm in record.arms)
     assert told["questions"] == sum(len(rows(record, arm.name, "capability")) for arm in record.arms)
+
+
+def test_the_frontier_has_a_recipe_for_each_point_of_its_charts(record, results):
+    found = read_frontier(record.path)
+    points = {point["name"]: point for point in found["points"]}
+    assert found["study"] == record.name and set(points) == {a["name"] for a in results["arms"] + results["composed"]}
+    assert [chart["kind"] for chart in found["charts"]] == ["safe", "capability", "lookalike"]
+    for chart in found["charts"]:
+        assert set(re.findall('data-arm="([^"]*)"', chart["svg"])) <= set(points)
+        assert 'data-arm="clamp-1-gated"' in chart["svg"] and "style=" not in chart["svg"]
+    assert points["none"]["recipe"] is None
+    for name, point in points.items():
+        ran = [arm for arm in record.arms if arm.name == name]
+        if ran and not ran[0].instead:
+            assert point["recipe"] == ran[0].recipes[0]
+        elif ran:
+            assert point["recipe"] is None and point["why"]
+        else:  # put together: what ran with its gate forced open, its gate asked
+            assert point["recipe"].gate.decide == "score"
+            assert point["recipe"].edits == record.arm(name.removesuffix("-gated")).recipes[0].edits
+    assert any(not [arm for arm in record.arms if arm.name == name] for name in points)

@@ -28,8 +28,8 @@ def add_parser(subparsers: Any) -> None:
 
 def _add_search(subparsers: Any) -> None:
     said = (
-        "List SAEs that can be named wherever an SAE is: the one that comes along, and those in SAELens' directory "
-        "where sae-lens is installed. Nothing is fetched."
+        "List SAEs that can be named wherever an SAE is: the one that comes along, and those that others have "
+        "published. The list comes along; nothing is fetched."
     )
     parser = command(subparsers, "search", "list known SAEs", said, _SEARCH_EXAMPLE)
     parser.add_argument("words", metavar="WORDS", nargs="*", help="words that the name or the model must hold")
@@ -40,23 +40,20 @@ def _add_search(subparsers: Any) -> None:
 
 
 def _search(args: argparse.Namespace) -> int:
-    from clampdown.saes.directory import HOW_TO_GET, directory_file, search
+    from clampdown.saes.directory import directory, search
 
-    found, directory = search(args.words, args.model, args.layer), directory_file()
+    found = search(args.words, args.model, args.layer)
     if args.json:
-        print_json({"directory": str(directory or ""), "saes": [_facts(entry) for entry in found]})
+        print_json({"directory": directory()["source"], "saes": [_facts(entry) for entry in found]})
         return 0
     if not found:
-        hint = "" if directory else f"; {HOW_TO_GET}"
-        raise ClampdownError(f"no known SAE is like that; try fewer words{hint}")
+        raise ClampdownError("no known SAE is like that; try fewer words")
     _print(found)
-    if not directory:
-        say(HOW_TO_GET)
     return 0
 
 
 def _facts(entry: "Entry") -> dict[str, Any]:
-    facts = {key: getattr(entry, key) for key in ("name", "model", "layer", "width", "repo")}
+    facts = {key: getattr(entry, key) for key in ("name", "model", "layer", "width", "repo", "page")}
     return {**facts, "readable": not entry.refused, "why": entry.refused}
 
 

@@ -36,14 +36,16 @@ _COUNTS = {
 
 def add_parser(subparsers: Any) -> None:
     said = (
-        "Serve the model by an OpenAI-compatible API. A recipe is chosen by the model's name: MODEL is unsteered, "
-        "MODEL:guarded is under the recipe guarded; a request may change it. Each answer comes with a receipt. Nothing "
-        "listens before all recipes and gates have passed their self-tests."
+        "Serve the model by an OpenAI-compatible API, with a page to try it on. A recipe is chosen by the model's "
+        "name: MODEL is unsteered, MODEL:guarded is under the recipe guarded; a request may change it. Each answer "
+        "comes with a receipt. Nothing listens before all recipes and gates have passed their self-tests."
     )
     parser = command(subparsers, "serve", "serve the model by an OpenAI-compatible API", said, _EXAMPLE)
     add_model(parser)
     parser.add_argument("--name", metavar="NAME", help="what the model is called there (default: as it was loaded)")
     parser.add_argument("--recipes", metavar="DIR", type=_folder, help="a folder of recipes; x.toml is MODEL:x")
+    said = "a study's folder or database; the page draws its frontier and loads its points"
+    parser.add_argument("--study", metavar="STUDY", type=Path, help=said)
     parser.add_argument("--no-overrides", action="store_true", help="recipes by name only: a request changes none")
     parser.add_argument("--host", metavar="H", default="127.0.0.1", help="address (default: 127.0.0.1, this machine)")
     parser.add_argument("--port", metavar="P", type=_port, default=8000, help="0 takes a free one (default: 8000)")
@@ -80,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
         host=args.host,
         port=args.port,
         key=key,
-        listening=lambda url: say(f"listening at {url}/v1; Ctrl-C ends it", aside=True),
+        listening=lambda url: say(f"the playground is at {url}, the API at {url}/v1; Ctrl-C ends it", aside=True),
     )
     return 0
 
@@ -88,16 +90,23 @@ def run(args: argparse.Namespace) -> int:
 def _service(args: argparse.Namespace, model: "Model", progress: ProgressBar) -> "Service":
     """The model and its recipes, self-tested."""
     from clampdown.engine.local import LocalEngine
+    from clampdown.library import known_latents
+    from clampdown.recipe.bundled import bundled_path
     from clampdown.serving.service import Service
     from clampdown.serving.shelf import Shelf, recipes_in, recipes_that_come_along
+    from clampdown.studies.frontier import read_frontier
 
     chat, limits = model.chat, _limits(args)
     chat.need_template()
-    recipes = recipes_that_come_along(chat) | (recipes_in(args.recipes) if args.recipes else {})
-    shelf = Shelf(chat, args.name or model.name, recipes, overrides=not args.no_overrides)
+    frontier = read_frontier(args.study) if args.study else None
+    along, own = recipes_that_come_along(chat), recipes_in(args.recipes) if args.recipes else {}
+    recipes = along | own
+    files = {name: args.recipes / f"{name}.toml" if name in own else bundled_path(name) for name in recipes}
+    latents = {name: known_latents(file) for name, file in files.items()}
+    shelf = Shelf(chat, args.name or model.name, recipes, overrides=not args.no_overrides, latents=latents)
     progress("testing the recipes", 0, 0, "")
     shelf.check()
-    return Service(chat, shelf, LocalEngine(chat, most=limits.rows), limits)
+    return Service(chat, shelf, LocalEngine(chat, most=limits.rows), limits, frontier=frontier)
 
 
 def _limits(args: argparse.Namespace) -> Limits:

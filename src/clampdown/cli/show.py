@@ -93,12 +93,22 @@ def _recipe(recipe: Recipe, path: Path, as_json: bool) -> int:
             say(f"\nedit {number}: clamp at layer {edit.layer}, rule {edit.rule}{does}")
             say(f"SAE {edit.sae} ({edit.sae_sha256[:12] or 'any'})")
             print_clamped(edit, readings(edit.sae_sha256, path))
+            _pages(edit)
         else:
             vector = f"seed {edit.seed}" if edit.seed is not None else f"{len(edit.values)} values"
             say(f"\nedit {number}: {edit.operation} a direction ({vector}) × {edit.strength:g} at layer {edit.layer}")
     if gate is not None and recipe.gate is not None:
         _gate(gate, recipe.gate.threshold)
     return 0
+
+
+def _pages(clamp: Clamp) -> None:
+    """Where Neuronpedia shows each latent of a published SAE."""
+    from clampdown.saes.directory import page_of
+
+    if page := page_of(clamp.sae):
+        for latent in clamp.values:
+            say(f"{latent:>8} {page}/{latent}")
 
 
 def _gate(file: "GateFile", own: float | None) -> None:

@@ -1,0 +1,1 @@
+"""Measures what steering does: sets of prompts, judges of answers, capability, and statistics."""

@@ -1,0 +1,1 @@
+"""Models: loading, chat templates, key-value caches, and the residual between blocks."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from clampdown.errors import ClampdownError
+from clampdown.recipe.bundled import FOLDER
 from clampdown.recipe.checks import check_known, is_finite, require, shown
 from clampdown.writing import beside
 
@@ -71,8 +72,11 @@ class Gate:
         return cls(**body)
 
     def found_from(self, folder: Path) -> "Gate":
-        """The same, its file found from the folder of the recipe that names it."""
-        return replace(self, file=str(folder.absolute() / self.file)) if self.file else self
+        """The same, its file found from the folder of the recipe that names it, or among those that come along."""
+        if not self.file:
+            return self
+        beside, along = folder.absolute() / self.file, FOLDER / self.kept_name
+        return replace(self, file=str(along if along.is_file() and not beside.exists() else beside))
 
     def kept_in(self, folder: Path) -> "Gate":
         """The same, its file copied into this folder where it is elsewhere, and named from there.

@@ -1,0 +1,1 @@
+"""Sparse autoencoders: their weights, formats, directory and training."""

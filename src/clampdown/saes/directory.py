@@ -1,14 +1,14 @@
-"""SAEs known by name: the bundled one, and SAELens' directory of releases where sae-lens is installed.
+"""SAEs known by name: the bundled one, and those that others have published, by release and id.
 
-The directory is read as the YAML file that it is: importing sae_lens takes seconds, and PyTorch with it.
+Of the published ones a list comes along, made from SAELens' by training/directory/make.py; names are as there.
 """
 
+import gzip
 import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from clampdown.errors import ClampdownError
 
 BUNDLED = "smollm2-135m-instruct/layer-12"
 BUNDLED_FILE = Path(__file__).parent / "bundled" / "smollm2-135m-instruct-layer-12.safetensors"
-HOW_TO_GET = "SAELens' directory is not installed: pip install 'clampdown[saelens]'"
+PUBLISHED_FILE = Path(__file__).parent / "published.json.gz"
+_NEURONPEDIA = "https://www.neuronpedia.org"
 
 _UNREADABLE = {
     "connor_rob_hook_z": "of attention",
@@ -43,7 +44,7 @@ _WIDTHS = (r"width_(\d+[km])", r"_(\d+x)\b", r"-w(\d+k)-", r"-(\d+k)(?:-|$)", r"
 
 @dataclass(frozen=True)
 class Entry:
-    """An SAE that a directory lists; `refused` says why it can't be used here, and is empty where it can."""
+    """An SAE that the directory lists; `refused` says why it can't be used here, and is empty where it can."""
 
     name: str
     model: str
@@ -55,16 +56,18 @@ class Entry:
     input_scale: float | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)
     sha256: str = ""
+    neuronpedia: str = ""  # its name there; empty where it has no page, or none is known
+
+    @property
+    def page(self) -> str:
+        """The address of its page on Neuronpedia, if there is one; a latent's is that, a slash and its number."""
+        return f"{_NEURONPEDIA}/{self.neuronpedia}" if self.neuronpedia else ""
 
 
 def search(words: Sequence[str] = (), model: str = "", layer: int | None = None) -> list[Entry]:
     """Entries that hold all the words, in any case; those that can be used come first.
 
-    `model` is looked for in the model's name without its owner.
-
-    Raises:
-        ClampdownError: the directory is installed but damaged.
-    """
+    `model` is looked for in the model's name without its owner."""
     wanted = _plain(model)
     found = [
         entry
@@ -77,7 +80,7 @@ def search(words: Sequence[str] = (), model: str = "", layer: int | None = None)
 
 
 def find(name: str) -> Entry | None:
-    """The entry called `name`, a release and an id, where the directory is installed and has it.
+    """The entry called `name`, a release and an id; None where no release is called so.
 
     Raises:
         ClampdownError: the release is there, but not that id.
@@ -94,20 +97,20 @@ def find(name: str) -> Entry | None:
     return found
 
 
+def page_of(name: str) -> str:
+    """The page on Neuronpedia of an SAE by its name, with or without a commit; empty where none is known."""
+    try:
+        entry = find(name.partition("@")[0])
+    except ClampdownError:
+        return ""
+    return entry.page if entry is not None else ""
+
+
 @lru_cache(maxsize=1)
 def entries() -> tuple[Entry, ...]:
-    """Everything in SAELens' directory; nothing where it is not installed."""
+    """All that others have published."""
     in_order = (sorted(_of_release(release), key=lambda entry: entry.layer or 0) for release in _releases())
     return tuple(entry for release in in_order for entry in release)
-
-
-def directory_file() -> Path | None:
-    """SAELens' directory, found without importing the package."""
-    package = find_spec("sae_lens")
-    if package is None or not package.origin:
-        return None
-    file = Path(package.origin).parent / "pretrained_saes.yaml"
-    return file if file.is_file() else None
 
 
 def bundled_entry() -> Entry:
@@ -119,21 +122,13 @@ def bundled_entry() -> Entry:
 
 
 @lru_cache(maxsize=1)
-def _releases() -> dict[str, Any]:
-    file = directory_file()
-    if file is None:
-        return {}
-    import yaml
+def directory() -> dict[str, Any]:
+    """The list that comes along: its `source` in words, and its `releases` by name."""
+    return dict(json.loads(gzip.decompress(PUBLISHED_FILE.read_bytes())))
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # five times as fast, where PyYAML was built with it
-    try:
-        with file.open(encoding="utf-8") as stream:
-            releases = yaml.load(stream, Loader=loader)
-        if not all(isinstance(release["saes"], list) for release in releases.values()):
-            raise TypeError("no list of SAEs")
-    except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
-        raise ClampdownError(f"{file} is damaged; install sae-lens again") from error
-    return dict(releases)
+
+def _releases() -> dict[str, Any]:
+    return dict(directory()["releases"])
 
 
 def _of_release(release: str) -> list[Entry]:
@@ -151,6 +146,7 @@ def _of_release(release: str) -> list[Entry]:
             input_scale=sae.get("norm_scaling_factor"),
             overrides=overrides,
             sha256=str(sae.get("sha256") or ""),
+            neuronpedia=str(sae.get("neuronpedia") or ""),
         )
         for sae in facts["saes"]
     ]

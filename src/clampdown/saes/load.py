@@ -25,7 +25,8 @@ def load_sae(name: str) -> SAE:
     """Load an SAE by name; weights stay in the dtype they are stored in, mapped from their file where it allows.
 
     A name is, in this order: the bundled one's (`smollm2-135m-instruct/layer-12`), a file or folder, SAELens'
-    `release/sae_id` where its directory is installed, or a hub id `owner/repo`, with a folder or file of it behind.
+    `release/sae_id`, as `clampdown sae search` lists them, or a hub id `owner/repo`, with a folder or file of it
+    behind.
     The last two may end in `@revision`; without one the current commit is taken, and `about` says so. The SAE's own
     `name` always ends in the commit, so that a recipe that holds it finds the same files again.
 
@@ -90,8 +91,7 @@ def _remote(name: str) -> SAE:
     except ClampdownError as error:
         if entry is not None:
             raise
-        hint = "" if directory.directory_file() else f"; {directory.HOW_TO_GET}"
-        raise ClampdownError(f"no SAE at {name!r} here, and {error} ({_WAYS}{hint})") from error
+        raise ClampdownError(f"no SAE at {name!r} here, and {error} ({_WAYS})") from error
     where = place if entry is not None else f"{repo}/{located.inside}".rstrip("/")
     sae = _fetched(located, f"{where}@{located.commit}", "" if entry is None else place)
     pinned = bool(revision and _COMMIT.fullmatch(revision) and located.commit.startswith(revision))

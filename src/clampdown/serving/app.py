@@ -17,11 +17,13 @@ from clampdown.serving.answers import ChatCompletion, Completion, ServedModel, S
 from clampdown.serving.chat import chat_answer, chat_chunks, chat_order
 from clampdown.serving.completions import completion_answer, completion_chunks, completion_order, scored_answer
 from clampdown.serving.guard import Guard
+from clampdown.serving.pages import add_pages
 from clampdown.serving.refusals import Refusal, refuse
 from clampdown.serving.requests import ChatRequest, CompletionRequest, StreamOptions
 from clampdown.serving.service import Answering, Service
 from clampdown.serving.shelf import told_of
 from clampdown.serving.streaming import EventStream, heard_by
+from clampdown.serving.whole import frontier, whole
 
 _EXTRA = {"usage", "clampdown"}
 """What most chunks of a stream don't hold."""
@@ -36,13 +38,14 @@ def build_app(service: Service, *, key: str = "", hosts: Collection[str] = ()) -
         yield
         await anyio.to_thread.run_sync(service.loop.stop)
 
-    # No docs page: those that FastAPI has take scripts from elsewhere.
+    # FastAPI's own docs pages take scripts from elsewhere; see `pages` for ours.
     app = FastAPI(title="Clampdown", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
     app.add_middleware(Guard, key=key, hosts=hosts, limits=service.limits, metrics=service.metrics)
     for kind in (Refusal, ClampdownError, RequestValidationError, HTTPException, TimeoutError):
         app.add_exception_handler(kind, refuse)
     _add_answers(app, service)
     _add_facts(app, service)
+    add_pages(app)
     return app
 
 
@@ -101,6 +104,16 @@ def _add_facts(app: FastAPI, service: Service) -> None:
         """What each recipe does, by the model's name that stands for it."""
         shelf = service.shelf
         return {f"{shelf.name}:{called}": told_of(recipe) for called, recipe in shelf.recipes.items()}
+
+    @app.get("/v1/clampdown/recipes/{name:path}")
+    async def recipe(name: str) -> dict[str, Any]:
+        """One of them whole, as a request may bring it back inline, with what is known of its latents."""
+        return whole(service.shelf, name)
+
+    @app.get("/v1/clampdown/frontier")
+    async def found() -> dict[str, Any]:
+        """The frontier of the operator's study: charts as SVG, and each point's recipe."""
+        return frontier(service)
 
     @app.get("/health")
     async def health() -> dict[str, str]:

@@ -14,8 +14,8 @@ from clampdown.serving.metrics import Metrics
 from clampdown.serving.refusals import Refusal, as_refusal
 
 _LOG = logging.getLogger("clampdown.serving")
-_OPEN = ("/health", "/ready")
-"""What needs no key: it tells nothing but that this server is here."""
+_OPEN = ("/health", "/ready", "/", "/docs")
+"""What needs no key: it tells nothing but that this server is here. The pages are the same everywhere."""
 
 
 class Guard:
@@ -60,7 +60,7 @@ class Guard:
         host = next((value.decode("latin-1") for name, value in headers if name == b"host"), "")
         if self._hosts and _without_port(host) not in self._hosts:
             raise Refusal(421, "this server does not go by that host's name", code="unknown_host")
-        if self._key and scope["path"] not in _OPEN:
+        if self._key and scope["path"] not in _OPEN and not scope["path"].startswith("/playground/"):
             given = next((value for name, value in headers if name == b"authorization"), b"")
             kind, _, token = given.partition(b" ")
             if not hmac.compare_digest(token.strip(), self._key) or kind.lower() != b"bearer":

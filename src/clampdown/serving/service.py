@@ -4,10 +4,11 @@ import asyncio
 import secrets
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from clampdown.engine.echoing import passage_chances
 from clampdown.engine.engine import Engine
@@ -141,9 +142,19 @@ class Service:
 
     Attributes:
         taken: answers that are promised and not over.
+        frontier: what a study found, as `GET /v1/clampdown/frontier` tells it; None without one.
     """
 
-    def __init__(self, model: ChatModel, shelf: Shelf, engine: Engine, limits: Limits) -> None:
+    def __init__(
+        self,
+        model: ChatModel,
+        shelf: Shelf,
+        engine: Engine,
+        limits: Limits,
+        *,
+        frontier: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.frontier = frontier
         self.model, self.shelf, self.limits = model, shelf, limits
         self.loop = EngineLoop(engine)
         self.metrics = Metrics(self.loop)
@@ -213,7 +224,9 @@ class Service:
 
         def job() -> Activations:
             recipe = self.shelf.under(order.model, order.override)
-            return activations(self.model, self._rendered(order.prompts[0], recipe, 0), recipe)
+            answer = None if asked.answer is None else asked.read_after(self.model)
+            ids = self._rendered(order.prompts[0], recipe, len(answer or ()))
+            return activations(self.model, ids, recipe, answer)
 
         try:
             async with asyncio.timeout(self.limits.seconds):

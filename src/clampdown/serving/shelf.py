@@ -2,7 +2,7 @@
 
 import os
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -51,13 +51,22 @@ class Shelf:
     """A model's recipes: `name` is the model unsteered, and name:RECIPE the model under one of them.
 
     overrides: whether requests may change recipes.
+    latents: what is known of the latents of a recipe, by its name here.
 
     Raises:
         ClampdownError: a recipe's gate decides outside, where nobody is asked here; an SAE can't be read.
     """
 
-    def __init__(self, model: ChatModel, name: str, recipes: Mapping[str, Recipe], *, overrides: bool = True) -> None:
-        self.model, self.name, self.overrides = model, name, overrides
+    def __init__(
+        self,
+        model: ChatModel,
+        name: str,
+        recipes: Mapping[str, Recipe],
+        *,
+        overrides: bool = True,
+        latents: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+    ) -> None:
+        self.model, self.name, self.overrides, self.latents = model, name, overrides, latents or {}
         self.recipes = dict(recipes)
         self._tested: OrderedDict[str, None] = OrderedDict()
         self._saes: dict[str, tuple[str, str]] = {}  # name and hash, by whatever a request may call them
@@ -124,7 +133,7 @@ class Shelf:
         return recipe
 
     def _overridden(self, base: Recipe | None, override: Override) -> Recipe | None:
-        recipe = base if override.recipe is None else self._inline(override.recipe)
+        recipe = base if override.recipe is None else self.inline(override.recipe)
         asked = override.model_dump(exclude_none=True)
         if recipe is None:
             if asked:
@@ -142,8 +151,12 @@ class Shelf:
             recipe = replace(recipe, gate=replace(gate, threshold=threshold, decide=override.decide or gate.decide))
         return recipe
 
-    def _inline(self, given: Mapping[str, Any]) -> Recipe:
-        """The recipe that a request brings, of SAEs and gates that are loaded already: no path is followed."""
+    def inline(self, given: Mapping[str, Any]) -> Recipe:
+        """The recipe that a request brings, of SAEs and gates that are loaded already: no path is followed.
+
+        Raises:
+            Refusal, ClampdownError: it names what is not here, or is wrong in itself.
+        """
         body = {"name": "inline", "model": {"name": self.name}, **given}
         if isinstance(edits := body.get("edits", []), list):
             if len(edits) > _EDITS:

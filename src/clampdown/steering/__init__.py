@@ -1,0 +1,1 @@
+"""Steering: what is added to the residual, where, and by which rule."""

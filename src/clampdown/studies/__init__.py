@@ -1,0 +1,1 @@
+"""Studies: arms by sets, measured into a database, and the report that is made of it."""

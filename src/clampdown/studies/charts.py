@@ -39,6 +39,7 @@ class Point:
     chosen: bool = False
     sweep: str | None = None  # points that share a sweep are joined, in the order given
     tip: str = ""
+    arm: str = ""  # its name, for a page that does something with a point
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,8 @@ def _runs(points: Sequence[Point], across: Axis, up: Axis) -> Iterator[tuple[str
 def _point(p: Point, across: Axis, up: Axis) -> Iterator[str]:
     x, y = across.at(p.x), up.at(p.y)
     group = p.group if p.group in GROUPS else "control"
-    yield f'<g class="pt{" chosen" if p.chosen else ""}"><title>{escape(p.tip or p.label)}</title>'
+    named = f' data-arm="{escape(p.arm)}"' if p.arm else ""
+    yield f'<g class="pt{" chosen" if p.chosen else ""}"{named}><title>{escape(p.tip or p.label)}</title>'
     bar = f'<line class="bar g-{group}"'
     if p.x_low is not None and p.x_high is not None:
         yield f'{bar} x1="{across.at(p.x_low):.1f}" x2="{across.at(p.x_high):.1f}" y1="{y:.1f}" y2="{y:.1f}"/>'

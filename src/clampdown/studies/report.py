@@ -271,7 +271,8 @@ class Study:
         )
         chosen = arm is self.recommended
         sweep = self.sweeps.get(arm["name"])
-        return charts.Point(arm["label"], arm["group"], x, y, x_low, x_high, y_low, y_high, hollow, chosen, sweep, tip)
+        bars = (x_low, x_high, y_low, y_high)
+        return charts.Point(arm["label"], arm["group"], x, y, *bars, hollow, chosen, sweep, tip, arm["name"])
 
     def category_table(self) -> dict[str, Any]:
         return self._table(self.categories)

@@ -1,0 +1,1 @@
+"""Attacks of several turns, wrappers, and attackers that talk back."""

@@ -1,0 +1,1 @@
+"""The languages that judges read refusals in."""
