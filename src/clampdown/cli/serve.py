@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
         host=args.host,
         port=args.port,
         key=key,
-        listening=lambda url: say(f"the playground is at {url}, the API at {url}/v1; Ctrl-C ends it", aside=True),
+        listening=lambda url: say(f"listening at {url}/v1; the playground is at {url}; Ctrl-C ends it", aside=True),
     )
     return 0
 
