@@ -30,6 +30,7 @@ _COUNTS = {
     "prompts": "of one request for plain text",
     "stops": "texts that end an answer",
     "body": "bytes of a request",
+    "reading": "seconds in which a request must have come whole",
     "seconds": "for one request",
 }
 
