@@ -4,6 +4,7 @@ import json
 import random
 import socket
 from contextlib import suppress
+from copy import deepcopy
 
 NASTY = [
     *(None, True, False, 0, -1, 1, 0.5, -0.0, 1e-320, 1e308, -1e308, 2**31, 2**63, -(2**63) - 1, 10**30, 10**400),
@@ -90,11 +91,11 @@ def fouled(draw, body):
             case 1 if isinstance(holder, dict):
                 del holder[key]
             case 2:
-                holder[key] = [holder[key]] * draw.choice([0, 1, 2, 20, 2000])
+                holder[key] = [deepcopy(holder[key])] * draw.choice([0, 1, 2, 20, 2000])
             case 3 if isinstance(holder, dict):
-                holder[draw.choice(KEYS)] = draw.choice(NASTY)
+                holder[draw.choice(KEYS)] = deepcopy(draw.choice(NASTY))
             case _:
-                holder[key] = draw.choice(NASTY)
+                holder[key] = deepcopy(draw.choice(NASTY))
     return body
 
 
