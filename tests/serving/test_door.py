@@ -128,6 +128,18 @@ def test_neither_log_nor_metrics_hold_what_was_said(http, caplog):
     assert secret not in metrics and 'clampdown_tokens_total{kind="said",model="tiny:clamp"}' in metrics
 
 
+def test_an_operator_may_have_prompts_in_the_log(shelf, httpx, caplog):
+    service = serving(shelf)
+    service.log_prompts = True
+    scored = {"model": "tiny", "prompt": ["one heron"], "max_tokens": 0, "echo": True, "logprobs": 0}
+    with caplog.at_level(logging.INFO), listening(service) as (url, _):
+        assert httpx.post(f"{url}/v1/chat/completions", json=chat("tiny", "a stork"), timeout=60).status_code == 200
+        assert httpx.post(f"{url}/v1/completions", json=scored, timeout=60).status_code == 200
+        assert until(lambda: len([one for one in caplog.records if getattr(one, "facts", {}).get("prompts")]) == 2)
+    chatted, read = (one.facts["prompts"] for one in caplog.records if getattr(one, "facts", {}).get("prompts"))
+    assert "a stork" in chatted[0] and read == ["one heron"]
+
+
 def test_recipes_are_listed_without_the_servers_paths(http, recipes):
     told = http.get("/v1/clampdown/recipes").json()
     assert set(told) == {f"tiny:{name}" for name in recipes}

@@ -50,6 +50,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--port", metavar="P", type=_port, default=8000, help="0 takes a free one (default: 8000)")
     said = f"what clients must show; another address than this machine's demands one (default: that in {KEY})"
     parser.add_argument("--api-key", metavar="KEY", help=said)
+    parser.add_argument("--log-prompts", action="store_true", help="log what the model is asked, too; never answers")
     limits = parser.add_argument_group("limits")
     for name, meant in _COUNTS.items():
         default = getattr(Limits, _field(name))
@@ -98,7 +99,7 @@ def _service(args: argparse.Namespace, model: "Model", progress: ProgressBar) ->
     shelf = Shelf(chat, args.name or model.name, recipes, overrides=not args.no_overrides)
     progress("testing the recipes", 0, 0, "")
     shelf.check()
-    return Service(chat, shelf, LocalEngine(chat, most=limits.rows), limits)
+    return Service(chat, shelf, LocalEngine(chat, most=limits.rows), limits, log_prompts=args.log_prompts)
 
 
 def _limits(args: argparse.Namespace) -> Limits:

@@ -141,10 +141,13 @@ class Service:
 
     Attributes:
         taken: answers that are promised and not over.
+        log_prompts: whether the log holds what models are asked, as they read it.
     """
 
-    def __init__(self, model: ChatModel, shelf: Shelf, engine: Engine, limits: Limits) -> None:
-        self.model, self.shelf, self.limits = model, shelf, limits
+    def __init__(
+        self, model: ChatModel, shelf: Shelf, engine: Engine, limits: Limits, *, log_prompts: bool = False
+    ) -> None:
+        self.model, self.shelf, self.limits, self.log_prompts = model, shelf, limits, log_prompts
         self.loop = EngineLoop(engine)
         self.metrics = Metrics(self.loop)
         self.began = int(time.time())
