@@ -4,12 +4,12 @@ import asyncio
 import secrets
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
-from clampdown.engine.echoing import passage_chances
+from clampdown.engine.echoing import passage_parts
 from clampdown.engine.engine import Engine
 from clampdown.engine.request import Chance, Request, Sampling
 from clampdown.models.chat_model import ChatModel
@@ -201,7 +201,7 @@ class Service:
         answering = self.room(order)
         try:
             async with asyncio.timeout(self.limits.seconds):
-                return [await self.loop.do(partial(self._echo, order, render)) for render in order.prompts]
+                return [await self.loop.do_in_parts(partial(self._echo, order, render)) for render in order.prompts]
         finally:
             answering.close()
 
@@ -273,12 +273,13 @@ class Service:
                 found.append((Request(prompt, recipe, sampling, likeliest=order.likeliest), saying))
         return found
 
-    def _echo(self, order: Order, render: Render) -> Echo:
+    def _echo(self, order: Order, render: Render) -> Generator[None, None, Echo]:
         recipe = self.shelf.under(order.model, order.override)
         ids = self._rendered(render, recipe, 0)
         check_told([recipe], [user_turns(ids)])
         self.metrics.tokens.labels(order.model, "read").inc(len(ids))
-        return Echo(recipe, ids, *passage_chances(self.model, ids, recipe, order.likeliest or 0))
+        read = yield from passage_parts(self.model, ids, recipe, order.likeliest or 0)
+        return Echo(recipe, ids, *read)
 
     def _rendered(self, render: Render, recipe: Recipe | None, tokens: int | None) -> Sequence[int]:
         """A prompt's ids, where they leave room for an answer of so many tokens, or of one at least."""
