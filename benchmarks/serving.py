@@ -15,13 +15,15 @@ seconds, while all clients ask one request after another, and have done so for `
 - transformers-serve: the server beside `transformers serve` (`--transformers`, by default the one beside this Python,
   and with its batching on), for many clients and for one.
 
-`--json` keeps each part's figures, beside what the file holds of others. The machine should be idle.
+Where the machine is not idle, `--by cpu` divides by the seconds that the contender had a core, in place of all.
+`--json` keeps each part's figures, beside what the file holds of others.
 """
 
 import argparse
 import asyncio
 import json
 import os
+import signal
 import statistics
 import sys
 import tempfile
@@ -51,10 +53,12 @@ def main() -> None:
     parser.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)), help="(default: the last)")
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--transformers", default=str(Path(sys.executable).with_name("transformers")), metavar="PATH")
+    parser.add_argument("--by", choices=("wall", "cpu"), default="wall", help="(default: wall)")
     parser.add_argument("--json", type=Path, help="keep the figures here as well")
     options = parser.parse_args()
     if others := os.sched_getaffinity(0) - {options.core}:
         os.sched_setaffinity(0, others)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of what ends the servers
     with tempfile.TemporaryDirectory() as folder:
         options.folder = Path(folder)
         names = written(options.folder)
@@ -140,7 +144,7 @@ async def generate(options: Any, _names: list[str]) -> Found:
     with ours(options) as server, Plain(options) as plain:
 
         async def plainly() -> float:
-            return await asyncio.to_thread(plain.rate, options.round)
+            return await asyncio.to_thread(plain.rate, options.round, options.by)
 
         rates = await in_turns(options, {"served": rate(server, [NAME], options), "generate": plainly})
     return told(rates, ("served", "generate"))
@@ -174,12 +178,21 @@ def rate(server: Served, models: list[str], options: Any, clients: int = MANY) -
     """Tokens a second that a server says to many clients."""
 
     async def measured() -> float:
+        had = asyncio.ensure_future(worked(server, options))
         said: list[Said] = await keep_asking(server, clients, options.round, asked(models), options.warm)
         if errors := {one.error for one in said if one.error}:
             raise SystemExit(f"{models[0]} was not answered: {', '.join(errors)}")
-        return counted(said) / options.round
+        return counted(said) / await had
 
     return measured
+
+
+async def worked(server: Served, options: Any) -> float:
+    """The seconds of a round; by cpu, those that the server had a core."""
+    await asyncio.sleep(options.warm)
+    before = server.cpu
+    await asyncio.sleep(options.round)
+    return float(options.round) if options.by == "wall" else server.cpu - before
 
 
 async def in_turns(options: Any, contenders: dict[str, Rate]) -> dict[str, list[float]]:

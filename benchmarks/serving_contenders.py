@@ -50,6 +50,12 @@ class Served:
         told = Path(f"/proc/{self._process.pid}/status").read_text()
         return int(re.findall(r"VmRSS:\s*(\d+)", told)[0]) / 1000
 
+    @property
+    def cpu(self) -> float:
+        """Seconds that it had a core so far."""
+        told = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(told[11]) + int(told[12])) / os.sysconf("SC_CLK_TCK")
+
     def now(self) -> float:
         return time.monotonic() - self._began
 
@@ -90,9 +96,9 @@ class Plain:
         self._process.start()
         self._pipe.recv()
 
-    def rate(self, seconds: float) -> float:
+    def rate(self, seconds: float, by: str) -> float:
         """Tokens a second, over so many seconds and what the last answer takes."""
-        return float(self._asked(seconds))
+        return float(self._asked((seconds, by)))
 
     def save(self, folder: Path) -> None:
         """Write the model as Transformers reads it."""
@@ -118,13 +124,13 @@ def _generate(pipe: Any, core: int, dtype: str) -> None:
     try:
         while True:
             what = pipe.recv()
-            pipe.send(_rate(model, what) if isinstance(what, int | float) else _save(model, what))
+            pipe.send(_rate(model, *what) if isinstance(what, tuple) else _save(model, what))
     except EOFError:
         return
 
 
-def _rate(model: Any, seconds: float) -> float:
-    began, said = time.monotonic(), 0
+def _rate(model: Any, seconds: float, by: str) -> float:
+    began, worked, said = time.monotonic(), time.process_time(), 0
     for one in asked([""]):
         if time.monotonic() >= began + seconds:
             break
@@ -137,7 +143,7 @@ def _rate(model: Any, seconds: float) -> float:
             pad_token_id=0,
         )
         said += made.shape[1] - ids.shape[1]
-    return said / (time.monotonic() - began)
+    return said / (time.monotonic() - began if by == "wall" else time.process_time() - worked)
 
 
 def _save(model: Any, folder: Path) -> None:
