@@ -106,3 +106,43 @@ def test_a_server_from_its_start_to_its_end(tmp_path):
     assert server.returncode in (0, 130) and "bomb" not in rest and "Traceback" not in rest
     lines = [json.loads(line) for line in rest.splitlines() if line.startswith("{")]
     assert [line["status"] for line in lines] == [200, 200, 200]
+
+
+@pytest.mark.long
+def test_a_server_that_was_killed_leaves_nothing_to_repair(tmp_path):
+    """It is killed while it answers; the next one, at the same port, says what the first would have said."""
+    httpx = pytest.importorskip("httpx")
+    (tmp_path / "recipes").mkdir()
+    Recipe("mine", "any", "", (Direction(12, 3.0, seed=1),)).save(tmp_path / "recipes" / "mine.toml")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    body = {"model": "smollm2-135m-instruct:mine", "messages": [{"role": "user", "content": "Hi"}], "temperature": 0}
+    port, told = 0, []
+    for kill in (True, False):
+        command = ["serve", "--port", str(port), "--recipes", "recipes", "--dtype", "float32"]
+        with subprocess.Popen(
+            [sys.executable, "-m", "clampdown", *command],
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        ) as server:
+            try:
+                url = next(line for line in server.stderr if "listening at" in line).split()[2].removesuffix(";")
+                port = int(url.rpartition(":")[2].partition("/")[0])
+                with httpx.Client(base_url=url, timeout=120) as client:
+                    told.append(client.post("chat/completions", json={**body, "max_tokens": 4}).json()["choices"])
+                    if kill:
+                        with client.stream(
+                            "POST", "chat/completions", json={**body, "max_tokens": 500, "stream": True}
+                        ) as answer:
+                            lines = answer.iter_lines()
+                            next(lines)
+                            server.kill()
+                            with pytest.raises(httpx.HTTPError):
+                                list(lines)
+            finally:
+                server.send_signal(signal.SIGTERM)
+            server.communicate(timeout=60)
+        assert server.returncode == -(signal.SIGKILL if kill else signal.SIGTERM)
+    assert told[0] == told[1]
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before

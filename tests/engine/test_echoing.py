@@ -4,7 +4,10 @@ import pytest
 import torch
 
 from clampdown.engine import echoing
-from clampdown.engine.echoing import passage_chances
+from clampdown.engine.echoing import passage_chances, passage_parts
+from clampdown.engine.generation import generate
+from clampdown.engine.local import LocalEngine
+from clampdown.engine.request import Request, Sampling
 from clampdown.engine.scoring import LocalScorer
 from clampdown.errors import ClampdownError
 from clampdown.recipe import Direction, Gate, Positions, Recipe
@@ -39,3 +42,22 @@ def test_a_gate_must_be_forced(tiny, one_line):
     plain, _, _ = passage_chances(tiny, IDS, RECIPES[1], 0)
     assert [c.log_probability for c in opened] == [c.log_probability for c in plain]
     assert passage_chances(tiny, IDS, gated.deciding("shut"), 0)[2].tokens_edited == 0
+
+
+def test_between_parts_others_may_use_the_model(tiny, monkeypatch):
+    monkeypatch.setattr(echoing, "_AT_ONCE", 4)
+    alone = [passage_chances(tiny, IDS, recipe, 1) for recipe in RECIPES]
+    [answered] = generate(tiny, [IDS], [RECIPES[1]], Sampling(8))
+    engine, reading = LocalEngine(tiny), {n: passage_parts(tiny, IDS, recipe, 1) for n, recipe in enumerate(RECIPES)}
+    engine.submit(Request(IDS, RECIPES[1], Sampling(8)))
+    read, answers = {}, []
+    while reading or not engine.idle:
+        answers += [event.answer for event in engine.step() if event.answer]
+        for number, parts in list(reading.items()):
+            try:
+                next(parts)
+            except StopIteration as over:
+                read[number] = over.value
+                del reading[number]
+    assert [read[number] for number in sorted(read)] == alone
+    assert [answer.ids for answer in answers] == [answered.ids]

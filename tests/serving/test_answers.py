@@ -112,6 +112,18 @@ def test_logprobs_are_those_of_the_steered_model(client):
     assert plain[0].logprob != entries[0].logprob
 
 
+def test_bytes_of_parts_of_characters_add_up_to_the_text(shelf):
+    from clampdown.engine.request import Chance
+    from clampdown.serving.logprobs import chat_logprobs
+
+    text = "Löwen 🦁, und \u00ad noch 字."
+    ids = shelf.model.tokenizer(text, add_special_tokens=False).input_ids
+    told = chat_logprobs(shelf.model, [Chance(token, -1.0, ((token, -1.0),)) for token in ids]).content
+    assert any(one.token.startswith("bytes:") for one in told)
+    assert bytes(byte for one in told for byte in one.bytes).decode() == text
+    assert all(one.bytes == one.top_logprobs[0].bytes for one in told)
+
+
 @pytest.mark.parametrize("tokens", [0, 1])
 def test_an_echo_tells_how_likely_the_prompt_was(tokens, client, shelf):
     ids = list(range(50, 70))

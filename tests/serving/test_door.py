@@ -46,11 +46,12 @@ def test_where_there_is_no_room_a_request_is_told_to_come_again(shelf, httpx):
     service = serving(shelf, rows=2, answers=2)
     with listening(service) as (url, _), httpx.Client(base_url=url, timeout=120) as client:
         with client.stream("POST", "/v1/chat/completions", json=chat("tiny", n=2, **LONG)) as answer:
-            first_piece(answer.iter_lines())
+            first_piece(lines := answer.iter_lines())  # which is kept: without it, the client would be gone
             refused = client.post("/v1/chat/completions", json=chat("tiny"))
             assert refused.status_code == 429 and int(refused.headers["retry-after"]) > 0
             assert refused.json()["error"]["code"] == "rate_limit_exceeded"
             assert client.get("/health").status_code == 200
+            del lines
         assert until(lambda: client.post("/v1/chat/completions", json=chat("tiny")).status_code == 200)
         too_many = client.post("/v1/chat/completions", json=chat("tiny", n=3))
         assert too_many.status_code == 400  # it would never fit
@@ -128,6 +129,18 @@ def test_neither_log_nor_metrics_hold_what_was_said(http, caplog):
     assert secret not in metrics and 'clampdown_tokens_total{kind="said",model="tiny:clamp"}' in metrics
 
 
+def test_an_operator_may_have_prompts_in_the_log(shelf, httpx, caplog):
+    service = serving(shelf)
+    service.log_prompts = True
+    scored = {"model": "tiny", "prompt": ["one heron"], "max_tokens": 0, "echo": True, "logprobs": 0}
+    with caplog.at_level(logging.INFO), listening(service) as (url, _):
+        assert httpx.post(f"{url}/v1/chat/completions", json=chat("tiny", "a stork"), timeout=60).status_code == 200
+        assert httpx.post(f"{url}/v1/completions", json=scored, timeout=60).status_code == 200
+        assert until(lambda: len([one for one in caplog.records if getattr(one, "facts", {}).get("prompts")]) == 2)
+    chatted, read = (one.facts["prompts"] for one in caplog.records if getattr(one, "facts", {}).get("prompts"))
+    assert "a stork" in chatted[0] and read == ["one heron"]
+
+
 def test_recipes_are_listed_without_the_servers_paths(http, recipes):
     told = http.get("/v1/clampdown/recipes").json()
     assert set(told) == {f"tiny:{name}" for name in recipes}
@@ -181,3 +194,24 @@ def test_many_clients_that_come_and_go_leave_nothing_behind(shelf, httpx):
             assert all(pool.map(one, range(36)))
         assert gone.is_set()
         assert until(lambda: service.taken == 0 and service.loop.under_way == 0 and service.loop.engine.idle)
+
+
+def test_a_long_echo_lets_others_be_answered_between_its_parts(shelf, httpx, monkeypatch):
+    from clampdown.engine import echoing
+
+    monkeypatch.setattr(echoing, "_AT_ONCE", 2)
+    service, order = serving(shelf), []
+    step, part = service.loop.engine.step, service.loop._part
+    service.loop.engine.step = lambda: (order.append("step"), step())[1]
+    service.loop._part = lambda: (order.append("part") if service.loop._parted else None, part())[1]
+    scored = {"model": "tiny:clamp", "prompt": [list(range(5, 65))] * 2, "max_tokens": 0, "echo": True, "logprobs": 0}
+    with listening(service) as (url, _), httpx.Client(base_url=url, timeout=120) as client:
+        with client.stream("POST", "/v1/chat/completions", json=chat("tiny", **LONG)) as answer:
+            first_piece(lines := answer.iter_lines())
+            assert client.post("/v1/completions", json=scored).status_code == 200
+            first_piece(lines)  # there is more
+        with pytest.raises(httpx.ReadTimeout):
+            client.post("/v1/completions", json=scored, timeout=0.01)
+        assert until(lambda: service.taken == 0 and not service.loop._parted and service.loop.engine.idle)
+        assert client.post("/v1/chat/completions", json=chat("tiny")).status_code == 200
+    assert "part part" not in " ".join(order) and order.count("part") >= 60

@@ -179,7 +179,7 @@ def test_hostile_bodies_are_refused_and_harm_nobody(http):
     assert answer.status_code == 400
     assert http.post("/v1/chat/completions", json=chat("tiny")).status_code == 200
     for method, path in (
-        ("GET", "/"),
+        ("POST", "/"),
         ("GET", "/v1/chat/completions"),
         ("DELETE", "/v1/models"),
         ("GET", "/v1/../etc/passwd"),

@@ -30,6 +30,7 @@ _COUNTS = {
     "prompts": "of one request for plain text",
     "stops": "texts that end an answer",
     "body": "bytes of a request",
+    "reading": "seconds in which a request must have come whole",
     "seconds": "for one request",
 }
 
@@ -51,6 +52,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--port", metavar="P", type=_port, default=8000, help="0 takes a free one (default: 8000)")
     said = f"what clients must show; another address than this machine's demands one (default: that in {KEY})"
     parser.add_argument("--api-key", metavar="KEY", help=said)
+    parser.add_argument("--log-prompts", action="store_true", help="log what the model is asked, too; never answers")
     limits = parser.add_argument_group("limits")
     for name, meant in _COUNTS.items():
         default = getattr(Limits, _field(name))
@@ -106,7 +108,14 @@ def _service(args: argparse.Namespace, model: "Model", progress: ProgressBar) ->
     shelf = Shelf(chat, args.name or model.name, recipes, overrides=not args.no_overrides, latents=latents)
     progress("testing the recipes", 0, 0, "")
     shelf.check()
-    return Service(chat, shelf, LocalEngine(chat, most=limits.rows), limits, frontier=frontier)
+    return Service(
+        chat,
+        shelf,
+        LocalEngine(chat, most=limits.rows),
+        limits,
+        log_prompts=args.log_prompts,
+        frontier=frontier,
+    )
 
 
 def _limits(args: argparse.Namespace) -> Limits:

@@ -1,6 +1,6 @@
 """A text that is read and not answered: how likely each of its tokens was, as a passage is scored."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 
 import torch
 
@@ -16,16 +16,28 @@ from clampdown.steering.attach import Steering
 from clampdown.steering.gates.asking import asks
 from clampdown.steering.receipt import Receipt
 
+Read = tuple[list[Chance], list[tuple[int, float]], Receipt]
 _AT_ONCE = 256
 """Tokens whose logits are held at once: of a large vocabulary each takes hundreds of kilobytes."""
 
 
-@torch.inference_mode()
-def passage_chances(
+def passage_chances(model: ChatModel, ids: Sequence[int], recipe: Recipe | None, likeliest: int) -> Read:
+    """What `passage_parts` gives, at one go."""
+    parts = passage_parts(model, ids, recipe, likeliest)
+    while True:
+        try:
+            next(parts)
+        except StopIteration as over:
+            read: Read = over.value
+            return read
+
+
+def passage_parts(
     model: ChatModel, ids: Sequence[int], recipe: Recipe | None, likeliest: int
-) -> tuple[list[Chance], list[tuple[int, float]], Receipt]:
+) -> Generator[None, None, Read]:
     """Of a passage (token ids) each token's chance but the first one's; what is likeliest after the last; the receipt.
 
+    It yields between parts of a few hundred tokens, when others may use the model.
     The first token counts as prompt, in which no user speaks, and the rest as answer, so that windows are seen.
     likeliest: how many of the likeliest tokens are told in each place; after the last, one at least.
 
@@ -43,8 +55,11 @@ def passage_chances(
     width = _AT_ONCE if bearing(model.hf).parts else len(ids)
     cache = empty_cache(model.hf) if width < len(ids) else None
     found: list[Chance] = []
-    with Steering(model, [recipe], prompt_lengths=[1], user_turns=[()]) as steering:
-        for start in range(0, len(ids), width):
+    steering = Steering(model, [recipe], prompt_lengths=[1], user_turns=[()])
+    for start in range(0, len(ids), width):
+        if start:
+            yield
+        with steering, torch.inference_mode():
             some = torch.tensor([list(ids[start : start + width])], device=model.device)
             end = start + some.shape[1]
             logits = model.hf(

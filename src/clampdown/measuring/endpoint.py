@@ -1,6 +1,5 @@
-"""A chat model behind an OpenAI-compatible HTTP endpoint, as attacker, judge or target: the standard library only."""
+"""A chat model behind an OpenAI-compatible HTTP endpoint, as attacker, judge or target."""
 
-import http.client
 import json
 import os
 import re
@@ -10,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clampdown.errors import ClampdownError
-from clampdown.measuring.endpoint_http import Endless, Failed, post
+from clampdown.measuring.endpoint_http import Endless, Failed, Unreached, post
 from clampdown.measuring.endpoint_reply import FILTERED, Completion, Trouble, one_line, read_reply
 from clampdown.measuring.endpoint_settings import Taken, chosen
 from clampdown.measuring.endpoint_trouble import LIMITS, Meaning, meaning, refused_setting
@@ -24,7 +23,6 @@ DEFAULT_URL = "https://api.openai.com/v1"
 _NAME = re.compile(r"openai:(?P<model>(?:(?!://).)+?(?<!@))(?:@(?P<url>https?://[^?\s]+))?(?:\?(?P<query>[^@\s]*))?")
 _LONGEST_WAIT = 60.0
 """Seconds; a server that asks for more is taken at this."""
-_BROKEN = (TimeoutError, ConnectionError, http.client.HTTPException)
 
 
 class TooLong(ClampdownError):
@@ -214,12 +212,8 @@ class Endpoint:
     def _post(self, body: Mapping[str, Any]) -> bytes:
         try:
             return post(f"{self.url}/chat/completions", self.key, json.dumps(body).encode(), self.timeout)
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            reason = getattr(error, "reason", None) or error
-            said = self._hushed(one_line(str(reason))) or type(reason).__name__
-            broken = isinstance(reason, _BROKEN) and not isinstance(
-                reason, ConnectionRefusedError | http.client.InvalidURL
-            )
-            if broken or (self.taken.answered and isinstance(reason, OSError)):  # it was there a moment ago
+        except Unreached as error:
+            said = self._hushed(one_line(str(error)))
+            if error.broken or self.taken.answered:  # it was there a moment ago
                 raise _Again(said) from error
             raise ClampdownError(f"can't reach {self}: {said}; is it running?") from error

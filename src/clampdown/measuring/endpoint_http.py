@@ -1,12 +1,12 @@
 """One POST to an endpoint: never elsewhere, and never without end."""
 
 import email.utils
-import http.client
 import re
 import time
-import urllib.error
-import urllib.request
-from typing import Any
+from functools import cache
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+
+import httpx
 
 from clampdown.measuring.endpoint_reply import Trouble, read_error
 
@@ -28,6 +28,14 @@ class Endless(Exception):
     """A reply that grew too large, or took too long."""
 
 
+class Unreached(Exception):
+    """There is no reply, or it broke off. broken: it may come another time, or else nobody was there at all."""
+
+    def __init__(self, reason: str, broken: bool) -> None:
+        super().__init__(reason)
+        self.broken = broken
+
+
 def post(url: str, key: str, data: bytes, timeout: float) -> bytes:
     """The body of the reply to JSON.
 
@@ -36,46 +44,56 @@ def post(url: str, key: str, data: bytes, timeout: float) -> bytes:
         timeout: seconds of silence.
 
     Raises:
-        Failed: its status is not 200.
+        Failed: its status is none of success.
         Endless: it is too long.
-        OSError, HTTPException, ValueError: there is none, or it broke off.
+        Unreached: there is none, or it broke off.
     """
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
     try:
-        with _OPENER.open(urllib.request.Request(url, data, headers), timeout=timeout) as reply:
-            return _read(reply)
-    except urllib.error.HTTPError as error:
-        with error:
-            trouble = read_error(error.code, error.read(_LARGEST), str(error.reason))
-        wait, location = _seconds(error.headers.get("Retry-After")), error.headers.get("Location") or ""
-        raise Failed(trouble, wait, location) from error
+        with _client().stream(
+            "POST", url, content=data, headers=headers, timeout=httpx.Timeout(timeout, pool=None)
+        ) as reply:
+            if reply.is_success:
+                return _read(reply)
+            trouble = read_error(reply.status_code, _read(reply), reply.reason_phrase)
+            wait, location = _seconds(reply.headers.get("Retry-After")), reply.headers.get("Location", "")
+            raise Failed(trouble, wait, location)
+    except httpx.InvalidURL as error:
+        raise Unreached(str(error), False) from error
+    except httpx.RequestError as error:
+        system = _system_error(error)
+        absent = isinstance(error, httpx.ConnectError | httpx.ProxyError | httpx.UnsupportedProtocol)
+        broken = not absent or (isinstance(system, ConnectionError) and not isinstance(system, ConnectionRefusedError))
+        raise Unreached(str(system or error) or type(error).__name__, broken) from error
 
 
-def _read(reply: Any) -> bytes:
-    """The whole body.
-
-    Raises:
-        HTTPException: it broke off.
-    """
+def _read(reply: httpx.Response) -> bytes:
+    """The whole body."""
     parts, size, begun = [], 0, time.monotonic()
-    while part := reply.read1(1 << 16):
+    for part in reply.iter_bytes():
         parts.append(part)
         size += len(part)
         if size > _LARGEST or time.monotonic() > begun + _LONGEST:
             raise Endless(f"{size >> 20} MB in {time.monotonic() - begun:.0f} s")
-    if reply.length:
-        raise http.client.IncompleteRead(b"".join(parts), reply.length)
     return b"".join(parts)
 
 
-class _StayHere(urllib.request.HTTPRedirectHandler):
-    """No redirects: urllib would send the key along to wherever it is pointed."""
+@cache
+def _client() -> httpx.Client:
+    """It follows no redirect, with which the key would go wherever it is pointed, and keeps no cookie."""
+    return httpx.Client(
+        headers={"Accept-Encoding": "identity"},
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        follow_redirects=False,
+        limits=httpx.Limits(max_connections=None),
+    )
 
-    def redirect_request(self, *_: Any) -> None:
-        return None
 
-
-_OPENER = urllib.request.build_opener(_StayHere)
+def _system_error(error: BaseException | None) -> OSError | None:
+    """What the system said of it, in its own words, where it did."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _seconds(text: str | None) -> float:

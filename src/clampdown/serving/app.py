@@ -69,7 +69,8 @@ def _add_answers(app: FastAPI, service: Service) -> None:
         scored = bool(asked.echo) and asked.logprobs is not None
         echoes = await heard_by(request, service.echo(order)) if scored else []
         if asked.max_tokens == 0:
-            read = Answering(order, service, recipe=echoes[0].recipe)
+            read = Answering(order, service, recipe=echoes[0].recipe, prompts=[echo.ids for echo in echoes])
+            _note(request, read)
             return JSONResponse(scored_answer(read, echoes).model_dump())
         answering = await heard_by(request, service.begin(order))
         _note(request, answering)
@@ -138,12 +139,14 @@ def _usage(options: StreamOptions | None) -> bool:
 
 
 def _note(request: Request, answering: Answering) -> None:
-    """For the log, which holds nothing that was said."""
+    """For the log, which holds nothing that was said unless the operator asks for the prompts."""
     steered = answering.recipe.sha256[:12] if answering.recipe else ""
     read = sum(map(len, answering.prompts))
-    request.scope.setdefault("state", {})["facts"] = {
+    facts = request.scope.setdefault("state", {})["facts"] = {
         "model": answering.order.model,
         "recipe": steered,
         "prompt_tokens": read,
         "answers": answering.choices,
     }
+    if answering.service.log_prompts:
+        facts["prompts"] = [str(answering.service.model.tokenizer.decode(ids)) for ids in answering.prompts]

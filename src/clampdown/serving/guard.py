@@ -16,6 +16,8 @@ from clampdown.serving.refusals import Refusal, as_refusal
 _LOG = logging.getLogger("clampdown.serving")
 _OPEN = ("/health", "/ready", "/", "/docs")
 """What needs no key: it tells nothing but that this server is here. The pages are the same everywhere."""
+_CLOSE = {"Connection": "close"}
+"""What is left of the request is not read."""
 
 
 class Guard:
@@ -50,7 +52,7 @@ class Guard:
             except Exception as error:
                 if not isinstance(error, Refusal):
                     _LOG.error("a request failed", extra={"facts": _fault(error)})
-                if not status:
+                if not status and getattr(error, "status", 0) != 499:  # somebody may be there to hear it
                     await as_refusal(error).response()(scope, receive, noted)
         finally:
             self._told(scope, status, time.monotonic() - began)
@@ -71,18 +73,22 @@ class Guard:
         most = self._limits.body
         told = dict(scope["headers"]).get(b"content-length", b"0")
         body, more = bytearray(), not (told.isdigit() and len(told) < 20 and int(told) > most)
-        too_large = Refusal(413, f"the request is larger than {most} bytes; shorten it", code="too_large")
+        told_large = f"the request is larger than {most} bytes; shorten it"
+        too_large = Refusal(413, told_large, code="too_large", headers=_CLOSE)
         if not more:
             raise too_large
-        async with asyncio.timeout(self._limits.seconds):
-            while more:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise Refusal(499, "the client has gone", code="gone")
-                body += message.get("body", b"")
-                more = message.get("more_body", False)
-                if len(body) > most:
-                    raise too_large
+        try:
+            async with asyncio.timeout(self._limits.reading):
+                while more:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise Refusal(499, "the client has gone", code="gone")
+                    body += message.get("body", b"")
+                    more = message.get("more_body", False)
+                    if len(body) > most:
+                        raise too_large
+        except TimeoutError:
+            raise Refusal(408, "the request did not come to its end in time", code="timeout", headers=_CLOSE) from None
         return bytes(body)
 
     def _told(self, scope: Scope, status: int, seconds: float) -> None:

@@ -17,6 +17,7 @@ class Limits:
         answer_tokens: of one answer; what is said where a request names no number, too.
         n: answers to one prompt. prompts: of one request.
         stops: texts that end an answer; of at most `stop_length` characters each.
+        reading: seconds in which a request must have come whole: its head, and then its body.
         seconds: for one request, reading it included.
         retry_after: seconds after which a request that found no room may come again.
     """
@@ -30,6 +31,7 @@ class Limits:
     prompts: int = 64
     stops: int = 4
     stop_length: int = 256
+    reading: int = 30
     seconds: int = 600
     retry_after: int = 1
 

@@ -1,6 +1,8 @@
 """How likely tokens were, as chats and as plain completions tell it."""
 
+import re
 from collections.abc import Sequence
+from functools import cache
 
 from clampdown.engine.request import Chance
 from clampdown.models.chat_model import ChatModel
@@ -52,5 +54,23 @@ def token_text(model: ChatModel, token: int) -> str:
 
 def _top(model: ChatModel, token: int, value: float) -> TopLogprob:
     text = token_text(model, token)
-    known = None if text.startswith("bytes:") else list(text.encode("utf-8", "replace"))
-    return TopLogprob(token=text, logprob=max(value, _LEAST), bytes=known)
+    return TopLogprob(token=text, logprob=max(value, _LEAST), bytes=_bytes(model, token, text))
+
+
+def _bytes(model: ChatModel, token: int, text: str) -> list[int] | None:
+    """A token's bytes, which of a part of a character only its vocabulary tells; None where that has another way."""
+    if not text.startswith("bytes:"):
+        return list(text.encode("utf-8", "replace"))
+    written = str(model.tokenizer.convert_ids_to_tokens(token))
+    if found := re.fullmatch("<0x([0-9A-Fa-f]{2})>", written):
+        return [int(found[1], 16)]
+    known = [_byte_of().get(letter) for letter in written]
+    return [byte for byte in known if byte is not None] if None not in known else None
+
+
+@cache
+def _byte_of() -> dict[str, int]:
+    """What byte-level vocabularies write for each byte (GPT-2): itself where that can be seen, else one from 256 on."""
+    seen = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    rest = [byte for byte in range(256) if byte not in set(seen)]
+    return {chr(byte): byte for byte in seen} | {chr(256 + place): byte for place, byte in enumerate(rest)}

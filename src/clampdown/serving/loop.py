@@ -4,7 +4,8 @@ import asyncio
 import logging
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
@@ -25,6 +26,26 @@ class Listener(Protocol):
     def failed(self, error: Exception) -> None: ...
 
 
+class _Promise:
+    """A future of the running event loop, kept from another thread."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[Any] = self._loop.create_future()
+
+    def keep(self, result: Any, error: BaseException | None = None) -> None:
+        with suppress(RuntimeError):  # that loop is closed
+            self._loop.call_soon_threadsafe(self._settle, result, error)
+
+    def _settle(self, result: Any, error: BaseException | None) -> None:
+        if self.future.done():
+            return  # nobody waits any more
+        if error is not None:
+            self.future.set_exception(error)
+        else:
+            self.future.set_result(result)
+
+
 class Ticket:
     """Requests that were submitted together, to be cancelled together."""
 
@@ -41,6 +62,7 @@ class EngineLoop:
         self._listeners: dict[int, Listener] = {}
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._stopping = False
+        self._parted: deque[tuple[Generator[None, None, Any], _Promise]] = deque()
 
     @property
     def running(self) -> bool:
@@ -69,28 +91,45 @@ class EngineLoop:
         """
         if not self.running:
             raise Refusal(503, "the server is being stopped; come again later", code="stopping")
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-
-        def settle(result: T | None, error: BaseException | None) -> None:
-            if future.done():
-                return  # nobody waits any more
-            if error is not None:
-                future.set_exception(error)
-            else:
-                future.set_result(result)  # type: ignore[arg-type]
+        promise = _Promise()
 
         def run() -> None:
-            result, failed = None, None
             try:
-                result = job()
+                promise.keep(job())
             except Exception as error:
-                failed = error
-            with suppress(RuntimeError):  # that loop is closed
-                loop.call_soon_threadsafe(settle, result, failed)
+                promise.keep(None, error)
 
         self._jobs.put(run)
-        return await future
+        found: T = await promise.future
+        return found
+
+    async def do_in_parts(self, job: Callable[[], Generator[None, None, T]]) -> T:
+        """The same of a job that takes long: others' answers go on by a token where it yields.
+
+        Nothing more of it is done once nobody waits for it.
+        """
+
+        promise = _Promise()
+        await self.do(lambda: self._parted.append((job(), promise)))
+        found: T = await promise.future
+        return found
+
+    def _part(self) -> None:
+        """Go on with one job that is done in parts; they take turns."""
+        if not self._parted:
+            return
+        job, promise = self._parted.popleft()
+        if promise.future.cancelled():
+            job.close()
+            return
+        try:
+            next(job)
+        except StopIteration as over:
+            promise.keep(over.value)
+        except Exception as error:
+            promise.keep(None, error)
+        else:
+            self._parted.append((job, promise))
 
     async def submit(self, make: Callable[[], Sequence[tuple[Request, Listener]]]) -> Ticket:
         """Submit requests, made on the engine's thread: all of them or, where one is refused, none.
@@ -124,6 +163,7 @@ class EngineLoop:
 
     def _run(self) -> None:
         while self._work():
+            self._part()
             try:
                 events = self.engine.step()
                 for event in events:
@@ -147,14 +187,18 @@ class EngineLoop:
     def _work(self) -> bool:
         """Do what was asked meanwhile, waiting for it where the engine has nothing to do. False: it is time to end."""
         while True:
-            if self._stopping and self.engine.idle and self._jobs.empty():
+            if self._stopping and self._at_rest and self._jobs.empty():
                 return False
             try:
-                job = self._jobs.get(block=self.engine.idle)
+                job = self._jobs.get(block=self._at_rest)
             except queue.Empty:
                 return True
             if job is not None:
                 job()
+
+    @property
+    def _at_rest(self) -> bool:
+        return self.engine.idle and not self._parted
 
     def _failed(self, error: Exception) -> None:
         """Tell those whose requests a step has lost: what could not be read, or, where it was worse, all of them."""

@@ -21,6 +21,8 @@ class Body(BaseModel):
     @classmethod
     def _written(cls, given: Any) -> Any:
         """JSON can say halves of characters, which no tokenizer takes and no answer could repeat."""
+        if isinstance(given, bytes):
+            raise ValueError("it is not sent as JSON; say Content-Type: application/json")
         try:
             json.dumps(given, ensure_ascii=False).encode()
         except (UnicodeEncodeError, RecursionError):

@@ -12,6 +12,7 @@ import uvicorn
 
 from clampdown.errors import ClampdownError
 from clampdown.serving.app import build_app
+from clampdown.serving.connection import hasty
 from clampdown.serving.service import Service
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
@@ -50,6 +51,8 @@ def configured(
     return uvicorn.Config(
         build_app(service, key=key, hosts=hosts),
         port=port,
+        http=hasty(service.limits.reading),
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,

@@ -4,13 +4,13 @@ import asyncio
 import secrets
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from clampdown.engine.echoing import passage_chances
+from clampdown.engine.echoing import passage_parts
 from clampdown.engine.engine import Engine
 from clampdown.engine.request import Chance, Request, Sampling
 from clampdown.models.chat_model import ChatModel
@@ -142,6 +142,7 @@ class Service:
 
     Attributes:
         taken: answers that are promised and not over.
+        log_prompts: whether the log holds what models are asked, as they read it.
         frontier: what a study found, as `GET /v1/clampdown/frontier` tells it; None without one.
     """
 
@@ -152,10 +153,11 @@ class Service:
         engine: Engine,
         limits: Limits,
         *,
+        log_prompts: bool = False,
         frontier: Mapping[str, Any] | None = None,
     ) -> None:
         self.frontier = frontier
-        self.model, self.shelf, self.limits = model, shelf, limits
+        self.model, self.shelf, self.limits, self.log_prompts = model, shelf, limits, log_prompts
         self.loop = EngineLoop(engine)
         self.metrics = Metrics(self.loop)
         self.began = int(time.time())
@@ -209,7 +211,7 @@ class Service:
         answering = self.room(order)
         try:
             async with asyncio.timeout(self.limits.seconds):
-                return [await self.loop.do(partial(self._echo, order, render)) for render in order.prompts]
+                return [await self.loop.do_in_parts(partial(self._echo, order, render)) for render in order.prompts]
         finally:
             answering.close()
 
@@ -283,12 +285,13 @@ class Service:
                 found.append((Request(prompt, recipe, sampling, likeliest=order.likeliest), saying))
         return found
 
-    def _echo(self, order: Order, render: Render) -> Echo:
+    def _echo(self, order: Order, render: Render) -> Generator[None, None, Echo]:
         recipe = self.shelf.under(order.model, order.override)
         ids = self._rendered(render, recipe, 0)
         check_told([recipe], [user_turns(ids)])
         self.metrics.tokens.labels(order.model, "read").inc(len(ids))
-        return Echo(recipe, ids, *passage_chances(self.model, ids, recipe, order.likeliest or 0))
+        read = yield from passage_parts(self.model, ids, recipe, order.likeliest or 0)
+        return Echo(recipe, ids, *read)
 
     def _rendered(self, render: Render, recipe: Recipe | None, tokens: int | None) -> Sequence[int]:
         """A prompt's ids, where they leave room for an answer of so many tokens, or of one at least."""

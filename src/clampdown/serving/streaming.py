@@ -1,6 +1,7 @@
 """Answers while a client listens: sent as they are said, and dropped once it has gone."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable
 from typing import TypeVar
 
@@ -14,6 +15,8 @@ from clampdown.serving.service import Answering
 from clampdown.writing import json_text
 
 T = TypeVar("T")
+_GRACE = 5.0
+"""Seconds for saying that the time is over."""
 
 
 class EventStream(StreamingResponse):
@@ -25,10 +28,13 @@ class EventStream(StreamingResponse):
         super().__init__(_events(chunks, leave_out), media_type="text/event-stream", headers=headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answering = self._answering
+        left = answering.service.limits.seconds - (time.monotonic() - answering.began)
         try:
-            await while_there(self.stream_response(send), receive)
-        except Refusal:
-            return  # nobody is there any more
+            async with asyncio.timeout(max(left, 0) + _GRACE):
+                await while_there(self.stream_response(send), receive)
+        except (Refusal, TimeoutError):
+            return  # nobody is there any more, or nobody who reads
         finally:
             self._answering.close()
 
