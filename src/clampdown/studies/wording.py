@@ -29,6 +29,8 @@ def percent(value: object, n: object = None, metric: str = "") -> str:
 def span(low: object, high: object, n: object = None, metric: str = "") -> str:
     if not (known(low) and known(high)):
         return "no interval"
+    if low == high:
+        return "no interval: all alike"  # a bootstrap of values that are all the same would claim certainty
     return f"{percent(low, n, metric).rstrip('%')}–{percent(high, n, metric)}"
 
 
