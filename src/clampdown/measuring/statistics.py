@@ -65,7 +65,7 @@ def mcnemar_exact(b: int, c: int) -> float:
 
 
 def exact_interval(successes: int, n: int, confidence: float = 0.95) -> Interval:
-    """Clopper and Pearson's interval for a rate (Biometrika 26, 1934): it leaves out what a one-sided exact test rejects.
+    """Clopper and Pearson's interval for a rate (Biometrika 26, 1934): out lies what exact tests reject.
 
     Of the changes that went one way it leaves out 1/2 just where `mcnemar_exact` is at most 1 - confidence.
     """

@@ -55,6 +55,7 @@ class Entry:
     input_scale: float | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)
     sha256: str = ""
+    neuronpedia: str = ""  # what Neuronpedia, which shows latents, calls it
 
 
 def search(words: Sequence[str] = (), model: str = "", layer: int | None = None) -> list[Entry]:
@@ -151,6 +152,7 @@ def _of_release(release: str) -> list[Entry]:
             input_scale=sae.get("norm_scaling_factor"),
             overrides=overrides,
             sha256=str(sae.get("sha256") or ""),
+            neuronpedia=str(sae.get("neuronpedia") or ""),
         )
         for sae in facts["saes"]
     ]
