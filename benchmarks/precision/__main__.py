@@ -4,7 +4,8 @@
 
 Every arm is one recipe without a gate. All are screened on the selecting half of the items (the built-in sets, and of
 DATA, a folder of public sets, WikiText-2, HellaSwag and PIQA). Of each family the best is then measured on the
-reporting half beside the edit that comes along (and so are those that --report names), and the differences are paired, at 95% of all of them together
+reporting half beside the edit that comes along (and so are those that --report names), and the differences are paired,
+at 95% of all of them together
 (Bonferroni): what is best of many on one half is often so by luck. The tables say how many arms were tried.
 
 Begun again with the same settings, the command goes on where it was. --only picks families; arms that were made before

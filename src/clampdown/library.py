@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import weakref
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -149,6 +150,9 @@ class Model:
     ) -> Answer | list[Answer]:
         """Answer a prompt, or a list of them, each under its recipe; every answer carries its receipt.
 
+        In a notebook an answer shows its tokens tinted by a latent: of those that the recipe clamps, the one that is
+        the most active in the answer, read without steering.
+
         Args:
             prompt: a text, one conversation (a list of {"role", "content"} messages), or a list of either, which gives
                 a list of answers.
@@ -256,7 +260,22 @@ class Model:
         for row, recipe in enumerate(recipes):
             if recipe is not None and recipe in errors:
                 found[row] = Answer("", (), False, Receipt(recipe.sha256), errors[recipe])
-        return all_answered([found[row] for row in range(len(rows))])
+        told = [
+            found[row].shown_by(self._page(prompt, recipe))
+            for row, (prompt, recipe) in enumerate(zip(rows, recipes, strict=True))
+        ]
+        return all_answered(told)
+
+    def _page(self, prompt: Sequence[int], recipe: Recipe | None) -> Callable[[Answer], str]:
+        """How a notebook shows an answer to a prompt (token ids): not held by the answer is the model itself."""
+        held = weakref.ref(self.chat)
+
+        def page(answer: Answer) -> str:
+            from clampdown.studies.notebook import answer_html
+
+            return answer_html(answer, held(), prompt, recipe)
+
+        return page
 
 
 def default_recipe() -> Recipe:
@@ -539,16 +558,19 @@ def study(
         folder: where results go; None picks a folder below clampdown-studies that the same study always gets.
 
     Returns:
-        The results, of schema "clampdown-study/1": `report` and `database` are paths, `arms` hold the measures.
+        The results, of schema "clampdown-study/1": `report` and `database` are paths, `arms` hold the measures. A
+        notebook shows them as their frontier, what each arm gains against what it costs.
 
     Raises:
         ClampdownError: recipe, model and sets do not fit, or the folder holds another study or can't be written to.
     """
+    from clampdown.studies.notebook import StudyResults
+
     ready = prepare_study(recipe, plan=plan, sets=sets, attacks=attacks, tasks=tasks)
     if folder is not None:
         arguments.path("folder", folder)
     loaded = _model(ready.recipe.model if model is None else model)
-    return ready.run(loaded.chat, None if folder is None else Path(folder), progress)
+    return StudyResults(ready.run(loaded.chat, None if folder is None else Path(folder), progress))
 
 
 def prepare_study(

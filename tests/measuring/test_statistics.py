@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from clampdown.measuring.clustered import clustered_rate, effective_n, mcnemar_clustered
 from clampdown.measuring.statistics import (
     cluster_bootstrap_mean,
+    exact_interval,
     holm,
     items_needed,
     mcnemar_exact,
@@ -306,3 +307,17 @@ def test_bad_input_is_told_in_one_line(call):
     with pytest.raises(ValueError) as told:
         call()
     assert str(told.value) and "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("n", [1, 5, 6, 19])
+def test_the_exact_interval_leaves_out_a_half_where_mcnemar_rejects_it(n: int) -> None:
+    for k in range(n + 1):
+        made = exact_interval(k, n)
+        assert 0 <= made.low <= k / n <= made.high <= 1
+        assert (not made.low <= 0.5 <= made.high) == (mcnemar_exact(k, n - k) <= 0.05)
+
+
+def test_the_exact_interval_is_clopper_and_pearsons() -> None:
+    assert exact_interval(0, 10) == pytest.approx((0, 0, 1 - 0.025**0.1))
+    assert exact_interval(10, 10) == pytest.approx((1, 0.025**0.1, 1))
+    assert exact_interval(4, 12) == pytest.approx((1 / 3, 0.0992461, 0.6511245), abs=1e-6)

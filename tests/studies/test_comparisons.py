@@ -117,6 +117,26 @@ def test_what_adjusting_takes_away_is_said():
     assert [row["reading"] for row in found] == ["no difference once p is adjusted", "no difference this n can tell"]
 
 
+@pytest.mark.parametrize(("n", "up", "down"), [(6, 5, 0), (6, 4, 0), (6, 5, 1), (24, 6, 1), (40, 14, 5), (40, 7, 1)])
+def test_where_few_changed_the_interval_says_what_the_exact_test_says(n, up, down):
+    before = [0] * up + [1] * down + [0] * (n - up - down)
+    after = [1] * up + [0] * down + [0] * (n - up - down)
+    [row] = compared(item_set("unsafe", n), answers(before), answers(after))
+    assert row["p"] == pytest.approx(mcnemar_exact(up, down))
+    assert (row["low"] > 0) == (row["p"] <= 0.05)
+    assert row["low"] <= row["difference"] <= row["high"]
+
+
+def test_an_interval_beside_no_difference_holds_zero_or_the_reading_says_why():
+    for cluster in (lambda i: i, lambda i: i // 3, lambda i: i // 2):
+        for up in range(2, 30):
+            one = item_set("unsafe", 60, cluster)
+            found = compared(one, answers([0] * 60), answers([1] * up + [0] * (60 - up)), answers([1] + [0] * 59))
+            for row in found:
+                if row["reading"].startswith("no difference") and not row["low"] <= 0 <= row["high"]:
+                    assert "adjusted" in row["reading"]
+
+
 def test_samples_pair_up_by_their_number():
     one = item_set("unsafe", 4)
     places = [0, 0, 1, 1, 2, 2, 3, 3]
@@ -163,7 +183,7 @@ def test_bits_per_byte_are_read_off_an_interval_that_knows_how_many_arms_there_a
     assert alone[0]["p"] is None and alone[0]["bound"] is None and alone[0]["reading"] == "higher"
     worse = compared(one, passages(base), *[passages([b + 0.2 for b in base])] * 30)
     assert {row["reading"] for row in worse} == {"higher"}
-    assert {row["reading"] for row in many} == {"no difference this n can tell"}
+    assert {row["reading"] for row in many} == {"no difference once the interval is adjusted"}
 
 
 def test_nothing_in_common_is_no_difference():

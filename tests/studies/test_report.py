@@ -13,8 +13,9 @@ import pytest
 import synthetic
 
 from clampdown.errors import ClampdownError
-from clampdown.studies import charts, report
+from clampdown.studies import charts, report, wording
 from clampdown.studies.report import render_report, write_report
+from clampdown.studies.story import mends, next_steps
 
 VOID = {"meta", "link", "br", "wbr", "img", "input", "hr", "circle", "line", "polygon", "polyline", "path"}
 
@@ -234,6 +235,80 @@ def test_chart_marks_babble_and_joins_sweeps(full: dict[str, Any]) -> None:
 def test_unnumbered_clamps_are_one_sweep() -> None:
     arms = [{"name": n, "group": "clamp"} for n in ("gentle", "firm")] + [{"name": "none", "group": "none"}]
     assert report._sweeps(arms) == {"gentle": "clamp", "firm": "clamp"}
+
+
+def test_no_bar_strikes_through_a_name(full: dict[str, Any]) -> None:
+    """What is drawn before a name's own paper lies below it, and nothing but marks is drawn after."""
+    for chart in report.Study(full).frontier():
+        svg = str(chart["svg"])
+        assert svg.rindex('class="bar') < svg.index('class="paper"') and svg.count('class="bar') > 20
+        assert svg.rindex("<polyline") < svg.index('class="paper"')
+        assert svg.count('class="paper"') == len(re.findall(r'class="name', svg))
+
+
+def test_each_arm_is_named_on_a_chart_or_below_it(full: dict[str, Any]) -> None:
+    below = Page(render_report(full)).within("figcaption")
+    for chart in report.Study(full).frontier():
+        names = re.findall(r'class="name[^>]*>([^<]+)<', str(chart["svg"]))
+        told = [text.rsplit(" (", 1)[0] for text in chart["unnamed"]]
+        assert sorted(names + told) == sorted(arm["label"] for arm in full["arms"])
+        assert not told or any("; ".join(chart["unnamed"]) in text for text in below)
+
+
+def test_names_stay_in_the_picture() -> None:
+    dots = [charts.Point("A wide name, MMMM ×1.25", "clamp", x, y) for x in (0.0, 0.5, 1.0) for y in (0.0, 0.5, 1.0)]
+    svg = str(charts.scatter(dots, x_title="x", y_title="y", name="test"))
+    rects = re.findall(r'class="paper" x="([\d.]+)" y="[\d.]+" width="([\d.]+)"', svg)
+    assert len(rects) >= 6 and all(float(x) + float(wide) <= charts.WIDTH for x, wide in rects)
+
+
+def test_a_models_name_in_the_heading_is_one_box(full: dict[str, Any]) -> None:
+    changed = full | {"title": "guarded on tiny-135m-instruct: what", "model": {"name": "tiny-135m-instruct"}}
+    assert '<h1>guarded on <span class="whole">tiny-135m-instruct:</span> what</h1>' in render_report(changed)
+    assert str(wording.whole("a <b>-x", "<b>-x")) == 'a <span class="whole">&lt;b&gt;-x</span>'
+
+
+def test_every_table_that_may_scroll_can_be_reached_and_has_a_name(page: Page) -> None:
+    regions = [a for t, a in page.elements if t == "div" and a.get("class") == "scroll"]
+    tables = [a for t, a in page.elements if t == "table"]
+    assert len(regions) == len(tables) > 6
+    assert all(a.get("tabindex") == "0" and a.get("role") == "region" and a.get("aria-label") for a in regions)
+    cells = [path for path, _ in page.texts if any(tag == "td" for tag, _ in path)]
+    assert all(any(a.get("class") == "scroll" for _, a in path) for path in cells)
+
+
+def test_the_first_screen_tells_what_mends_the_cost_and_what_to_do_next(full: dict[str, Any]) -> None:
+    words = Page(render_report(full)).within("dl")
+    told = {"The trade-off", "What mends it", "What to do next"}
+    assert told <= set(words) and "clampdown chat --recipe recipes/gated.toml" in words
+    opened = next(a for a in full["arms"] if a["name"] == "clamp-1") | {"gate": "open"}
+    gated = next(a for a in full["arms"] if a["name"] == synthetic.CHOSEN) | {"gate": "recipe"}
+    study = report.Study(full | {"arms": [full["arms"][0], opened, gated]})
+    assert "ordinary requests refused" in mends(study) and mends(study).startswith("Its gate")
+    assert mends(report.Study(synthetic.bare())) == "" and next_steps(report.Study(synthetic.bare()), {}) == []
+    dear = report.Study(full | {"recommended": full["recommended"] | {"name": "clamp-2"}})
+    assert any("clampdown gate fit" in command for _, command in next_steps(dear, full))
+
+
+def test_a_latent_is_told_by_what_it_raises_and_lowers(full: dict[str, Any]) -> None:
+    latents = [
+        {"latent": 7, "value": 2.0, "raises": ["sorry", "cannot"], "lowers": ["Sure"], "contexts": [CONTEXT]},
+        {"latent": 8, "value": 2.0, "raises": [], "lowers": [], "contexts": [CONTEXT]},
+        {"latent": 9, "value": 2.0},
+    ]
+    sae = {"name": "a/b", "neuronpedia": "gpt2-small/8-res-jb"}
+    html = render_report(full | {"latents": latents, "sae": sae})
+    first, second, third = html[html.index('id="latents"') :].split("<article")[1:4]
+    assert all(said in first for said in ("raises", "sorry", "lowers", "Sure")) and "No clear reading" not in first
+    assert "I'm ↵ <mark" in first.replace("&#39;", "'") and "user" not in first
+    assert "No clear reading: what it raises most" in second and "No clear reading.</p>" in third
+    assert "gain, unsafe" not in third, "what is not known takes no room"
+    assert 'href="https://www.neuronpedia.org/gpt2-small/8-res-jb/7"' in first
+    hostile = full | {"latents": latents, "sae": sae | {"neuronpedia": "../x?y/javascript:z"}}
+    assert "neuronpedia.org" not in render_report(hostile)
+
+
+CONTEXT = {"before": "\nuser\nI'm\n", "token": " sorry", "after": ", no", "activation": 3.0}
 
 
 def test_axes_hold_their_data() -> None:

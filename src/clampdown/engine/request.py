@@ -1,8 +1,9 @@
 """What an engine is asked and what it says: requests, how they are sampled, answers and scores. Pure data."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any, NamedTuple
 
 from clampdown.errors import ClampdownError
@@ -79,6 +80,18 @@ class Answer:
     finished: bool
     receipt: Receipt
     error: str = ""
+
+    def shown_by(self, page: Callable[["Answer"], str]) -> "Answer":
+        """The same answer, which a notebook shows by `page`, as HTML; copies and pickles know nothing of it."""
+        object.__setattr__(self, "_page", page)
+        return self
+
+    def _repr_html_(self) -> str:
+        page = self.__dict__.get("_page")
+        return str(page(self)) if page else f'<p style="white-space: pre-wrap">{escape(self.text or self.error)}</p>'
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in self.__dict__.items() if key != "_page"}
 
 
 class Unanswered(ClampdownError):

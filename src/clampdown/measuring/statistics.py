@@ -64,6 +64,29 @@ def mcnemar_exact(b: int, c: int) -> float:
     return min(1.0, 2 * tail)
 
 
+def exact_interval(successes: int, n: int, confidence: float = 0.95) -> Interval:
+    """Clopper and Pearson's interval for a rate (Biometrika 26, 1934): out lies what exact tests reject.
+
+    Of the changes that went one way it leaves out 1/2 just where `mcnemar_exact` is at most 1 - confidence.
+    """
+    if n < 1 or not 0 <= successes <= n:
+        raise ValueError(f"successes must lie between 0 and n, got {successes} of {n}")
+    _two_sided_z(confidence)
+    tail = (1 - confidence) / 2
+
+    def least(k: int) -> float:
+        """The rate at which k or more of n are as rare as the tail."""
+        low, high = 0.0, 1.0
+        for _ in range(60):
+            middle = (low + high) / 2
+            seen = math.fsum(math.comb(n, i) * middle**i * (1 - middle) ** (n - i) for i in range(k, n + 1))
+            low, high = (middle, high) if seen < tail else (low, middle)
+        return (low + high) / 2
+
+    low = least(successes) if successes else 0.0
+    return Interval(successes / n, low, 1 - least(n - successes) if successes < n else 1.0)
+
+
 def mcnemar_least(alpha: float) -> int:
     """The fewest changed items, all changed one way, with which `mcnemar_exact` comes down to `alpha`."""
     count = 1

@@ -13,14 +13,13 @@ from itertools import pairwise
 
 from markupsafe import Markup, escape
 
+from clampdown.studies.chart_names import Box, Named, Spot, place
+
 GROUPS = ("none", "clamp", "baseline", "control")
 WIDTH, HEIGHT = 400.0, 384.0
 LEFT, RIGHT, TOP, BOTTOM = 38.0, 388.0, 38.0, 336.0
-FONT = 12.0
-LONGEST_LABEL = 22
-
-Box = tuple[float, float, float, float]  # left, top, right, bottom
-Spot = tuple[float, float]
+NAMES: Box = (LEFT + 1, TOP - 14, WIDTH - 1, BOTTOM - 1)
+"""Where names may stand."""
 
 
 @dataclass(frozen=True)
@@ -92,20 +91,31 @@ def swatch(group: str, *, hollow: bool = False) -> Markup:
 
 def scatter(points: Sequence[Point], *, x_title: str, y_title: str, name: str, from_zero: bool = True) -> Markup:
     """Arms as points with 95% bars both ways. y always runs from 0 to 100%, x only as far as the data need."""
-    xs = [v for p in points for v in (p.x, p.x_low, p.x_high) if v is not None]
-    across = axis(xs, LEFT, RIGHT, from_zero=from_zero)
-    up = axis((), BOTTOM, TOP, from_zero=True, full=True)
+    across, up = _axes(points, from_zero)
     parts = [
         f'<svg class="chart" viewBox="0 0 {WIDTH:.0f} {HEIGHT:.0f}" role="img" aria-label="{escape(name)}">',
         *_frame(across, up, x_title, y_title),
         *_sweeps(points, across, up),
+        *(bar for p in points for bar in _bars(p, across, up)),
+        *_names(points, across, up).values(),  # on paper of their own, so below the marks
     ]
     # Controls first and the chosen arm last, so that what matters is drawn on top.
     rank = {"control": 0, "baseline": 1, "clamp": 2, "none": 3}
     for p in sorted(points, key=lambda p: (p.chosen, rank.get(p.group, 0))):
-        parts += _point(p, across, up)
-    parts += _labels(points, across, up)
+        parts += _mark(p, across, up)
     return Markup("".join(parts) + "</svg>")
+
+
+def unnamed(points: Sequence[Point], *, from_zero: bool = True) -> list[Point]:
+    """The points that `scatter` finds no room to name, from the highest down."""
+    names = _names(points, *_axes(points, from_zero))
+    return sorted((p for i, p in enumerate(points) if i not in names), key=lambda p: (-p.y, p.x))
+
+
+def _axes(points: Sequence[Point], from_zero: bool) -> tuple[Axis, Axis]:
+    xs = [v for p in points for v in (p.x, p.x_low, p.x_high) if v is not None]
+    across = axis(xs, LEFT, RIGHT, from_zero=from_zero)
+    return across, axis((), BOTTOM, TOP, from_zero=True, full=True)
 
 
 def _frame(across: Axis, up: Axis, x_title: str, y_title: str) -> Iterator[str]:
@@ -136,108 +146,47 @@ def _runs(points: Sequence[Point], across: Axis, up: Axis) -> Iterator[tuple[str
             yield group, [(across.at(p.x), up.at(p.y)) for p in members]
 
 
-def _point(p: Point, across: Axis, up: Axis) -> Iterator[str]:
+def _bars(p: Point, across: Axis, up: Axis) -> Iterator[str]:
+    css = f"bar g-{p.group if p.group in GROUPS else 'control'}"
+    for (x1, y1), (x2, y2) in _ends(p, across, up):
+        yield f'<line class="{css}" x1="{x1:.1f}" x2="{x2:.1f}" y1="{y1:.1f}" y2="{y2:.1f}"/>'
+
+
+def _ends(p: Point, across: Axis, up: Axis) -> Iterator[tuple[Spot, Spot]]:
+    """Where a point's bars begin and end."""
     x, y = across.at(p.x), up.at(p.y)
-    group = p.group if p.group in GROUPS else "control"
+    if p.x_low is not None and p.x_high is not None:
+        yield (across.at(p.x_low), y), (across.at(p.x_high), y)
+    if p.y_low is not None and p.y_high is not None:
+        yield (x, up.at(p.y_low)), (x, up.at(p.y_high))
+
+
+def _mark(p: Point, across: Axis, up: Axis) -> Iterator[str]:
+    x, y = across.at(p.x), up.at(p.y)
     named = f' data-arm="{escape(p.arm)}"' if p.arm else ""
     yield f'<g class="pt{" chosen" if p.chosen else ""}"{named}><title>{escape(p.tip or p.label)}</title>'
-    bar = f'<line class="bar g-{group}"'
-    if p.x_low is not None and p.x_high is not None:
-        yield f'{bar} x1="{across.at(p.x_low):.1f}" x2="{across.at(p.x_high):.1f}" y1="{y:.1f}" y2="{y:.1f}"/>'
-    if p.y_low is not None and p.y_high is not None:
-        yield f'{bar} x1="{x:.1f}" x2="{x:.1f}" y1="{up.at(p.y_low):.1f}" y2="{up.at(p.y_high):.1f}"/>'
     if p.chosen:
         yield f'<circle class="ring" cx="{x:.1f}" cy="{y:.1f}" r="9.5"/>'
-    yield shape(p.group, x, y, 4.0 if group == "control" else 5.0, hollow=p.hollow)
+    yield shape(p.group, x, y, 4.0 if p.group not in GROUPS[:3] else 5.0, hollow=p.hollow)
     yield "</g>"
 
 
-def _labels(points: Sequence[Point], across: Axis, up: Axis) -> Iterator[str]:
-    """Names beside their points, the important ones first; a name that fits nowhere is left to the tooltip."""
-    spots = [(across.at(p.x), up.at(p.y)) for p in points]
-    marks: list[Box] = [_around(s, 10.5 if p.chosen else 6.0) for s, p in zip(spots, points, strict=True)]
+def _names(points: Sequence[Point], across: Axis, up: Axis) -> dict[int, Markup]:
+    """The names that find room, by their points' places; the important ones choose first."""
     lines = [pair for _, run in _runs(points, across, up) for pair in pairwise(run)]
-    taken: list[Box] = []
-    faint = [spot for start, end in lines for spot in _along(start, end)]
+    lines += [ends for p in points for ends in _ends(p, across, up)]
     order = sorted(range(len(points)), key=lambda i: _importance(points[i]))
-    for i in order:
-        text = shortened(points[i].label, LONGEST_LABEL)
+    wanted = [
         # Controls huddle together; a name on a long line there would mislead more than it tells.
-        reach = 1 if points[i].group == "control" else 7
-        gap, bold = (11.0, 1.3) if points[i].chosen else (7.0, 1.0)
-        found = _place(text, spots[i], marks, taken, faint, gap=gap, reach=reach, bold=bold)
-        if found is None:
-            continue
-        box, tether = found
-        taken.append(box)
-        if tether is not None:
-            taken += [_around(spot, 1.5) for spot in _along(spots[i], tether)[2:]]
-            ends = f'x1="{spots[i][0]:.1f}" y1="{spots[i][1]:.1f}" x2="{tether[0]:.1f}" y2="{tether[1]:.1f}"'
-            yield f'<line class="tether" {ends}/>'
-        css = "name chosen" if points[i].chosen else "name"
-        yield f'<text class="{css}" x="{box[0] + 1:.1f}" y="{box[3] - 3.5:.1f}">{escape(text)}</text>'
+        Named(p.label, (across.at(p.x), up.at(p.y)), p.chosen, p.group in GROUPS[:3])
+        for p in (points[i] for i in order)
+    ]
+    return {order[number]: svg for number, svg in place(wanted, NAMES, lines).items()}
 
 
 def _importance(p: Point) -> tuple[int, int]:
     first = 0 if p.chosen else 1 if p.group == "none" else 2
     return first, {"clamp": 0, "baseline": 1}.get(p.group, 2)
-
-
-def _place(
-    text: str,
-    spot: Spot,
-    marks: Sequence[Box],
-    taken: Sequence[Box],
-    faint: Sequence[Spot],
-    *,
-    gap: float,
-    reach: int,
-    bold: float,
-) -> tuple[Box, Spot | None] | None:
-    """The nearest free box for `text`; far ones come with the end of a thin line back to the point."""
-    wide, high = 2 + bold * sum(FONT * (0.36 if c in " .,:il1|-" else 0.6) for c in text), FONT + 2
-    best: tuple[float, Box, Spot | None] | None = None
-    for distance in [gap + more for more in (0, 9, 20, 34, 50, 68, 90)][:reach]:
-        for turn in range(16):
-            dx, dy = math.cos(turn * math.pi / 8), math.sin(turn * math.pi / 8)
-            anchor = (spot[0] + distance * dx, spot[1] + distance * dy)
-            left, top = anchor[0] - wide * (1 - dx) / 2, anchor[1] - high * (1 - dy) / 2
-            box = (left, top, left + wide, top + high)
-            tether = None if distance < gap + 9 else anchor
-            if not (left >= LEFT + 1 and box[2] <= WIDTH - 1 and top >= TOP - 14 and box[3] <= BOTTOM - 1):
-                continue
-            if any(_overlap(box, other) for other in (*marks, *taken)):
-                continue
-            if tether and any(_holds(b, s) for s in _along(spot, tether)[1:] for b in taken):
-                continue
-            cost = distance + 3 * sum(_holds(box, s) for s in faint) + (0 if dx > -0.1 else 2)
-            if best is None or cost < best[0]:
-                best = (cost, box, tether)
-    return None if best is None else best[1:]
-
-
-def shortened(text: str, longest: int) -> str:
-    """Shortened in the middle: the end is where sweeps keep their strengths, and sets of tasks their last one."""
-    keep = longest // 2
-    return text if len(text) <= longest else f"{text[:keep].rstrip()}…{text[1 - keep :].lstrip()}"
-
-
-def _around(spot: Spot, r: float) -> Box:
-    return spot[0] - r, spot[1] - r, spot[0] + r, spot[1] + r
-
-
-def _overlap(a: Box, b: Box) -> bool:
-    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
-
-
-def _holds(box: Box, spot: Spot) -> bool:
-    return box[0] < spot[0] < box[2] and box[1] < spot[1] < box[3]
-
-
-def _along(start: Spot, end: Spot) -> list[Spot]:
-    """Points every few units along a line: a cheap stand-in for exact crossings."""
-    n = max(2, int(math.dist(start, end) / 4))
-    return [(start[0] + (end[0] - start[0]) * k / n, start[1] + (end[1] - start[1]) * k / n) for k in range(n + 1)]
 
 
 def strip(rows: Sequence[tuple[str, float | None, float | None, float | None]], *, name: str) -> Markup:

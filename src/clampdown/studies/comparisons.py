@@ -4,9 +4,17 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from clampdown.measuring.clustered import clustered_rate, effective_n, mcnemar_clustered
 from clampdown.measuring.sets import ItemSet
-from clampdown.measuring.statistics import holm, paired_bootstrap, paired_detectable_difference
+from clampdown.measuring.statistics import (
+    cluster_totals,
+    exact_interval,
+    holm,
+    paired_bootstrap,
+    paired_detectable_difference,
+)
 from clampdown.studies.arms import Arm
 from clampdown.studies.measures import WANTED, Rows, Values, bounds, compared
 
@@ -43,8 +51,9 @@ def compare(pairs: Sequence[Pair], seed: int) -> list[dict[str, Any]]:
     """A family of paired comparisons, the second values minus the first, each over the answers scored in both.
 
     {"arm", "set", "kind", "metric", "n", "difference", "low", "high", "p", "p_adjusted", "bound", "reading"} each. The
-    interval is a paired 95% bootstrap over clusters, or `_alike` where that has no width; p is McNemar's exact test, in
-    its clustered form where items share a cluster, adjusted by Holm over the family. Bits per byte, and some of
+    interval is a paired 95% bootstrap over clusters, `_alike` where that has no width, and at least as wide as `_exact`
+    where few clusters changed; it is not adjusted. p is McNemar's exact test, in its clustered form where items share a
+    cluster, adjusted by Holm over the family. Bits per byte, and some of
     lm-eval's metrics, are no yes or no: there p is None, and a difference is read off the interval at a confidence that
     Bonferroni corrects for the family. `bound` is the loss (of accuracy) or rise (of refusals of harmless requests)
     that is excluded at 97.5%; None where no such claim is made.
@@ -90,6 +99,8 @@ def _compare(name: str, item_set: ItemSet, base: Values, other: Values, seed: in
     changes = [y - x for x, y in zip(a, b, strict=True)]
     if row["low"] is not None and row["low"] == row["high"]:
         row["low"], row["high"] = _alike(changes, clusters)
+    elif row["low"] is not None and (exact := _exact(changes, clusters)):
+        row["low"], row["high"] = min(row["low"], exact[0]), max(row["high"], exact[1])
     row["p"] = mcnemar_clustered(changes, clusters)
     if base.metric == "accuracy" or (base.metric == "refusal" and item_set.kind not in WANTED):
         row["bound"] = _bound(row, changes, clusters)
@@ -104,6 +115,20 @@ def _alike(changes: Sequence[float], clusters: Sequence[str]) -> tuple[float, fl
     """
     up, down = (clustered_rate([change == way for change in changes], clusters) for way in (1.0, -1.0))
     return up.low - min(down.high, 1 - up.low), min(up.high, 1 - down.low) - down.low
+
+
+def _exact(changes: Sequence[float], clusters: Sequence[str]) -> tuple[float, float] | None:
+    """McNemar's exact test turned round, where fewer than FEW clusters changed: there a bootstrap is too narrow.
+
+    The clusters that changed count as tosses of a coin; its exact interval gives the difference that they can make. It
+    holds 0 unless the test, of clusters of one, rejects it.
+    """
+    totals, _ = cluster_totals(np.asarray(changes, dtype=np.float64), clusters)
+    net = totals[totals != 0]
+    if not 0 < len(net) < FEW:
+        return None
+    share, most = exact_interval(int((net > 0).sum()), len(net)), float(np.abs(net).sum()) / len(changes)
+    return most * (2 * share.low - 1), most * (2 * share.high - 1)
 
 
 def _bound(row: dict[str, Any], changes: Sequence[float], clusters: Sequence[str]) -> float | None:
@@ -121,13 +146,17 @@ def _bound(row: dict[str, Any], changes: Sequence[float], clusters: Sequence[str
 
 
 def _reading(row: dict[str, Any], shown: bool) -> str:
-    """What may be said of a difference."""
-    difference, bound = row["difference"], row["bound"]
+    """What may be said of a difference, and where its own interval, which is not adjusted, says more: why not that."""
+    difference, bound, p = row["difference"], row["bound"], row["p"]
     if difference and (shown or (row["p_adjusted"] is not None and row["p_adjusted"] <= ALPHA)):
         return "higher" if difference > 0 else "lower"
     if bound is not None and bound < MARGIN:
         what = "loss" if row["metric"] == "accuracy" else "rise"
         return f"no {what} of {100 * MARGIN:g} points or more"
-    if difference and row["p"] is not None and row["p"] <= ALPHA:
+    if difference and p is not None and p <= ALPHA:
         return "no difference once p is adjusted"
-    return "no difference this n can tell"
+    if row["low"] is None or row["low"] <= 0 <= row["high"]:
+        return "no difference this n can tell"
+    if p is None:
+        return "no difference once the interval is adjusted"
+    return f"no difference by the exact test, adjusted or not (p over {ALPHA:g})"

@@ -43,10 +43,11 @@ def methods(
         "Comparisons": "Each arm against no steering on the same items: McNemar's exact test, on the net changes of "
         "clusters, adjusted by Holm over the arms, for each measure of a set; the difference's interval is a paired "
         "bootstrap over clusters (where all items changed alike, which it takes for certainty, Wilson's bounds on the "
-        "shares that changed each way). A difference in bits per byte is read off that interval at a confidence that "
-        f"Bonferroni corrects for the arms. “No loss of {100 * MARGIN:g} points or more” means that such a loss is "
-        f"excluded at 97.5%: by the bootstrap, or, where fewer than {FEW} clusters changed, by Wilson's bound on the "
-        "share that got worse.",
+        f"shares that changed each way; where fewer than {FEW} clusters changed, widened to the exact test's own "
+        "interval), not adjusted for the other arms. A difference in bits per byte is read off that interval at a "
+        f"confidence that Bonferroni corrects for the arms. “No loss of {100 * MARGIN:g} points or more” means that "
+        f"such a loss is excluded at 97.5%: by the bootstrap, or, where fewer than {FEW} clusters changed, by Wilson's "
+        "bound on the share that got worse.",
         "What n can tell": "The smallest difference from no steering that this n would show with 80% power at 5%, for "
         "unpaired rates and with the items of a cluster taken as copies; paired answers mostly show smaller ones.",
     }

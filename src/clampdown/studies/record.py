@@ -21,6 +21,7 @@ from clampdown.studies.batches import samples
 from clampdown.studies.damage import checked, is_database, require, told_as_damage
 from clampdown.studies.environment import environment
 from clampdown.studies.kept import ABOUT, IDENTITY, check_about, check_names, check_rows, kept_set
+from clampdown.studies.latents import described
 from clampdown.studies.measures import Rows, keyed
 from clampdown.studies.plan import Plan
 from clampdown.studies.rendered import template_fingerprint
@@ -105,7 +106,7 @@ def facts(
         "template": {"sha256": template_fingerprint(model), "moment": moment},
         "recipe": recipe.to_dict(),
         "sets": [asdict(item_set) for item_set in sets],
-        "latents": [dict(latent) for latent in latents],
+        "latents": described(model, recipe, latents),
     }
 
 

@@ -18,6 +18,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from clampdown.studies import charts, wording
+from clampdown.studies.chart_names import shortened
+from clampdown.studies.latents import published, unclear
+from clampdown.studies.story import mends, next_steps
 from clampdown.studies.wording import known, percent, span
 from clampdown.writing import beside
 
@@ -96,7 +99,14 @@ def render_report(results: Row) -> str:
     study = Study(results)
     template = environment().get_template("report.html.j2")
     digest = base64.b64encode(hashlib.sha256(COPY_SCRIPT.encode()).digest()).decode()
-    page = template.render(s=study, r=results, script=Markup(COPY_SCRIPT), script_hash=Markup(digest))
+    page = template.render(
+        s=study,
+        r=results,
+        mends=mends(study),
+        steps=next_steps(study, results),
+        script=Markup(COPY_SCRIPT),
+        script_hash=Markup(digest),
+    )
     # Control characters from a model have no place in HTML, and some editors take a file with NUL for binary.
     return re.sub("[\x00-\x08\x0b\x0c\x0e-\x1f]", "\ufffd", page)
 
@@ -247,7 +257,7 @@ class Study:
         points = [p for a in shown if (p := self._point(a, unsafe, name, self.lead(kind))) is not None]
         if not points:
             return None
-        what = {"safe": "Ordinary requests", "lookalike": "Look-alikes", "capability": charts.shortened(name, 24)}[kind]
+        what = {"safe": "Ordinary requests", "lookalike": "Look-alikes", "capability": shortened(name, 24)}[kind]
         cost = "answered right, % (right is better)" if kind == "capability" else "refused, % (left is better)"
         gain = f"Unsafe requests {METRICS.get(self.lead('unsafe'), '')}"
         svg = charts.scatter(
@@ -257,7 +267,9 @@ class Study:
             name=f"{gain} against {what} {cost}, one point an arm",
             from_zero=kind != "capability",
         )
-        return {"kind": kind, "set": name, "unsafe": unsafe, "svg": svg, "missing": len(shown) - len(points)}
+        nameless = charts.unnamed(points, from_zero=kind != "capability")
+        chart = {"kind": kind, "set": name, "unsafe": unsafe, "svg": svg, "missing": len(shown) - len(points)}
+        return chart | {"unnamed": [f"{p.label} ({percent(p.y)}, {percent(p.x)})" for p in nameless]}
 
     def _point(self, arm: Row, unsafe: str, name: str, metric: str) -> charts.Point | None:
         y, y_low, y_high = _bounds(self.measure(arm, unsafe, self.lead("unsafe")))
@@ -343,5 +355,6 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals |= {tool.__name__: tool for tool in wording.TOOLS}
+    environment.globals |= {"published": published, "unclear": unclear}
     environment.globals |= {"swatch": charts.swatch, "METRICS": METRICS, "KINDS": KINDS, "HARMLESS": HARMLESS}
     return environment

@@ -11,7 +11,6 @@ from clampdown.measuring.judge import JUDGE_VERSION, judge_card
 from clampdown.measuring.sets import ItemSet
 from clampdown.recipe import Recipe
 from clampdown.saes.load import load_sae
-from clampdown.steering.scaling import resolved
 from clampdown.studies.arms import Arm, recommended_name
 from clampdown.studies.batches import measured
 from clampdown.studies.comparisons import comparisons, detectable
@@ -19,6 +18,7 @@ from clampdown.studies.composed import composed
 from clampdown.studies.examples import examples
 from clampdown.studies.first import first_names
 from clampdown.studies.gated import ENDS, decider
+from clampdown.studies.latents import held, neuronpedia
 from clampdown.studies.lettered import letters
 from clampdown.studies.matched import matched
 from clampdown.studies.measures import ATTACK_KINDS, PROMPT_KINDS, Rows, categories, leading, measures, receipt, tasks
@@ -68,7 +68,7 @@ def results(record: Record, paths: Mapping[str, Sequence[str]]) -> dict[str, Any
             for sentence in matched([*told, *swept], name, asked, room=room)
         ],
         "detectable": detectable(sets, rows, room=room),
-        "latents": about["latents"] or _latents(recipe),
+        "latents": about["latents"] or held(recipe),
         "categories": categories(arms, sets, rows, room=room),
         "tasks": tasks(arms, sets, rows, plan.seed),
         "letters": letters(arms, sets, rows),
@@ -163,13 +163,5 @@ def _sae(recipe: Recipe) -> dict[str, Any] | None:
     if not found:
         return None
     sae = load_sae(found[0].sae)
-    return {"name": sae.name, "sha256": sae.sha256, "kind": sae.kind, "layer": sae.layer, "latents": sae.n_latents}
-
-
-def _latents(recipe: Recipe) -> list[dict[str, Any]]:
-    """Where nothing else is known of the latents: their numbers and values."""
-    return [
-        {"latent": latent, "value": value} | ({} if clamp.operation == "set" else {"operation": clamp.operation})
-        for clamp in recipe.clamps
-        for latent, value in resolved(clamp).items()
-    ]
+    told = {"name": sae.name, "sha256": sae.sha256, "kind": sae.kind, "layer": sae.layer, "latents": sae.n_latents}
+    return told | ({"neuronpedia": page} if (page := neuronpedia(sae.name)) else {})

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeGuard
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 PLAIN = ("bits_per_byte", "score")
 """Metrics that are numbers, no shares."""
@@ -29,6 +29,8 @@ def percent(value: object, n: object = None, metric: str = "") -> str:
 def span(low: object, high: object, n: object = None, metric: str = "") -> str:
     if not (known(low) and known(high)):
         return "no interval"
+    if low == high:
+        return "no interval: all alike"  # a bootstrap of values that are all the same would claim certainty
     return f"{percent(low, n, metric).rstrip('%')}–{percent(high, n, metric)}"
 
 
@@ -77,11 +79,28 @@ def breakable(name: object) -> Markup:
     return Markup("<wbr>").join(re.split(r"(?<=[:,_/])", str(name)))
 
 
+def whole(text: object, *names: object) -> Markup:
+    """A text with the names in it each kept on one line, as long as that is wide enough: they are full of hyphens."""
+    wanted = sorted({str(name) for name in names if name}, key=len, reverse=True)
+    if not wanted:
+        return escape(text)
+    # With what stands right behind: a line may break after a box, and none should begin with a colon.
+    parts = re.split("((?:" + "|".join(map(re.escape, wanted)) + ")[:;,.!?)]?)", str(text))
+    kept = Markup('<span class="whole">{}</span>')
+    return Markup("").join(kept.format(part) if place % 2 else escape(part) for place, part in enumerate(parts))
+
+
+def one_line(text: object) -> str:
+    """A stretch of text as a context shows it: on one line, without the role that a chat template writes before it."""
+    said = re.sub(r"(^|\n)[ \t]*(system|user|assistant|model)[ \t]*\n", "", str(text or ""))
+    return re.sub(r"\s*\n\s*", " ↵ ", said).replace("\t", " ")
+
+
 def share(value: object, items: Iterable[Mapping[str, Any]]) -> str:
     """How strong an activation is among its latent's contexts, as an opacity."""
     top = max((float(i["activation"]) for i in items if known(i.get("activation"))), default=0.0)
     return f"{0.3 + 0.7 * max(0.0, float(value)) / top:.2f}" if known(value) and top > 0 else "0.6"
 
 
-TOOLS = (percent, span, points, signed, number, chance, duration, visible, breakable, share, known)
+TOOLS = (percent, span, points, signed, number, chance, duration, visible, breakable, whole, one_line, share, known)
 """What the page's template may call."""
