@@ -45,6 +45,9 @@ def test_what_has_a_page_on_neuronpedia_says_where():
     entry = directory.find("gemma-scope-2-4b-it-res/layer_17_width_16k_l0_medium")
     assert entry.page == "https://www.neuronpedia.org/gemma-3-4b-it/17-gemmascope-2-res-16k"
     assert directory.find("gemma-scope-2-4b-it-transcoders/transcoder/layer_17_width_16k_l0_big").page == ""
+    for name in ("gemma-scope-2-4b-it-res/layer_17_width_16k_l0_medium", "no-such-release/x"):
+        named = directory.neuronpedia_of(name)  # a fetched SAE's own name ends in its commit
+        assert directory.neuronpedia_of(f"{name}@{'0' * 40}") == named == (entry.neuronpedia if "gemma" in name else "")
     pages = [entry.neuronpedia for entry in directory.entries() if entry.neuronpedia]
     assert len(pages) > 2000 and all(re.fullmatch(r"[\w.-]+/[\w.-]+", page) for page in pages)
 

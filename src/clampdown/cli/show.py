@@ -104,11 +104,11 @@ def _recipe(recipe: Recipe, path: Path, as_json: bool) -> int:
 
 def _pages(clamp: Clamp) -> None:
     """Where Neuronpedia shows each latent of a published SAE."""
-    from clampdown.saes.directory import page_of
+    from clampdown.saes.directory import neuronpedia_of, neuronpedia_page
 
-    if page := page_of(clamp.sae):
+    if called := neuronpedia_of(clamp.sae):
         for latent in clamp.values:
-            say(f"{latent:>8} {page}/{latent}")
+            say(f"{latent:>8} {neuronpedia_page(called)}/{latent}")
 
 
 def _gate(file: "GateFile", own: float | None) -> None:

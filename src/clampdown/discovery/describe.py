@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from clampdown.discovery.evidence import Evidence
+from clampdown.discovery.logit_lens import logit_lens
 from clampdown.discovery.tree import Level
-from clampdown.models import residual
 from clampdown.models.chat_model import ChatModel
 from clampdown.saes.sae import SAE
 
@@ -37,16 +36,8 @@ def contexts(sae: SAE, evidence: Evidence, latents: Sequence[int], count: int = 
 
 
 def promoted(model: ChatModel, sae: SAE, latents: Sequence[int], count: int = 6) -> list[list[str]]:
-    """Tokens that each decoder row pushes up most, by the logit lens: final norm's weight, then the head."""
-    weight = residual.final_scale(model.hf)
-    head = model.hf.get_output_embeddings()
-    rows = sae.only(latents).w_dec
-    if weight is not None:
-        rows = rows * weight.to(rows)
-    rows = rows.to(residual.device_of(head), model.dtype)
-    with torch.inference_mode():
-        lens = head(rows) - head(0 * rows[:1])  # called, for its weights may lie elsewhere in between; less its bias
-        top = lens.topk(count, dim=-1).indices.tolist()
+    """Tokens that each decoder row pushes up most, by the logit lens."""
+    top = logit_lens(model, sae, latents).topk(count, dim=-1).indices.tolist()
     return [[model.tokenizer.decode([token]).strip() or "␠" for token in row] for row in top]
 
 

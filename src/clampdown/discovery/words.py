@@ -6,11 +6,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-import torch
-from torch import Tensor
-
+from clampdown.discovery.logit_lens import logit_lens
 from clampdown.measuring.sets import builtin_set
-from clampdown.models import residual
 from clampdown.models.chat_model import ChatModel
 from clampdown.saes.sae import SAE
 
@@ -33,25 +30,14 @@ def words(model: ChatModel, sae: SAE, latents: Sequence[int], count: int = 6) ->
     A word begins with a space and is of letters alone. A token that longer ones go on from (as " strugg") is a piece,
     unless the built-in sets have it as a word.
     """
-    lens = _lens(model, sae, latents)
+    moved = logit_lens(model, sae, latents)
+    lens = (moved - moved.mean(-1, keepdim=True)).float()
     ends = [side.topk(min(_AMONG, side.shape[-1]), dim=-1).indices.tolist() for side in (lens, -lens)]
     vocabulary = sorted(map(str, model.tokenizer.get_vocab()))
     raised, lowered = (
         [_named(model, [t for t in row if _is_word(model, t, vocabulary)], count) for row in end] for end in ends
     )
     return [Words(*both) for both in zip(raised, lowered, strict=True)]
-
-
-def _lens(model: ChatModel, sae: SAE, latents: Sequence[int]) -> Tensor:
-    """[latents, vocabulary]: how each row moves each token's logit, but for its scale."""
-    weight, head = residual.final_scale(model.hf), model.hf.get_output_embeddings()
-    rows = sae.only(latents).w_dec
-    if weight is not None:
-        rows = rows * weight.to(rows)
-    rows = rows.to(residual.device_of(head), model.dtype)
-    with torch.inference_mode():
-        moved = head(rows) - head(0 * rows[:1])  # called, for its weights may lie elsewhere in between; less its bias
-        return (moved - moved.mean(-1, keepdim=True)).float()
 
 
 def _is_word(model: ChatModel, token: int, vocabulary: Sequence[str]) -> bool:

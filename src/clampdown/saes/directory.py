@@ -60,8 +60,8 @@ class Entry:
 
     @property
     def page(self) -> str:
-        """The address of its page on Neuronpedia, if there is one; a latent's is that, a slash and its number."""
-        return f"{_NEURONPEDIA}/{self.neuronpedia}" if self.neuronpedia else ""
+        """The address of its page on Neuronpedia, if there is one."""
+        return neuronpedia_page(self.neuronpedia) if self.neuronpedia else ""
 
 
 def search(words: Sequence[str] = (), model: str = "", layer: int | None = None) -> list[Entry]:
@@ -97,13 +97,18 @@ def find(name: str) -> Entry | None:
     return found
 
 
-def page_of(name: str) -> str:
-    """The page on Neuronpedia of an SAE by its name, with or without a commit; empty where none is known."""
+def neuronpedia_of(name: str) -> str:
+    """What Neuronpedia calls an SAE, such as gpt2-small/8-res-jb, by its name with or without a commit; else empty."""
     try:
         entry = find(name.partition("@")[0])
     except ClampdownError:
         return ""
-    return entry.page if entry is not None else ""
+    return entry.neuronpedia if entry is not None else ""
+
+
+def neuronpedia_page(called: str) -> str:
+    """The address of what Neuronpedia calls so; a latent's is that, a slash and its number."""
+    return f"{_NEURONPEDIA}/{called}"
 
 
 @lru_cache(maxsize=1)

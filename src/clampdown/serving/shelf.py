@@ -207,16 +207,22 @@ def shown_sae(name: str) -> str:
     return Path(name).name if os.path.isabs(os.path.expanduser(name)) else name
 
 
-def told_of(recipe: Recipe) -> dict[str, Any]:
-    """What clients are told of a recipe: all but where its gate lies, and the numbers of its directions."""
+def shown_recipe(recipe: Recipe) -> dict[str, Any]:
+    """A recipe as clients see it and may bring it: SAEs by their names here, and the gate by its hash alone."""
     body = recipe.to_dict()
     if "gate" in body:
         body["gate"].pop("file", None)
     for edit, table in zip(recipe.edits, body["edits"], strict=True):
         if isinstance(edit, Clamp):
             table["sae"] = shown_sae(edit.sae)
-        else:
-            table.pop("values", None)
+    return body
+
+
+def told_of(recipe: Recipe) -> dict[str, Any]:
+    """What the list of recipes tells of one: all but the numbers of its directions."""
+    body = shown_recipe(recipe)
+    for table in body["edits"]:
+        table.pop("values", None)
     return {"sha256": recipe.sha256, "window": str(recipe.positions), **body}
 
 

@@ -5,11 +5,11 @@ from functools import cache
 from typing import Any
 
 from clampdown.errors import ClampdownError
-from clampdown.recipe import Clamp, Gate, Recipe
+from clampdown.recipe import Clamp, Gate
 from clampdown.saes.load import load_sae
 from clampdown.serving.refusals import Refusal
 from clampdown.serving.service import Service
-from clampdown.serving.shelf import Shelf, shown_sae
+from clampdown.serving.shelf import Shelf, shown_recipe
 from clampdown.steering.gates.compiled import read_gate
 from clampdown.steering.scaling import resolved
 
@@ -31,22 +31,11 @@ def whole(shelf: Shelf, name: str) -> dict[str, Any]:
         "model": name,
         "sha256": recipe.sha256,
         "window": str(recipe.positions),
-        "recipe": inline(recipe),
+        "recipe": shown_recipe(recipe),
         "gate_file": _gate_file(recipe.gate),
         "opens_from": _opens_from(recipe.gate),
         "latents": [described for clamp in recipe.clamps for described in _latents(clamp, known)],
     }
-
-
-def inline(recipe: Recipe) -> dict[str, Any]:
-    """A recipe as a request brings it: SAEs by their names here, and the gate by its hash alone."""
-    body = recipe.to_dict()
-    if "gate" in body:
-        body["gate"].pop("file", None)
-    for edit, table in zip(recipe.edits, body["edits"], strict=True):
-        if isinstance(edit, Clamp):
-            table["sae"] = shown_sae(edit.sae)
-    return body
 
 
 def frontier(service: Service) -> dict[str, Any]:
@@ -61,7 +50,7 @@ def _loadable(shelf: Shelf, point: Mapping[str, Any]) -> dict[str, Any]:
     """A point's recipe for a request, or why this server could not honour it."""
     if point["recipe"] is None:
         return {"recipe": None}
-    body = inline(point["recipe"])
+    body = shown_recipe(point["recipe"])
     try:
         recipe = shelf.inline(body)
     except (Refusal, ClampdownError) as error:

@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clampdown.discovery.words import Words, words
-from clampdown.errors import ClampdownError
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Recipe
-from clampdown.saes import directory
+from clampdown.saes.directory import neuronpedia_page
 from clampdown.saes.load import load_sae
 from clampdown.steering.scaling import resolved
 
@@ -41,20 +40,8 @@ def unclear(latent: Mapping[str, Any]) -> bool:
     return len(latent.get("raises", latent.get("promotes")) or ()) < _FEWEST or not latent.get("contexts")
 
 
-def neuronpedia(sae: str) -> str | None:
-    """What Neuronpedia calls an SAE of SAELens' directory, such as "gpt2-small/8-res-jb"; None where it has no page."""
-    try:
-        entry = directory.find(sae)
-    except ClampdownError:
-        return None
-    return entry.neuronpedia or None if entry else None
-
-
 def published(sae: Mapping[str, Any] | None, latent: object) -> str | None:
     """The address of a latent's page on Neuronpedia; None where there is none."""
     name = str((sae or {}).get("neuronpedia") or "")
-    return (
-        f"https://www.neuronpedia.org/{name}/{latent:d}"
-        if _NEURONPEDIA.fullmatch(name) and isinstance(latent, int)
-        else None
-    )
+    named = _NEURONPEDIA.fullmatch(name) and isinstance(latent, int)
+    return f"{neuronpedia_page(name)}/{latent}" if named else None

@@ -10,6 +10,7 @@ from clampdown.measuring.fluency import MARGIN
 from clampdown.measuring.judge import JUDGE_VERSION, judge_card
 from clampdown.measuring.sets import ItemSet
 from clampdown.recipe import Recipe
+from clampdown.saes.directory import neuronpedia_of
 from clampdown.saes.load import load_sae
 from clampdown.studies.arms import Arm, recommended_name
 from clampdown.studies.batches import measured
@@ -18,7 +19,7 @@ from clampdown.studies.composed import composed
 from clampdown.studies.examples import examples
 from clampdown.studies.first import first_names
 from clampdown.studies.gated import ENDS, decider
-from clampdown.studies.latents import held, neuronpedia
+from clampdown.studies.latents import held
 from clampdown.studies.lettered import letters
 from clampdown.studies.matched import matched
 from clampdown.studies.measures import ATTACK_KINDS, PROMPT_KINDS, Rows, categories, leading, measures, receipt, tasks
@@ -164,4 +165,4 @@ def _sae(recipe: Recipe) -> dict[str, Any] | None:
         return None
     sae = load_sae(found[0].sae)
     told = {"name": sae.name, "sha256": sae.sha256, "kind": sae.kind, "layer": sae.layer, "latents": sae.n_latents}
-    return told | ({"neuronpedia": page} if (page := neuronpedia(sae.name)) else {})
+    return told | ({"neuronpedia": page} if (page := neuronpedia_of(sae.name)) else {})
