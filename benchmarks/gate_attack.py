@@ -39,8 +39,8 @@ from clampdown.discovery.gates.rows import GateRow, read_gate_rows, shipped_rows
 from clampdown.discovery.gates.scores import prompt_scores
 from clampdown.discovery.gates.split import ORDINARY
 from clampdown.measuring.attacks.outcome import Goal
-from clampdown.measuring.sets import ItemSet, builtin_set, load_set
-from clampdown.measuring.statistics import wilson
+from clampdown.measuring.sets.sets import ItemSet, builtin_set, load_set
+from clampdown.measuring.statistics.rates import wilson
 from clampdown.models.chat_model import ChatModel, load_chat_model
 from clampdown.recipe import Recipe
 from clampdown.recipe.bundled import bundled_path

@@ -12,9 +12,9 @@ import json
 import time
 from pathlib import Path
 
-from clampdown.measuring.judge import JUDGE_VERSION, judge
-from clampdown.measuring.judge_reading import by_rules, read, said
-from clampdown.measuring.judges.agreement import agreement
+from clampdown.measuring.judging.agreement import agreement
+from clampdown.measuring.judging.default.judge import JUDGE_VERSION, judge
+from clampdown.measuring.judging.default.reading import by_rules, read, said
 
 
 def main() -> None:

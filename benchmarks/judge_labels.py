@@ -13,11 +13,11 @@ import csv
 import json
 from pathlib import Path
 
-from clampdown.measuring.judge import JUDGE_VERSION, judge
-from clampdown.measuring.statistics import wilson
+from clampdown.measuring.judging.default.judge import JUDGE_VERSION, judge
+from clampdown.measuring.statistics.rates import wilson
 
 ROOT = Path(__file__).resolve().parents[1]
-CARD = ROOT / "src/clampdown/measuring/judge_card.json"
+CARD = ROOT / "src/clampdown/measuring/judging/default/card.json"
 REFUSING = {"refusal", "partial", "moralising"}
 
 

@@ -16,13 +16,13 @@ from pathlib import Path
 
 from clampdown.engine.generation import generate
 from clampdown.engine.request import Sampling
-from clampdown.measuring.fluency import answer_surprise, surprise_limit
-from clampdown.measuring.judge import REFUSING, Label, judge
-from clampdown.measuring.sets import builtin_set
-from clampdown.measuring.statistics import wilson
+from clampdown.measuring.judging.default.judge import REFUSING, Label, judge
+from clampdown.measuring.judging.fluency import answer_surprise, surprise_limit
+from clampdown.measuring.sets.sets import builtin_set
+from clampdown.measuring.statistics.rates import wilson
 from clampdown.models.chat_model import load_chat_model
 
-CARD = Path(__file__).resolve().parents[1] / "src/clampdown/measuring/judge_card.json"
+CARD = Path(__file__).resolve().parents[1] / "src/clampdown/measuring/judging/default/card.json"
 
 
 def own_answers(model, items, tokens):

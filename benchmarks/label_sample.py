@@ -14,8 +14,8 @@ from pathlib import Path
 
 from clampdown.engine.generation import generate
 from clampdown.engine.request import Sampling
-from clampdown.measuring.judge import judge
-from clampdown.measuring.sets import builtin_set
+from clampdown.measuring.judging.default.judge import judge
+from clampdown.measuring.sets.sets import builtin_set
 from clampdown.models.chat_model import load_chat_model
 from clampdown.recipe import Direction, Recipe
 from clampdown.recipe.bundled import REFUSAL, bundled_path

@@ -18,11 +18,11 @@ from pathlib import Path
 from clampdown.discovery.windows import window
 from clampdown.engine.generation import generate
 from clampdown.engine.request import Sampling
-from clampdown.measuring.judge import REFUSING, judge
-from clampdown.measuring.judge_reading import said
-from clampdown.measuring.looping import is_looping
-from clampdown.measuring.sets import Item, builtin_set
-from clampdown.measuring.statistics import wilson
+from clampdown.measuring.judging.default.judge import REFUSING, judge
+from clampdown.measuring.judging.default.reading import said
+from clampdown.measuring.judging.looping import is_looping
+from clampdown.measuring.sets.sets import Item, builtin_set
+from clampdown.measuring.statistics.rates import wilson
 from clampdown.models.chat_model import ChatModel, load_chat_model
 from clampdown.recipe import Recipe
 from clampdown.recipe.bundled import REFUSAL, bundled_path

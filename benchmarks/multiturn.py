@@ -28,8 +28,8 @@ from clampdown.measuring.attacks.outcome import Goal, Outcome
 from clampdown.measuring.attacks.rates import compare
 from clampdown.measuring.attacks.run import run_attack, sample
 from clampdown.measuring.attacks.scripted import Scripted, load_scripts
-from clampdown.measuring.judge import JUDGE_VERSION
-from clampdown.measuring.sets import selecting_prompts
+from clampdown.measuring.judging.default.judge import JUDGE_VERSION
+from clampdown.measuring.sets.sets import selecting_prompts
 from clampdown.recipe import Recipe
 from clampdown.recipe.bundled import REFUSAL, bundled_path
 from clampdown.studies.controls import difference_in_means

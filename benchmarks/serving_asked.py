@@ -9,7 +9,7 @@ from functools import cache
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from clampdown.measuring.sets import builtin_set
+from clampdown.measuring.sets.sets import builtin_set
 from clampdown.models.chat_model import ChatModel, load_chat_model
 
 if TYPE_CHECKING:

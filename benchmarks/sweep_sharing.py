@@ -36,7 +36,7 @@ from clampdown.engine.prefill import shared_length
 from clampdown.engine.request import Continuation
 from clampdown.engine.scoring import sweep_loglikelihood
 from clampdown.engine.sharing import Sweep
-from clampdown.measuring.sets import builtin_set
+from clampdown.measuring.sets.sets import builtin_set
 from clampdown.models import residual
 from clampdown.models.chat_model import ChatModel, load_chat_model
 from clampdown.recipe import Clamp, Recipe

@@ -14,13 +14,13 @@ from typing import Any, TextIO
 
 from clampdown.engine.generation import generate
 from clampdown.engine.request import Sampling
-from clampdown.measuring.clustered import clustered_rate
-from clampdown.measuring.judge import JUDGE_VERSION, REFUSING, Label, judge
-from clampdown.measuring.judge_reading import said
-from clampdown.measuring.likelihood import bits_per_byte, choice_scores, text_nats
-from clampdown.measuring.looping import is_looping
-from clampdown.measuring.sets import Item, builtin_set
-from clampdown.measuring.statistics import Interval
+from clampdown.measuring.capability.likelihood import bits_per_byte, choice_scores, text_nats
+from clampdown.measuring.judging.default.judge import JUDGE_VERSION, REFUSING, Label, judge
+from clampdown.measuring.judging.default.reading import said
+from clampdown.measuring.judging.looping import is_looping
+from clampdown.measuring.sets.sets import Item, builtin_set
+from clampdown.measuring.statistics.clustered import clustered_rate
+from clampdown.measuring.statistics.rates import Interval
 from clampdown.models.chat_model import ChatModel, load_chat_model
 from clampdown.recipe import Recipe
 

@@ -35,7 +35,7 @@ from figures import apart, figures
 from prompts import development, rows
 from tables import page
 
-from clampdown.measuring.judge import JUDGE_VERSION
+from clampdown.measuring.judging.default.judge import JUDGE_VERSION
 from clampdown.models.chat_model import load_chat_model
 from clampdown.recipe import Recipe
 from clampdown.writing import json_text, write_whole

@@ -15,7 +15,7 @@ from clampdown.discovery.gates.split import ORDINARY, split
 from clampdown.discovery.gates.word_baseline import request_text
 from clampdown.engine.generation import generate_apart
 from clampdown.engine.request import Answer, Sampling
-from clampdown.measuring.judge import REFUSING, judge, loops
+from clampdown.measuring.judging.default.judge import REFUSING, judge, loops
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.prompt import Prompt
 from clampdown.progress import quiet

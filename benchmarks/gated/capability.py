@@ -10,8 +10,8 @@ from figures import digits
 from prompts import rows_of
 
 from clampdown.discovery.gates.scores import prompt_scores
-from clampdown.measuring.likelihood import bits_per_byte, choice_scores, text_nats
-from clampdown.measuring.sets import Item
+from clampdown.measuring.capability.likelihood import bits_per_byte, choice_scores, text_nats
+from clampdown.measuring.sets.sets import Item
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.prompt import Prompt
 from clampdown.recipe import Recipe

@@ -14,8 +14,8 @@ from clampdown.measuring.attacks.conversation import Reply, SteeredTarget, Targe
 from clampdown.measuring.attacks.outcome import Goal, Outcome
 from clampdown.measuring.attacks.run import run_attack, sample
 from clampdown.measuring.attacks.scripted import Scripted, load_scripts
-from clampdown.measuring.endpoint import Chat
-from clampdown.measuring.judge import REFUSING, loops
+from clampdown.measuring.endpoint.client import Chat
+from clampdown.measuring.judging.default.judge import REFUSING, loops
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Recipe
 from clampdown.studies.arms import FIXED_REFUSAL

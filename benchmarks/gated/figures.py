@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from clampdown.measuring.clustered import clustered_rate
-from clampdown.measuring.ranking import auc, share_at
-from clampdown.measuring.statistics import paired_bootstrap
+from clampdown.measuring.statistics.clustered import clustered_rate
+from clampdown.measuring.statistics.ranking import auc, share_at
+from clampdown.measuring.statistics.rates import paired_bootstrap
 
 Figure = list[float]
 """A value, the ends of its 95% interval, and n; percent, or points for a difference. Empty where n is 0."""

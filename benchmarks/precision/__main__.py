@@ -26,7 +26,7 @@ from forced import NONE, measured
 from frontier import best, page
 from halves import items
 
-from clampdown.measuring.judge import JUDGE_VERSION
+from clampdown.measuring.judging.default.judge import JUDGE_VERSION
 from clampdown.models.chat_model import load_chat_model
 from clampdown.recipe import Recipe
 from clampdown.recipe.bundled import GUARDED, bundled_path

@@ -14,7 +14,7 @@ from clampdown.discovery.evidence import Evidence, gather
 from clampdown.discovery.windows import window
 from clampdown.engine.generation import generate
 from clampdown.engine.request import Sampling
-from clampdown.measuring.sets import builtin_set, selecting_prompts
+from clampdown.measuring.sets.sets import builtin_set, selecting_prompts
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Clamp, Direction, Edit, Recipe
 from clampdown.recipe.bundled import REFUSAL, bundled_path

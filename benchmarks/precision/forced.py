@@ -10,9 +10,9 @@ from clampdown.engine.blocks import Below
 from clampdown.engine.generation import generate_apart
 from clampdown.engine.request import Sampling
 from clampdown.engine.sharing import Sweep
-from clampdown.measuring.judge import REFUSING, Label, judge, loops
-from clampdown.measuring.likelihood import choice_scores
-from clampdown.measuring.sets import Item
+from clampdown.measuring.capability.likelihood import choice_scores
+from clampdown.measuring.judging.default.judge import REFUSING, Label, judge, loops
+from clampdown.measuring.sets.sets import Item
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.prompt import Prompt
 from clampdown.recipe import Recipe

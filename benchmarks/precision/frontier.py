@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from clampdown.measuring.clustered import clustered_rate
-from clampdown.measuring.likelihood import bits_per_byte
-from clampdown.measuring.statistics import Interval, cluster_bootstrap_mean, paired_bootstrap
+from clampdown.measuring.capability.likelihood import bits_per_byte
+from clampdown.measuring.statistics.clustered import clustered_rate
+from clampdown.measuring.statistics.rates import Interval, cluster_bootstrap_mean, paired_bootstrap
 
 NONE, SHIPPED = "none", "shipped"
 NEAR = 0.1

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from clampdown.measuring.sets import Item, builtin_set, cluster_half
+from clampdown.measuring.sets.sets import Item, builtin_set, cluster_half
 
 HELLASWAG, PIQA = "capability/hellaswag_sample.jsonl", "capability/piqa_test.jsonl"
 PLAIN = {"select": "corpus/wikitext2_valid.jsonl", "report": "corpus/wikitext2_test.jsonl"}

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from clampdown.discovery.tuning.tune import Tuned
     from clampdown.engine.request import Answer, Sampling
     from clampdown.measuring.attacks.spec import AttackSpec
-    from clampdown.measuring.sets import ItemSet
-    from clampdown.measuring.tasks import TaskSettings
+    from clampdown.measuring.capability.lm_eval.tasks import TaskSettings
+    from clampdown.measuring.sets.sets import ItemSet
     from clampdown.models.chat_model import ChatModel, Message
     from clampdown.models.prompt import Prompt
     from clampdown.saes.sae import SAE
@@ -587,7 +587,7 @@ def prepare_study(
         ClampdownError: a file can't be read, or a set or a task is not to be had.
     """
     from clampdown.measuring.attacks.spec import AttackSpec
-    from clampdown.measuring.tasks import TaskSettings
+    from clampdown.measuring.capability.lm_eval.tasks import TaskSettings
     from clampdown.studies.material import study_columns, study_sets
     from clampdown.studies.plan import Plan, named_plan
     from clampdown.studies.prepared import Prepared
@@ -609,8 +609,8 @@ def prepare_study(
 
 def selecting_set(kind: str, paths: Sequence[str | Path], limit: int | None, seed: int) -> ItemSet:
     """The selecting half of some files taken together, or of the built-in set where none is named."""
-    from clampdown.measuring.named.finding import find_set
-    from clampdown.measuring.sets import builtin_set
+    from clampdown.measuring.sets.named.finding import find_set
+    from clampdown.measuring.sets.sets import builtin_set
 
     loaded = [find_set(kind, path) for path in paths] or [builtin_set(kind)]
     items = tuple(item for item_set in loaded for item in item_set.items)

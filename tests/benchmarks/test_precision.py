@@ -15,7 +15,7 @@ from few import pursued  # noqa: E402
 from frontier import arms_table, best, comparisons, damage, share  # noqa: E402
 from halves import Items  # noqa: E402
 
-from clampdown.measuring.sets import Item  # noqa: E402
+from clampdown.measuring.sets.sets import Item  # noqa: E402
 from clampdown.recipe import Direction, Positions, Recipe  # noqa: E402
 
 

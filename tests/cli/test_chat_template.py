@@ -56,7 +56,7 @@ def test_an_sae_is_trained_on_a_base_model_and_plain_text(clampdown, base, tmp_p
 def test_lm_eval_without_its_chat_template_needs_none(base, tmp_path, one_line):
     pytest.importorskip("lm_eval")
     from clampdown.errors import ClampdownError
-    from clampdown.measuring.harness import SteeredLM
+    from clampdown.measuring.capability.lm_eval.model import SteeredLM
 
     recipe = Recipe("r", "base", "", (Direction(1, 5.0, seed=1),))
     model = SteeredLM(model=str(base[1]), dtype="float32", recipe=recipe)

@@ -7,7 +7,7 @@ import pytest
 
 from clampdown.cli import gate_attack
 from clampdown.discovery.gates.rows import fitting_rows
-from clampdown.measuring.sets import builtin_set
+from clampdown.measuring.sets.sets import builtin_set
 from clampdown.recipe import Gate, Recipe
 from clampdown.recipe.bundled import bundled_path
 

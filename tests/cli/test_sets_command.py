@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from clampdown.cli import main, options
-from clampdown.measuring.named import NAMED
+from clampdown.measuring.sets.named import NAMED
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def test_an_empty_path_behind_a_name_is_told_everywhere(clampdown, tmp_path):
 
 
 def test_the_list_needs_no_heavy_library():
-    code = "import sys; from clampdown.measuring.named.listing import listing; listing(); "
+    code = "import sys; from clampdown.measuring.sets.named.listing import listing; listing(); "
     code += "assert not {'torch', 'transformers', 'pyarrow'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 

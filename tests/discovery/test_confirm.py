@@ -13,7 +13,7 @@ from clampdown.discovery.prompts import divided, few
 from clampdown.discovery.windows import window
 from clampdown.engine.request import Answer, Sampling
 from clampdown.errors import ClampdownError
-from clampdown.measuring.sets import Item, ItemSet, builtin_set, cluster_half
+from clampdown.measuring.sets.sets import Item, ItemSet, builtin_set, cluster_half
 from clampdown.recipe import Recipe
 from clampdown.recipe.bundled import bundled_path
 from clampdown.saes.files import save_sae

@@ -29,7 +29,7 @@ from clampdown.discovery.gates.rows import ITEMS, GateRow, fitting_rows, read_ga
 from clampdown.discovery.gates.scores import compiled, prompt_scores
 from clampdown.errors import ClampdownError
 from clampdown.measuring.attacks.outcome import Goal
-from clampdown.measuring.sets import builtin_set
+from clampdown.measuring.sets.sets import builtin_set
 from clampdown.recipe import Direction, Gate, Recipe
 from clampdown.steering.gates.compiled import compile_gate
 from clampdown.steering.gates.words import Words

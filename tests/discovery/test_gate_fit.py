@@ -27,7 +27,7 @@ from clampdown.discovery.gates.passes import passes
 from clampdown.discovery.gates.scores import compiled, prompt_scores
 from clampdown.discovery.gates.split import split
 from clampdown.errors import ClampdownError
-from clampdown.measuring.ranking import auc, rate_bound
+from clampdown.measuring.statistics.ranking import auc, rate_bound
 from clampdown.models import residual
 from clampdown.recipe import Direction, Recipe
 from clampdown.saes.files import save_sae

@@ -11,7 +11,7 @@ from clampdown.discovery.gates.rows import checking_rows, fitting_rows, read_gat
 from clampdown.discovery.gates.split import joined_clusters, split
 from clampdown.discovery.gates.weights import row_weights
 from clampdown.errors import ClampdownError
-from clampdown.measuring.sets import builtin_set
+from clampdown.measuring.sets.sets import builtin_set
 
 
 def written(path, *rows):

@@ -23,8 +23,8 @@ from clampdown.discovery.tuning.tune import _doubt, _unedited, tune
 from clampdown.engine.request import Continuation
 from clampdown.engine.scoring import sweep_loglikelihood
 from clampdown.errors import ClampdownError
-from clampdown.measuring.sets import builtin_set
-from clampdown.measuring.statistics import Interval
+from clampdown.measuring.sets.sets import builtin_set
+from clampdown.measuring.statistics.rates import Interval
 from clampdown.models import residual
 from clampdown.progress import quiet
 from clampdown.recipe import Clamp, Direction, Gate, Positions, Recipe

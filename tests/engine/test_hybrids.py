@@ -22,9 +22,9 @@ from clampdown.engine.prefill import opened
 from clampdown.engine.request import Continuation, Sampling
 from clampdown.engine.scoring import sweep_loglikelihood
 from clampdown.errors import ClampdownError
-from clampdown.measuring.fluency import Unsteered
-from clampdown.measuring.likelihood import choice_scores, text_nats
-from clampdown.measuring.sets import Item, ItemSet
+from clampdown.measuring.capability.likelihood import choice_scores, text_nats
+from clampdown.measuring.judging.fluency import Unsteered
+from clampdown.measuring.sets.sets import Item, ItemSet
 from clampdown.models.bearing import bearing
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Clamp, Direction, Positions, Recipe
@@ -239,8 +239,8 @@ def test_lm_evals_model_scores_and_answers_as_rows_do_alone(together, hybrid):
     pytest.importorskip("lm_eval", exc_type=ImportError)
     from lm_eval.api.instance import Instance
 
-    from clampdown.measuring.harness import SteeredLM
-    from clampdown.measuring.harness_sweep import SweepLM
+    from clampdown.measuring.capability.lm_eval.model import SteeredLM
+    from clampdown.measuring.capability.lm_eval.sweep import SweepLM
 
     def instances(kind, arguments):
         return [Instance(kind, {}, args, 0, ("task", n, 1)) for n, args in enumerate(arguments)]

@@ -244,8 +244,8 @@ def test_tasks_swept_are_tasks_run_one_by_one(tiny, recipes, tmp_path):
     pytest.importorskip("lm_eval", exc_type=ImportError)
     from lm_eval_tasks import write_tasks
 
-    from clampdown.measuring.task_runs import run_tasks, run_tasks_sweep
-    from clampdown.measuring.tasks import TaskSettings
+    from clampdown.measuring.capability.lm_eval.runs import run_tasks, run_tasks_sweep
+    from clampdown.measuring.capability.lm_eval.tasks import TaskSettings
 
     names = ["tiny_choice", "tiny_letter", "tiny_sums", "tiny_text"]
     settings = TaskSettings(write_tasks(tmp_path), few_shot=2, batch_size=3)
@@ -272,7 +272,7 @@ def test_sampled_answers_draw_the_same_numbers_under_every_recipe(tiny, recipes,
     pytest.importorskip("lm_eval", exc_type=ImportError)
     from lm_eval.api.instance import Instance
 
-    from clampdown.measuring.harness_sweep import SweepLM
+    from clampdown.measuring.capability.lm_eval.sweep import SweepLM
 
     said = {"until": ["never said"], "max_gen_toks": 5, "do_sample": True, "temperature": 0.9}
     asked = [Instance("generate_until", {}, (f"Number {n}", said), 0, ("t", n, 1)) for n in range(4)]

@@ -14,8 +14,8 @@ from clampdown.engine.request import Continuation as Scored
 from clampdown.engine.request import Request, Sampling
 from clampdown.engine.scoring import sweep_loglikelihood
 from clampdown.errors import ClampdownError
-from clampdown.measuring.likelihood import choice_scores
-from clampdown.measuring.sets import Item
+from clampdown.measuring.capability.likelihood import choice_scores
+from clampdown.measuring.sets.sets import Item
 from clampdown.models import residual
 from clampdown.models.prompt import Prompt
 from clampdown.recipe import Direction, Positions, Recipe

@@ -10,9 +10,9 @@ from clampdown.engine.generation import generate, stream
 from clampdown.engine.request import Sampling
 from clampdown.errors import ClampdownError
 from clampdown.library import Model
-from clampdown.measuring.fluency import Unsteered
-from clampdown.measuring.likelihood import choice_scores, text_nats
-from clampdown.measuring.sets import builtin_set
+from clampdown.measuring.capability.likelihood import choice_scores, text_nats
+from clampdown.measuring.judging.fluency import Unsteered
+from clampdown.measuring.sets.sets import builtin_set
 from clampdown.models import residual
 from clampdown.models.exclusive import Turn, taken, turn_of
 from clampdown.recipe import Direction, Recipe

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from clampdown.measuring.sets import Item, ItemSet
+from clampdown.measuring.sets.sets import Item, ItemSet
 from clampdown.models.bundled import bundled_folder
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Clamp, Recipe

@@ -10,9 +10,9 @@ import synthetic
 from clampdown.cli.tables import arms_table
 from clampdown.measuring.attacks.outcome import Goal, Outcome, Turn
 from clampdown.measuring.attacks.spec import AttackSpec
-from clampdown.measuring.judge import REFUSING, loops
-from clampdown.measuring.looping import ROOM
-from clampdown.measuring.sets import Item, ItemSet
+from clampdown.measuring.judging.default.judge import REFUSING, loops
+from clampdown.measuring.judging.looping import ROOM
+from clampdown.measuring.sets.sets import Item, ItemSet
 from clampdown.studies.against import against
 from clampdown.studies.arms import Arm
 from clampdown.studies.attacked import attack_columns

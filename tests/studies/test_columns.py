@@ -11,9 +11,9 @@ import pytest
 from clampdown.errors import ClampdownError
 from clampdown.measuring.attacks.outcome import Goal, Outcome, Turn
 from clampdown.measuring.attacks.spec import AttackSpec
-from clampdown.measuring.clustered import clustered_rate
-from clampdown.measuring.fluency import Unsteered
-from clampdown.measuring.sets import Item, ItemSet
+from clampdown.measuring.judging.fluency import Unsteered
+from clampdown.measuring.sets.sets import Item, ItemSet
+from clampdown.measuring.statistics.clustered import clustered_rate
 from clampdown.studies.against import against
 from clampdown.studies.arms import Arm
 from clampdown.studies.attacked import attack_columns

@@ -2,8 +2,8 @@
 
 import pytest
 
-from clampdown.measuring.sets import Item, ItemSet
-from clampdown.measuring.statistics import holm, mcnemar_exact, wilson
+from clampdown.measuring.sets.sets import Item, ItemSet
+from clampdown.measuring.statistics.rates import holm, mcnemar_exact, wilson
 from clampdown.studies.arms import Arm
 from clampdown.studies.comparisons import MARGIN, comparisons, detectable
 from clampdown.studies.measures import categories, measures

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from clampdown.measuring.sets import Item, ItemSet
-from clampdown.measuring.statistics import mcnemar_exact, minimum_detectable_difference
+from clampdown.measuring.sets.sets import Item, ItemSet
+from clampdown.measuring.statistics.rates import mcnemar_exact, minimum_detectable_difference
 from clampdown.recipe import Direction, Recipe
 from clampdown.studies.arms import build_arms
 from clampdown.studies.plan import Plan

@@ -8,8 +8,8 @@ import pytest
 
 from clampdown.errors import ClampdownError
 from clampdown.measuring.attacks.outcome import Goal, Outcome, Turn
-from clampdown.measuring.judge import JUDGE_VERSION
-from clampdown.measuring.sets import Item, ItemSet
+from clampdown.measuring.judging.default.judge import JUDGE_VERSION
+from clampdown.measuring.sets.sets import Item, ItemSet
 from clampdown.studies.against import against
 from clampdown.studies.environment import environment
 from clampdown.studies.plan import Plan

@@ -5,8 +5,8 @@ from dataclasses import asdict
 import pytest
 
 from clampdown.errors import ClampdownError
-from clampdown.measuring.judge import JUDGE_VERSION, judge
-from clampdown.measuring.sets import Item, ItemSet
+from clampdown.measuring.judging.default.judge import JUDGE_VERSION, judge
+from clampdown.measuring.sets.sets import Item, ItemSet
 from clampdown.studies.store import Row, Store, export
 
 ROWS = [

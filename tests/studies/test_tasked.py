@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from clampdown.errors import ClampdownError
-from clampdown.measuring.tasks import TaskSettings
+from clampdown.measuring.capability.lm_eval.tasks import TaskSettings
 from clampdown.studies.arms import Arm, build_arms
 from clampdown.studies.columns import Asked
 from clampdown.studies.material import study_columns

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from paper import FOLDER, script
 
-from clampdown.measuring.named import NAMED
+from clampdown.measuring.sets.named import NAMED
 from clampdown.recipe import Clamp, Recipe
 from clampdown.studies.study_file import read_study_file
 

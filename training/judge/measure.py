@@ -16,8 +16,8 @@ import grammar
 import hedges
 from train import Row, kept_back, lines, people, written
 
-from clampdown.measuring.judge import JUDGE_VERSION, REFUSING, Label, judge
-from clampdown.measuring.statistics import wilson
+from clampdown.measuring.judging.default.judge import JUDGE_VERSION, REFUSING, Label, judge
+from clampdown.measuring.statistics.rates import wilson
 
 
 def rows(data: Path) -> list[Row]:

@@ -26,10 +26,10 @@ import scipy.sparse as sp
 from safetensors.numpy import save_file
 from sklearn.linear_model import LogisticRegression
 
-from clampdown.measuring.babble import is_babble
-from clampdown.measuring.judge_classifier import WEIGHTS
-from clampdown.measuring.judge_features import BUCKETS, DENSE, reading_features, words
-from clampdown.measuring.judge_reading import REFUSING, Label, Reading, by_rules, read, said
+from clampdown.measuring.judging.default.babble import is_babble
+from clampdown.measuring.judging.default.classifier import WEIGHTS
+from clampdown.measuring.judging.default.features import BUCKETS, DENSE, reading_features, words
+from clampdown.measuring.judging.default.reading import REFUSING, Label, Reading, by_rules, read, said
 
 DEVELOPMENT = "llama2orig"
 """The one model whose answers to XSTest are learnt from; the others' are for testing, and are not read."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from clampdown.measuring.statistics import wilson
+from clampdown.measuring.statistics.rates import wilson
 
 SETS = {
     "WildGuard unsafe ↑": "wildguardmix-unsafe",

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from clampdown.cli.terminal import say
-from clampdown.measuring.looping import is_stuck
+from clampdown.measuring.judging.looping import is_stuck
 
 if TYPE_CHECKING:
     from clampdown.engine.request import Answer

@@ -104,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
         from clampdown.measuring.attacks.run import run_attack
         from clampdown.measuring.attacks.spec import AttackSpec
         from clampdown.measuring.attacks.surprising import judged_together
-        from clampdown.measuring.looping import ROOM
+        from clampdown.measuring.judging.looping import ROOM
 
         if args.out:
             check_writable(args.out, force=args.force)
@@ -140,7 +140,7 @@ def _own(args: argparse.Namespace) -> dict[str, int]:
 def _targets(args: argparse.Namespace, progress: Progress) -> "dict[str, Target]":
     """What is attacked, by name: an endpoint alone, or the model without steering and under each recipe."""
     from clampdown.measuring.attacks.conversation import EndpointTarget, SteeredTarget
-    from clampdown.measuring.endpoint import Endpoint
+    from clampdown.measuring.endpoint.client import Endpoint
 
     if args.target:
         if args.recipe or args.model:
@@ -148,7 +148,7 @@ def _targets(args: argparse.Namespace, progress: Progress) -> "dict[str, Target]
         return {args.target: EndpointTarget(Endpoint.parse(args.target), args.max_new_tokens, args.temperature)}
     from clampdown import library
     from clampdown.engine.request import Sampling
-    from clampdown.measuring.outside_gate import decides_outside, outside_gate
+    from clampdown.measuring.judging.outside_gate import decides_outside, outside_gate
     from clampdown.recipe import Recipe
 
     recipes = [Recipe.load(path) for path in args.recipe] if args.recipe else [library.default_recipe()]

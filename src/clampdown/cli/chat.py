@@ -23,7 +23,7 @@ from clampdown.errors import ClampdownError
 
 if TYPE_CHECKING:
     from clampdown.library import Model
-    from clampdown.measuring.outside_gate import OutsideGate
+    from clampdown.measuring.judging.outside_gate import OutsideGate
     from clampdown.recipe import Recipe
 
 COMMANDS = (
@@ -57,7 +57,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from clampdown.measuring.outside_gate import outside_gate
+    from clampdown.measuring.judging.outside_gate import outside_gate
 
     prompt = _prompt(args)
     recipe = _recipe(args)
@@ -110,7 +110,7 @@ def _one_shot(
     args: argparse.Namespace, model: "Model", recipe: "Recipe | None", prompt: str, outside: "OutsideGate | None"
 ) -> int:
     from clampdown.engine.generation import stream
-    from clampdown.measuring.outside_gate import brought
+    from clampdown.measuring.judging.outside_gate import brought
     from clampdown.recipe.system import system_text
 
     ids = model.chat.prompt_ids(prompt, system=system_text(recipe, args.system), room=args.tokens)

@@ -27,7 +27,7 @@ from clampdown.writing import json_text, write_whole
 if TYPE_CHECKING:
     from clampdown.discovery.gate_attacks.outcome import Arm, GateAttack
     from clampdown.measuring.attacks.outcome import Goal
-    from clampdown.measuring.statistics import Interval
+    from clampdown.measuring.statistics.rates import Interval
 
 _ATTACKERS = ("decision", "score", "gradient")
 _EXAMPLE = """  clampdown gate attack guarded                                  the built-in set's reporting half
@@ -101,8 +101,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _goals(args: argparse.Namespace) -> "list[Goal]":
     from clampdown.measuring.attacks.outcome import Goal
-    from clampdown.measuring.named.finding import find_set
-    from clampdown.measuring.sets import builtin_set
+    from clampdown.measuring.sets.named.finding import find_set
+    from clampdown.measuring.sets.sets import builtin_set
 
     built_in = args.goals is None or str(args.goals) == "built-in unsafe"
     items = builtin_set("unsafe") if built_in else find_set("unsafe", str(args.goals))

@@ -97,7 +97,7 @@ def _inside(recipe: "Recipe", args: argparse.Namespace, progress: Any) -> "tuple
 def _outside(recipe: "Recipe", args: argparse.Namespace, progress: Any) -> "tuple[GateCheck, Explained]":
     """By the classifier that decides: no model is loaded."""
     from clampdown.discovery.gates.check import check_external, gate_of
-    from clampdown.measuring.judges.requests import NAMES, request_judge
+    from clampdown.measuring.judging.requests import NAMES, request_judge
 
     if args.explain or args.threshold is not None:
         raise ClampdownError("a gate outside says yes or no: it has no --threshold, and nothing to --explain")

@@ -15,10 +15,10 @@ from clampdown.errors import ClampdownError
 from clampdown.writing import json_text, write_whole
 
 if TYPE_CHECKING:
-    from clampdown.measuring.judges.agreement import Agreement
-    from clampdown.measuring.judges.base import Judge, Row, Verdict
-    from clampdown.measuring.judges.journal import Journal
-    from clampdown.measuring.judges.labelled import Labelled
+    from clampdown.measuring.judging.agreement import Agreement
+    from clampdown.measuring.judging.base import Judge, Row, Verdict
+    from clampdown.measuring.judging.journal import Journal
+    from clampdown.measuring.judging.labelled import Labelled
 
 _EXAMPLE = """  clampdown judge answers.jsonl                                  count the labels
   clampdown judge answers.jsonl --out labelled.jsonl             and write them
@@ -64,10 +64,10 @@ def _answers(text: str) -> Path:
 def run(args: argparse.Namespace) -> int:
     if (args.file is None) == (args.labels is None):
         raise ClampdownError("name one file: FILE to label its answers, or --labels FILE to measure the judge")
-    from clampdown.measuring.judges.agreement import agreement
-    from clampdown.measuring.judges.by_name import judge_by_name
-    from clampdown.measuring.judges.journal import Journal
-    from clampdown.measuring.judges.labelled import read_labelled
+    from clampdown.measuring.judging.agreement import agreement
+    from clampdown.measuring.judging.by_name import judge_by_name
+    from clampdown.measuring.judging.journal import Journal
+    from clampdown.measuring.judging.labelled import read_labelled
 
     if args.out:
         check_writable(args.out, force=args.force)
@@ -177,7 +177,7 @@ def _print(judge: "Judge", found: "Agreement") -> None:
 
 
 def _print_counts(judge: "Judge", rows: "Sequence[Row]", verdicts: "Sequence[Verdict]") -> None:
-    from clampdown.measuring.judge import loops
+    from clampdown.measuring.judging.default.judge import loops
 
     counts = Counter(str(verdict.label) for verdict in verdicts)
     say(f"judge {judge.name} ({judge.version}): {len(verdicts)} answers")
@@ -223,7 +223,7 @@ def _print_places(places: Sequence[Mapping[str, Any]], verdicts: "Sequence[Verdi
 
 
 def _rows(asked: "Labelled", verdicts: "Sequence[Verdict]") -> Iterator[dict[str, Any]]:
-    from clampdown.measuring.judge import loops
+    from clampdown.measuring.judging.default.judge import loops
 
     for place, (row, verdict) in enumerate(zip(asked.rows, verdicts, strict=True)):
         yield {

@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         from clampdown.plugins import lm_eval
     except ModuleNotFoundError as error:
-        from clampdown.measuring.tasks import need
+        from clampdown.measuring.capability.lm_eval.tasks import need
 
         raise need(error) from error
     checkpoint()

@@ -133,7 +133,7 @@ def _check_there(path: Path, text: str) -> None:
 
 def set_file(text: str) -> Path:
     """The path of a set's file, or the name of a set as a path; a recipe that slipped in among them is told."""
-    from clampdown.measuring.sets import LETTERS, LM_EVAL
+    from clampdown.measuring.sets.sets import LETTERS, LM_EVAL
 
     if text.startswith(LM_EVAL):
         return Path(text)
@@ -141,7 +141,7 @@ def set_file(text: str) -> Path:
         return Path(f"{LETTERS}{set_file(text.removeprefix(LETTERS))}")
     path = Path(text).expanduser()
     if not path.is_file():
-        from clampdown.measuring.named.finding import check_name
+        from clampdown.measuring.sets.named.finding import check_name
 
         try:
             check_name(text)

@@ -11,15 +11,15 @@ from clampdown.cli.typed import edit_lines, pasting
 from clampdown.engine.generation import stream
 from clampdown.engine.request import Sampling
 from clampdown.errors import ClampdownError
-from clampdown.measuring.judge import REFUSING, judge
-from clampdown.measuring.outside_gate import brought
+from clampdown.measuring.judging.default.judge import REFUSING, judge
+from clampdown.measuring.judging.outside_gate import brought
 from clampdown.models.thinking import spoken
 from clampdown.recipe import Recipe
 from clampdown.recipe.system import system_text
 
 if TYPE_CHECKING:
     from clampdown.library import Model
-    from clampdown.measuring.outside_gate import OutsideGate
+    from clampdown.measuring.judging.outside_gate import OutsideGate
     from clampdown.models.chat_model import Message
 
 _GATES = {

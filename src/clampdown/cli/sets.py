@@ -31,10 +31,10 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from clampdown.measuring.named import BUILT_IN, NAMED
-    from clampdown.measuring.named.copies import at_hand, fetch
-    from clampdown.measuring.named.finding import check_name
-    from clampdown.measuring.named.listing import listing
+    from clampdown.measuring.sets.named import BUILT_IN, NAMED
+    from clampdown.measuring.sets.named.copies import at_hand, fetch
+    from clampdown.measuring.sets.named.finding import check_name
+    from clampdown.measuring.sets.named.listing import listing
 
     wanted = [*args.names, *args.fetch]
     for name in wanted:  # a wrong name shows before anything is fetched

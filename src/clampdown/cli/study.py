@@ -27,7 +27,7 @@ from clampdown.reading import read_text
 
 if TYPE_CHECKING:
     from clampdown.measuring.attacks.spec import AttackSpec
-    from clampdown.measuring.tasks import TaskSettings
+    from clampdown.measuring.capability.lm_eval.tasks import TaskSettings
     from clampdown.studies.plan import Plan
     from clampdown.studies.study_file import StudyFile
 
@@ -67,7 +67,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from clampdown import library
-    from clampdown.measuring.outside_gate import outside_gate
+    from clampdown.measuring.judging.outside_gate import outside_gate
     from clampdown.models.template import is_dated, template_text
     from clampdown.studies.power import power_lines
 
@@ -177,7 +177,7 @@ def _tasks(file: "StudyFile", args: argparse.Namespace) -> "TaskSettings | None"
     """How lm-eval's tasks are asked: as the study file says, with --include-path in place of its own."""
     if args.include_path is None:
         return file.tasks
-    from clampdown.measuring.tasks import TaskSettings
+    from clampdown.measuring.capability.lm_eval.tasks import TaskSettings
 
     return replace(file.tasks or TaskSettings(), include_path=args.include_path.expanduser())
 

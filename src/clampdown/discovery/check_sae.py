@@ -8,7 +8,7 @@ from typing import Any
 from clampdown.discovery.corpus import read_rows
 from clampdown.discovery.evaluate_sae import SAEFacts, evaluate_sae, finite_residual
 from clampdown.errors import ClampdownError
-from clampdown.measuring.sets import builtin_set
+from clampdown.measuring.sets.sets import builtin_set
 from clampdown.models.chat_model import ChatModel
 from clampdown.progress import Progress, quiet
 from clampdown.saes.sae import SAE

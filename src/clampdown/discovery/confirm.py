@@ -7,9 +7,9 @@ from typing import NamedTuple
 from clampdown.engine.generation import generate
 from clampdown.engine.request import Sampling
 from clampdown.errors import ClampdownError
-from clampdown.measuring.judge import REFUSING, Label, judge
-from clampdown.measuring.judge_reading import said
-from clampdown.measuring.looping import is_looping
+from clampdown.measuring.judging.default.judge import REFUSING, Label, judge
+from clampdown.measuring.judging.default.reading import said
+from clampdown.measuring.judging.looping import is_looping
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.thinking import spoken
 from clampdown.recipe import Recipe

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from clampdown.errors import ClampdownError
-from clampdown.measuring.tables import columns_found, is_table, json_row, table_rows
+from clampdown.measuring.sets.tables import columns_found, is_table, json_row, table_rows
 from clampdown.models.chat_model import ChatModel, Message
 from clampdown.reading import numbered_lines, read_bytes, read_text
 

@@ -19,8 +19,8 @@ from clampdown.engine.finite import NOT_FINITE
 from clampdown.engine.generation import generate
 from clampdown.engine.request import Sampling
 from clampdown.errors import ClampdownError
-from clampdown.measuring.judge import Label, judge
-from clampdown.measuring.sets import builtin_set
+from clampdown.measuring.judging.default.judge import Label, judge
+from clampdown.measuring.sets.sets import builtin_set
 from clampdown.models.chat_model import ChatModel
 from clampdown.progress import Progress, quiet
 from clampdown.recipe import Recipe

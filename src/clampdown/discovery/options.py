@@ -7,7 +7,7 @@ from clampdown.discovery.evidence import REFUSAL
 from clampdown.discovery.windows import WINDOWS, window
 from clampdown.engine.request import Sampling
 from clampdown.errors import ClampdownError
-from clampdown.measuring.sets import ItemSet
+from clampdown.measuring.sets.sets import ItemSet
 
 METHODS = ("single-prompt", "contrast", "attribution")
 

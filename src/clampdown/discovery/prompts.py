@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from clampdown.errors import ClampdownError
-from clampdown.measuring.sets import Item, ItemSet
+from clampdown.measuring.sets.sets import Item, ItemSet
 
 
 class Divided(NamedTuple):

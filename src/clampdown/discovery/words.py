@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from clampdown.discovery.logit_lens import logit_lens
-from clampdown.measuring.sets import builtin_set
+from clampdown.measuring.sets.sets import builtin_set
 from clampdown.models.chat_model import ChatModel
 from clampdown.saes.sae import SAE
 

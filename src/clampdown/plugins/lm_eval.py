@@ -12,10 +12,10 @@ from typing import Any
 from lm_eval.api.registry import model_registry
 
 from clampdown.errors import ClampdownError
-from clampdown.measuring.tasks import need, told
+from clampdown.measuring.capability.lm_eval.tasks import need, told
 
 NAME = "clampdown"
-model_registry.register(NAME, target="clampdown.measuring.harness:SteeredLM")
+model_registry.register(NAME, target="clampdown.measuring.capability.lm_eval.model:SteeredLM")
 
 
 def run(arguments: Sequence[str], model_args: dict[str, Any]) -> None:

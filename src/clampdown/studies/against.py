@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from clampdown.errors import ClampdownError
-from clampdown.measuring.sets import ItemSet
+from clampdown.measuring.sets.sets import ItemSet
 from clampdown.studies.arms import Arm
 from clampdown.studies.columns import is_column
 from clampdown.studies.comparisons import compare

@@ -12,8 +12,8 @@ from clampdown.measuring.attacks.conversation import SteeredTarget, Target
 from clampdown.measuring.attacks.outcome import Attack, Goal, Outcome
 from clampdown.measuring.attacks.run import groups
 from clampdown.measuring.attacks.spec import AttackSpec
-from clampdown.measuring.judge import JUDGE_VERSION
-from clampdown.measuring.sets import Item, ItemSet
+from clampdown.measuring.judging.default.judge import JUDGE_VERSION
+from clampdown.measuring.sets.sets import Item, ItemSet
 from clampdown.steering.receipt import Receipt, joined
 from clampdown.studies.columns import Asked, by_draw
 from clampdown.studies.plan import Plan

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from clampdown.engine.request import Sampling
-from clampdown.measuring.sets import Item, ItemSet
+from clampdown.measuring.sets.sets import Item, ItemSet
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Recipe
 from clampdown.studies.arms import FIXED_REFUSAL, Arm

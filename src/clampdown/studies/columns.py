@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from clampdown.measuring.sets import LETTERS, LM_EVAL, ItemSet
+from clampdown.measuring.sets.sets import LETTERS, LM_EVAL, ItemSet
 
 if TYPE_CHECKING:
     from clampdown.engine.blocks import Below
-    from clampdown.measuring.outside_gate import OutsideGate
+    from clampdown.measuring.judging.outside_gate import OutsideGate
     from clampdown.models.chat_model import ChatModel
     from clampdown.studies.arms import Arm
     from clampdown.studies.plan import Plan

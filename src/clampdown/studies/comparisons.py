@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from clampdown.measuring.clustered import clustered_rate, effective_n, mcnemar_clustered
-from clampdown.measuring.sets import ItemSet
-from clampdown.measuring.statistics import (
+from clampdown.measuring.sets.sets import ItemSet
+from clampdown.measuring.statistics.clustered import clustered_rate, effective_n, mcnemar_clustered
+from clampdown.measuring.statistics.rates import (
     cluster_totals,
     exact_interval,
     holm,

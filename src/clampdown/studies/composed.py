@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from clampdown.measuring.sets import ItemSet
+from clampdown.measuring.sets.sets import ItemSet
 from clampdown.recipe import Recipe
 from clampdown.studies.arms import Arm
 from clampdown.studies.columns import is_column

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from clampdown.discovery.evidence import COMPLIANCE, REFUSAL
 from clampdown.errors import ClampdownError
-from clampdown.measuring.sets import selecting_prompts
+from clampdown.measuring.sets.sets import selecting_prompts
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Clamp, Direction, Edit, Recipe
 from clampdown.saes.load import load_sae

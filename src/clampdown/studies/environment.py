@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from clampdown.measuring.sets import LM_EVAL
+from clampdown.measuring.sets.sets import LM_EVAL
 from clampdown.models.chat_model import ChatModel
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from clampdown.errors import ClampdownError
-from clampdown.measuring.sets import ItemSet
+from clampdown.measuring.sets.sets import ItemSet
 from clampdown.studies.arms import Arm
 from clampdown.studies.measures import headline, keyed, measures
 from clampdown.studies.plan import Plan

@@ -9,10 +9,10 @@ from dataclasses import replace
 from clampdown.engine.blocks import Below
 from clampdown.engine.generation import generate
 from clampdown.engine.request import Answer
-from clampdown.measuring.fluency import answer_surprise
-from clampdown.measuring.judge import JUDGE_VERSION, Label, judge, loops
-from clampdown.measuring.likelihood import choice_scores
-from clampdown.measuring.sets import Item
+from clampdown.measuring.capability.likelihood import choice_scores
+from clampdown.measuring.judging.default.judge import JUDGE_VERSION, Label, judge, loops
+from clampdown.measuring.judging.fluency import answer_surprise
+from clampdown.measuring.sets.sets import Item
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Recipe
 from clampdown.steering.decision import Decision

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from clampdown.measuring.judge import Label
-from clampdown.measuring.sets import Item, ItemSet
+from clampdown.measuring.judging.default.judge import Label
+from clampdown.measuring.sets.sets import Item, ItemSet
 from clampdown.recipe import Recipe
 from clampdown.studies.arms import Arm, recommended_name
 from clampdown.studies.columns import is_column

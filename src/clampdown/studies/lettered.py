@@ -9,11 +9,11 @@ from typing import Any
 
 from clampdown.engine.request import Sampling
 from clampdown.errors import ClampdownError
-from clampdown.measuring.judge import JUDGE_VERSION, loops
-from clampdown.measuring.letters import LETTERS as ALPHABET
-from clampdown.measuring.letters import extract_letter, letter_answers, letter_counts, letter_prompt
-from clampdown.measuring.named.finding import reported_set
-from clampdown.measuring.sets import LETTERS, Item, ItemSet
+from clampdown.measuring.capability.letters import LETTERS as ALPHABET
+from clampdown.measuring.capability.letters import extract_letter, letter_answers, letter_counts, letter_prompt
+from clampdown.measuring.judging.default.judge import JUDGE_VERSION, loops
+from clampdown.measuring.sets.named.finding import reported_set
+from clampdown.measuring.sets.sets import LETTERS, Item, ItemSet
 from clampdown.studies.arms import Arm
 from clampdown.studies.columns import Asked, cut, is_column
 from clampdown.studies.decisions import of_receipt

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clampdown.errors import ClampdownError
-from clampdown.measuring.named import NAMED
-from clampdown.measuring.named.finding import reported_set
-from clampdown.measuring.sets import LETTERS, LM_EVAL, ItemSet, builtin_set
+from clampdown.measuring.sets.named import NAMED
+from clampdown.measuring.sets.named.finding import reported_set
+from clampdown.measuring.sets.sets import LETTERS, LM_EVAL, ItemSet, builtin_set
 from clampdown.studies.columns import is_column
 from clampdown.studies.plan import Plan
 
 if TYPE_CHECKING:
     from clampdown.measuring.attacks.spec import AttackSpec
-    from clampdown.measuring.tasks import TaskSettings
+    from clampdown.measuring.capability.lm_eval.tasks import TaskSettings
     from clampdown.studies.columns import Column
 
 

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 from clampdown.errors import ClampdownError
 from clampdown.measuring.attacks.outcome import Outcome
 from clampdown.measuring.attacks.rates import READINGS
-from clampdown.measuring.clustered import clustered_rate
-from clampdown.measuring.judge import REFUSING
-from clampdown.measuring.likelihood import bits_per_byte
-from clampdown.measuring.sets import LM_EVAL, ItemSet
-from clampdown.measuring.statistics import Interval, cluster_bootstrap_mean
+from clampdown.measuring.capability.likelihood import bits_per_byte
+from clampdown.measuring.judging.default.judge import REFUSING
+from clampdown.measuring.sets.sets import LM_EVAL, ItemSet
+from clampdown.measuring.statistics.clustered import clustered_rate
+from clampdown.measuring.statistics.rates import Interval, cluster_bootstrap_mean
 from clampdown.steering.receipt import Receipt, joined
 from clampdown.studies.arms import Arm
 from clampdown.studies.store import Row

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from clampdown.discovery.evidence import COMPLIANCE, REFUSAL
-from clampdown.measuring.judge import JUDGE_VERSION
-from clampdown.measuring.looping import ROOM
-from clampdown.measuring.sets import LETTERS, LM_EVAL, ItemSet
+from clampdown.measuring.judging.default.judge import JUDGE_VERSION
+from clampdown.measuring.judging.looping import ROOM
+from clampdown.measuring.sets.sets import LETTERS, LM_EVAL, ItemSet
 from clampdown.studies.arms import FIXED_REFUSAL, Arm
 from clampdown.studies.comparisons import FEW, MARGIN
 from clampdown.studies.measures import ATTACK_KINDS

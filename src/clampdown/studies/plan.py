@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from clampdown.errors import ClampdownError
-from clampdown.measuring.looping import ROOM
+from clampdown.measuring.judging.looping import ROOM
 from clampdown.recipe import RULES, Recipe
 
 KINDS = ("unsafe", "safe", "lookalike", "capability", "text")

@@ -4,10 +4,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from clampdown.measuring.clustered import effective_n
-from clampdown.measuring.looping import ROOM
-from clampdown.measuring.sets import ItemSet
-from clampdown.measuring.statistics import items_needed, mcnemar_least, paired_detectable_difference
+from clampdown.measuring.judging.looping import ROOM
+from clampdown.measuring.sets.sets import ItemSet
+from clampdown.measuring.statistics.clustered import effective_n
+from clampdown.measuring.statistics.rates import items_needed, mcnemar_least, paired_detectable_difference
 from clampdown.recipe import Recipe
 from clampdown.studies.beside import clamp_beside
 from clampdown.studies.columns import Column

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clampdown.measuring.sets import ItemSet
+from clampdown.measuring.sets.sets import ItemSet
 from clampdown.progress import Progress, quiet
 from clampdown.recipe import Recipe
 from clampdown.studies.columns import Column
 from clampdown.studies.plan import Plan
 
 if TYPE_CHECKING:
-    from clampdown.measuring.outside_gate import OutsideGate
+    from clampdown.measuring.judging.outside_gate import OutsideGate
     from clampdown.models.chat_model import ChatModel
 
 

@@ -11,8 +11,8 @@ from typing import Any
 from clampdown.errors import ClampdownError
 from clampdown.measuring.attacks.outcome import Outcome
 from clampdown.measuring.attacks.surprising import without_babble
-from clampdown.measuring.fluency import ENOUGH, surprise_limit
-from clampdown.measuring.sets import ItemSet
+from clampdown.measuring.judging.fluency import ENOUGH, surprise_limit
+from clampdown.measuring.sets.sets import ItemSet
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.template import is_dated, template_text
 from clampdown.recipe import Recipe

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from clampdown.errors import ClampdownError
-from clampdown.measuring.sets import ItemSet
+from clampdown.measuring.sets.sets import ItemSet
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.template import template_text
 from clampdown.studies.columns import is_column

@@ -6,9 +6,9 @@ from typing import Any
 
 from clampdown.discovery.tuning.prompts import NONE_REPORTED
 from clampdown.errors import ClampdownError
-from clampdown.measuring.fluency import MARGIN
-from clampdown.measuring.judge import JUDGE_VERSION, judge_card
-from clampdown.measuring.sets import ItemSet
+from clampdown.measuring.judging.default.judge import JUDGE_VERSION, judge_card
+from clampdown.measuring.judging.fluency import MARGIN
+from clampdown.measuring.sets.sets import ItemSet
 from clampdown.recipe import Recipe
 from clampdown.saes.directory import neuronpedia_of
 from clampdown.saes.load import load_sae

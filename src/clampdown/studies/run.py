@@ -13,8 +13,8 @@ from typing import Any
 
 from clampdown.engine.gating import check_fits
 from clampdown.errors import ClampdownError
-from clampdown.measuring.outside_gate import OutsideGate, decides_outside, need_outside
-from clampdown.measuring.sets import ItemSet
+from clampdown.measuring.judging.outside_gate import OutsideGate, decides_outside, need_outside
+from clampdown.measuring.sets.sets import ItemSet
 from clampdown.models.chat_model import ChatModel
 from clampdown.progress import Progress, quiet
 from clampdown.recipe import Recipe

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from clampdown.errors import ClampdownError
 from clampdown.measuring.attacks.outcome import Outcome, judged_again
-from clampdown.measuring.judge import JUDGE_VERSION, judge, loops
+from clampdown.measuring.judging.default.judge import JUDGE_VERSION, judge, loops
 from clampdown.steering.receipt import Receipt
 from clampdown.studies.damage import checked, parsed, require, told_as_damage
 from clampdown.studies.decisions import of_receipt
@@ -47,7 +47,7 @@ class Row:
             label and who gave it.
         scores: log-likelihood of each choice, nats a character (of lm-eval's tasks: nats).
         nats, bytes: a passage's negative log-likelihood and the bytes it covers.
-        surprise: of an answer, under the unsteered model, in nats a token (see measuring.fluency).
+        surprise: of an answer, under the unsteered model, in nats a token (see measuring.judging.fluency).
         metrics: by name, the headline first, of an item of lm-eval's or of a question that was answered in words.
         attack: a whole conversation or all tries, as `Outcome.to_dict` gives them.
         looping: of a judged answer, whether it says one thing over and over; of an attack, the answer that it ends on.

@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clampdown.errors import ClampdownError
-from clampdown.measuring.judges.by_name import OF_HARM
-from clampdown.measuring.named import BUILT_IN, NAMED
-from clampdown.measuring.sets import LETTERS, LM_EVAL
+from clampdown.measuring.judging.by_name import OF_HARM
+from clampdown.measuring.sets.named import BUILT_IN, NAMED
+from clampdown.measuring.sets.sets import LETTERS, LM_EVAL
 from clampdown.reading import read_text
 from clampdown.recipe.bundled import recipe_path
 from clampdown.studies.plan import KINDS, Plan, among, named_plan, number, require, whole
 
 if TYPE_CHECKING:
     from clampdown.measuring.attacks.spec import AttackSpec
-    from clampdown.measuring.tasks import TaskSettings
+    from clampdown.measuring.capability.lm_eval.tasks import TaskSettings
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def _tasks(body: Mapping[str, Any], folder: Path) -> "TaskSettings | None":
     table = body.get("lm-eval")
     if table is None:
         return None
-    from clampdown.measuring.tasks import TaskSettings
+    from clampdown.measuring.capability.lm_eval.tasks import TaskSettings
 
     require(isinstance(table, dict), "lm-eval must be a table, such as [lm-eval] few_shot = 5")
     unknown = sorted(set(table) - {"include_path", "few_shot", "chat"})

@@ -8,10 +8,10 @@ from importlib.metadata import version
 
 from clampdown.engine.blocks import Split
 from clampdown.errors import ClampdownError
-from clampdown.measuring.judge import JUDGE_VERSION, loops
-from clampdown.measuring.sets import LM_EVAL, ItemSet
-from clampdown.measuring.task_runs import TaskItem, TaskRun, run_tasks, run_tasks_sweep
-from clampdown.measuring.tasks import Tasks, TaskSettings, load_tasks
+from clampdown.measuring.capability.lm_eval.runs import TaskItem, TaskRun, run_tasks, run_tasks_sweep
+from clampdown.measuring.capability.lm_eval.tasks import Tasks, TaskSettings, load_tasks
+from clampdown.measuring.judging.default.judge import JUDGE_VERSION, loops
+from clampdown.measuring.sets.sets import LM_EVAL, ItemSet
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Recipe
 from clampdown.studies.arms import Arm

@@ -6,11 +6,11 @@ from clampdown.engine.blocks import Below
 from clampdown.engine.deciding import decided
 from clampdown.engine.generation import generate
 from clampdown.engine.request import Answer
-from clampdown.measuring.fluency import Unsteered
-from clampdown.measuring.judge import JUDGE_VERSION, Label, judge, loops
-from clampdown.measuring.likelihood import choice_scores, passage_ids, question_ids, text_nats
-from clampdown.measuring.outside_gate import OutsideGate, brought
-from clampdown.measuring.sets import Item
+from clampdown.measuring.capability.likelihood import choice_scores, passage_ids, question_ids, text_nats
+from clampdown.measuring.judging.default.judge import JUDGE_VERSION, Label, judge, loops
+from clampdown.measuring.judging.fluency import Unsteered
+from clampdown.measuring.judging.outside_gate import OutsideGate, brought
+from clampdown.measuring.sets.sets import Item
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.prompt import Prompt
 from clampdown.recipe import Recipe

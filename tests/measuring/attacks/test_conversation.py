@@ -18,7 +18,7 @@ from clampdown.measuring.attacks.conversation import BLOCKED, EndpointTarget, Re
 from clampdown.measuring.attacks.outcome import Exchange, Goal, Outcome, judged_again
 from clampdown.measuring.attacks.scoring import ScaleScorer
 from clampdown.measuring.attacks.scripted import Scripted
-from clampdown.measuring.endpoint import Endpoint
+from clampdown.measuring.endpoint.client import Endpoint
 from clampdown.recipe import Direction, Positions, Recipe
 
 STEER = Recipe("r", "tiny", "", (Direction(1, 20.0, seed=1),))

@@ -6,7 +6,7 @@ import pytest
 
 from clampdown.measuring.attacks.outcome import Goal, Outcome, Turn
 from clampdown.measuring.attacks.rates import compare, difference, rates
-from clampdown.measuring.statistics import wilson
+from clampdown.measuring.statistics.rates import wilson
 
 
 def outcome(name, labels, cluster="", success=None, stopped="end"):

@@ -12,8 +12,8 @@ from clampdown.measuring.attacks.scoring import HarmScorer, ScaleScorer
 from clampdown.measuring.attacks.scripted import Scripted
 from clampdown.measuring.attacks.spec import AttackSpec
 from clampdown.measuring.attacks.tries import Tries
-from clampdown.measuring.judge import Label
-from clampdown.measuring.judges.base import Judge, Row, Verdict
+from clampdown.measuring.judging.base import Judge, Row, Verdict
+from clampdown.measuring.judging.default.judge import Label
 
 CHAT = "openai:m@http://localhost:1/v1"
 

@@ -10,8 +10,8 @@ from clampdown.engine.request import Sampling
 from clampdown.measuring.attacks.conversation import SteeredTarget, assistant, user
 from clampdown.measuring.attacks.outcome import Outcome, Turn
 from clampdown.measuring.attacks.surprising import judged_together, own_limit, without_babble
-from clampdown.measuring.fluency import MARGIN, answer_surprise
-from clampdown.measuring.judge import Label
+from clampdown.measuring.judging.default.judge import Label
+from clampdown.measuring.judging.fluency import MARGIN, answer_surprise
 from clampdown.recipe import Direction, Recipe
 
 STEER = Recipe("r", "tiny", "", (Direction(1, 20.0, seed=1),))
@@ -20,7 +20,7 @@ CHATS = [[user("Hi")], [user("Hi"), assistant("Hello."), user("And then?")], [us
 
 def test_a_target_weighs_the_answers_that_comply(tiny, monkeypatch):
     labels = iter([Label.COMPLIANCE, Label.REFUSAL, Label.COMPLIANCE])
-    monkeypatch.setattr("clampdown.measuring.judge.judge", lambda *_, **__: next(labels))
+    monkeypatch.setattr("clampdown.measuring.judging.default.judge.judge", lambda *_, **__: next(labels))
     rows = [tiny.prompt_ids(chat) for chat in CHATS]
     said = generate(tiny, rows, [STEER] * 3, Sampling(6))
     wanted = answer_surprise(tiny, rows, [answer.ids for answer in said])

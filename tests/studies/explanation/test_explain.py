@@ -8,7 +8,7 @@ import torch
 from clampdown.engine.request import Question
 from clampdown.engine.scoring import LocalScorer
 from clampdown.errors import ClampdownError
-from clampdown.measuring.likelihood import text_nats
+from clampdown.measuring.capability.likelihood import text_nats
 from clampdown.recipe import Clamp, Direction, Positions, Recipe
 from clampdown.saes.files import save_sae
 from clampdown.saes.load import load_sae

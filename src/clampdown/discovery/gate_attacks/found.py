@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from clampdown.discovery.gate_attacks.outcome import GateAttack
-from clampdown.measuring.sets import builtin_set
+from clampdown.measuring.sets.sets import builtin_set
 
 KIND = "gate-attack"
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from clampdown.discovery.gate_attacks.lock import Passed
 from clampdown.measuring.attacks.outcome import Goal
-from clampdown.measuring.clustered import clustered_rate
-from clampdown.measuring.statistics import Interval
+from clampdown.measuring.statistics.clustered import clustered_rate
+from clampdown.measuring.statistics.rates import Interval
 from clampdown.recipe import Recipe
 
 SCHEMA = "clampdown-gate-attack/1"
@@ -31,7 +31,7 @@ class Try:
         label: the judge's, of the answer.
         speaks: whether the answer speaks of what was asked: see `speaks_of`.
         tokens: by which the prompt is longer than the goal alone.
-        surprise: of an answer that complies in words; see `measuring.fluency`.
+        surprise: of an answer that complies in words; see `measuring.judging.fluency`.
     """
 
     passed: Passed

@@ -16,7 +16,7 @@ from clampdown.engine.request import Sampling
 from clampdown.errors import ClampdownError
 from clampdown.measuring.attacks.conversation import Reply, SteeredTarget
 from clampdown.measuring.attacks.outcome import Exchange, Goal, by_rules
-from clampdown.measuring.fluency import ENOUGH, surprise_limit
+from clampdown.measuring.judging.fluency import ENOUGH, surprise_limit
 from clampdown.models.chat_model import ChatModel, Message
 from clampdown.progress import Progress, quiet
 from clampdown.recipe import Recipe

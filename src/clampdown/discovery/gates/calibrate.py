@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from clampdown.errors import ClampdownError
-from clampdown.measuring.ranking import least_n, rate_bound
+from clampdown.measuring.statistics.ranking import least_n, rate_bound
 
 
 @dataclass(frozen=True)

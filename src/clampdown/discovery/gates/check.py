@@ -8,10 +8,10 @@ from clampdown.discovery.gates.outcome import as_dict, opened
 from clampdown.discovery.gates.rows import GateRow
 from clampdown.discovery.gates.scores import prompt_scores
 from clampdown.errors import ClampdownError
-from clampdown.measuring.judges.base import Judge
-from clampdown.measuring.judges.requests import request_row
-from clampdown.measuring.ranking import auc, share_at
-from clampdown.measuring.statistics import Interval
+from clampdown.measuring.judging.base import Judge
+from clampdown.measuring.judging.requests import request_row
+from clampdown.measuring.statistics.ranking import auc, share_at
+from clampdown.measuring.statistics.rates import Interval
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.prompt import Prompt
 from clampdown.progress import Progress, quiet

@@ -6,7 +6,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from clampdown.measuring.ranking import weighted_auc
+from clampdown.measuring.statistics.ranking import weighted_auc
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ from clampdown.discovery.gates.features import Read
 from clampdown.discovery.gates.fitted import Fitted
 from clampdown.discovery.gates.logistic import Line, Scale, fit_l1, fit_l2, l1_limit
 from clampdown.errors import ClampdownError
-from clampdown.measuring.ranking import weighted_auc
+from clampdown.measuring.statistics.ranking import weighted_auc
 from clampdown.saes.sae import SAE
 from clampdown.steering.gates.parts import Part
 

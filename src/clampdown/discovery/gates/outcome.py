@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from clampdown.discovery.gates.rows import GateRow
-from clampdown.measuring.clustered import clustered_rate
-from clampdown.measuring.ranking import auc
-from clampdown.measuring.statistics import Interval
+from clampdown.measuring.statistics.clustered import clustered_rate
+from clampdown.measuring.statistics.ranking import auc
+from clampdown.measuring.statistics.rates import Interval
 
 
 @dataclass(frozen=True)

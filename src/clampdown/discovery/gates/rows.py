@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from clampdown.errors import ClampdownError
-from clampdown.measuring.named import NAMED
-from clampdown.measuring.named.finding import find_set, reported_set, split_name
-from clampdown.measuring.sets import BUILTIN, builtin_set, read_rows, safety
-from clampdown.measuring.tables import TableRow, is_table
+from clampdown.measuring.sets.named import NAMED
+from clampdown.measuring.sets.named.finding import find_set, reported_set, split_name
+from clampdown.measuring.sets.sets import BUILTIN, builtin_set, read_rows, safety
+from clampdown.measuring.sets.tables import TableRow, is_table
 from clampdown.models.chat_model import ChatModel, Message
 from clampdown.models.prompt import Prompt
 

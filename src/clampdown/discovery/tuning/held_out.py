@@ -7,9 +7,9 @@ from typing import Any
 from clampdown.discovery.gates.rows import GateRow
 from clampdown.engine.generation import generate
 from clampdown.engine.request import Sampling
-from clampdown.measuring.clustered import clustered_rate
-from clampdown.measuring.judge import REFUSING, Label, judge, loops
-from clampdown.measuring.statistics import Interval
+from clampdown.measuring.judging.default.judge import REFUSING, Label, judge, loops
+from clampdown.measuring.statistics.clustered import clustered_rate
+from clampdown.measuring.statistics.rates import Interval
 from clampdown.models.chat_model import ChatModel
 from clampdown.progress import Progress
 from clampdown.recipe import Recipe

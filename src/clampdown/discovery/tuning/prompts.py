@@ -8,7 +8,7 @@ from typing import NamedTuple
 from clampdown.discovery.gates.rows import GateRow, fitting_rows, shipped_rows, without_reported
 from clampdown.discovery.gates.split import joined_clusters
 from clampdown.errors import ClampdownError
-from clampdown.measuring.languages.detect import language_of
+from clampdown.measuring.judging.languages.detect import language_of
 
 NONE_REPORTED = "none from the built-in sets' reporting halves"
 """Said in a tuned recipe's note, by which a report knows that its items chose nothing."""

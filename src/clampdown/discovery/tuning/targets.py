@@ -8,7 +8,7 @@ from clampdown.discovery.gates.rows import GateRow
 from clampdown.engine.generation import generate_apart
 from clampdown.engine.request import Sampling
 from clampdown.errors import ClampdownError
-from clampdown.measuring.judge import Label, judge, loops
+from clampdown.measuring.judging.default.judge import Label, judge, loops
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.prompt import Prompt
 from clampdown.progress import Progress

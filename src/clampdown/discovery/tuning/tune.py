@@ -12,7 +12,7 @@ from clampdown.discovery.tuning.plan import Plan
 from clampdown.discovery.tuning.prompts import NONE_REPORTED, divided
 from clampdown.discovery.tuning.targets import targets
 from clampdown.errors import ClampdownError
-from clampdown.measuring.sets import builtin_set
+from clampdown.measuring.sets.sets import builtin_set
 from clampdown.models.chat_model import ChatModel
 from clampdown.progress import Progress, quiet
 from clampdown.recipe import Recipe

@@ -8,9 +8,9 @@ from typing import Any
 from clampdown.errors import ClampdownError
 from clampdown.measuring.attacks.conversation import Target
 from clampdown.measuring.attacks.replies import json_reply
-from clampdown.measuring.endpoint import Chat
-from clampdown.measuring.sets import read_rows
-from clampdown.measuring.tables import is_table
+from clampdown.measuring.endpoint.client import Chat
+from clampdown.measuring.sets.sets import read_rows
+from clampdown.measuring.sets.tables import is_table
 from clampdown.reading import read_text
 
 _KEYS = ("next_message", "generated_question", "prompt")

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from clampdown.measuring.attacks.conversation import Reply, SteeredTarget, rendered
-from clampdown.measuring.endpoint import Chat
+from clampdown.measuring.endpoint.client import Chat
 
 if TYPE_CHECKING:
     from clampdown.engine.request import Sampling
-    from clampdown.measuring.outside_gate import OutsideGate
+    from clampdown.measuring.judging.outside_gate import OutsideGate
     from clampdown.models.chat_model import ChatModel
     from clampdown.recipe import Recipe
     from clampdown.steering.decision import Decision
@@ -32,7 +32,7 @@ class BehindGate:
     def reply(self, chats: Sequence[Chat], *, seed: int = 0) -> list[Reply | None]:
         """Answers, each with a receipt of what the gate said; None where a conversation outgrew the context."""
         from clampdown.engine.deciding import decided
-        from clampdown.measuring.outside_gate import brought
+        from clampdown.measuring.judging.outside_gate import brought
 
         rows = rendered(self.model, chats, None, self.sampling.max_new_tokens)
         asked = {place: row for place, row in enumerate(rows) if row is not None}

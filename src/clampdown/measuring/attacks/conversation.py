@@ -4,16 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from clampdown.measuring.endpoint import Chat, Endpoint, TooLong
-from clampdown.measuring.endpoint_reply import FILTERED, REASONED
-from clampdown.measuring.side_by_side import at_a_time
+from clampdown.measuring.endpoint.client import Chat, Endpoint, TooLong
+from clampdown.measuring.endpoint.reply import FILTERED, REASONED
+from clampdown.measuring.endpoint.side_by_side import at_a_time
 
 BLOCKED = "[the service's content filter answered in the model's place]"
 """Stands for an answer that a filter kept back: an empty turn is refused by many a server."""
 
 if TYPE_CHECKING:
     from clampdown.engine.request import Answer, Sampling
-    from clampdown.measuring.outside_gate import OutsideGate
+    from clampdown.measuring.judging.outside_gate import OutsideGate
     from clampdown.models.chat_model import ChatModel
     from clampdown.models.prompt import Prompt
     from clampdown.recipe import Recipe
@@ -64,7 +64,7 @@ class SteeredTarget:
     def reply(self, chats: Sequence[Chat], *, seed: int = 0) -> list[Reply | None]:
         """Answers in one batch, each with its receipt; `seed` is added to the sampling's own."""
         from clampdown.engine.generation import generate
-        from clampdown.measuring.outside_gate import brought
+        from clampdown.measuring.judging.outside_gate import brought
 
         system = self.recipe.system_prompt if self.recipe else None
         rows = rendered(self.model, chats, system, self.sampling.max_new_tokens)
@@ -82,8 +82,8 @@ class SteeredTarget:
     def _surprise(
         self, asked: Sequence[str], rows: Sequence[Sequence[int]], answers: "Sequence[Answer]"
     ) -> list[float | None]:
-        from clampdown.measuring.fluency import answer_surprise
-        from clampdown.measuring.judge import Label, judge
+        from clampdown.measuring.judging.default.judge import Label, judge
+        from clampdown.measuring.judging.fluency import answer_surprise
 
         labels = [judge(text, a.text, truncated=not a.finished) for text, a in zip(asked, answers, strict=True)]
         some = [place for place, label in enumerate(labels) if label is Label.COMPLIANCE]

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 from clampdown.measuring.attacks.conversation import Reply, Target
-from clampdown.measuring.judge import REFUSING, Label, judge, loops
-from clampdown.measuring.sets import Item
+from clampdown.measuring.judging.default.judge import REFUSING, Label, judge, loops
+from clampdown.measuring.sets.sets import Item
 
 
 @dataclass(frozen=True)

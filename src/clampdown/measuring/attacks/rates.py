@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from clampdown.measuring.attacks.outcome import Outcome
-from clampdown.measuring.clustered import clustered_rate, mcnemar_clustered
-from clampdown.measuring.judge import REFUSING
-from clampdown.measuring.statistics import paired_bootstrap
+from clampdown.measuring.judging.default.judge import REFUSING
+from clampdown.measuring.statistics.clustered import clustered_rate, mcnemar_clustered
+from clampdown.measuring.statistics.rates import paired_bootstrap
 
 Reading = Callable[[Outcome], bool | None]
 """Whether something holds of an outcome; None where that can't be said, and it is left out of n."""

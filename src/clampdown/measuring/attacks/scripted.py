@@ -9,8 +9,8 @@ from clampdown.errors import ClampdownError
 from clampdown.measuring.attacks.conversation import Target, assistant, user
 from clampdown.measuring.attacks.outcome import Exchange, Goal, Labeller, Outcome, Turn, Verdict, by_rules
 from clampdown.measuring.attacks.scoring import Scorer
-from clampdown.measuring.sets import read_rows, safety
-from clampdown.measuring.tables import TableRow, check_columns, columns_found
+from clampdown.measuring.sets.sets import read_rows, safety
+from clampdown.measuring.sets.tables import TableRow, check_columns, columns_found
 
 _COLUMNS = {"user_turns", "turns", "goal", "prompt", "id", "category", "cluster", "label"}
 

@@ -18,10 +18,10 @@ from clampdown.measuring.attacks.run import sample
 from clampdown.measuring.attacks.scoring import HarmScorer, ScaleScorer, Scorer, published_judge
 from clampdown.measuring.attacks.scripted import Scripted, load_scripts
 from clampdown.measuring.attacks.tries import Tries
-from clampdown.measuring.endpoint import Endpoint
-from clampdown.measuring.named import BUILT_IN
-from clampdown.measuring.named.finding import find_set
-from clampdown.measuring.sets import builtin_set
+from clampdown.measuring.endpoint.client import Endpoint
+from clampdown.measuring.sets.named import BUILT_IN
+from clampdown.measuring.sets.named.finding import find_set
+from clampdown.measuring.sets.sets import builtin_set
 from clampdown.reading import read_bytes
 
 KINDS = ("scripted", "crescendo", "pair", "best-of-n", "templates", "suffixes", "past-tense")

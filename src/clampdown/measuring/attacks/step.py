@@ -7,7 +7,7 @@ from clampdown.measuring.attacks.attacker import next_messages
 from clampdown.measuring.attacks.conversation import Target, assistant, user
 from clampdown.measuring.attacks.outcome import Exchange, Goal, Labeller, Turn
 from clampdown.measuring.attacks.scoring import Scorer
-from clampdown.measuring.judge import REFUSING
+from clampdown.measuring.judging.default.judge import REFUSING
 
 STRIDE = 1000
 """Seeds of successive steps lie this far apart, so that retries and neighbours have room between them."""

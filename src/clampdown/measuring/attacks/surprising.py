@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from clampdown.measuring.attacks.outcome import Outcome, relabelled
-from clampdown.measuring.fluency import ENOUGH, surprise_limit
+from clampdown.measuring.judging.fluency import ENOUGH, surprise_limit
 
 
 def without_babble(outcome: Outcome, limit: float) -> Outcome:

@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from clampdown.errors import ClampdownError
-from clampdown.measuring.sets import Item, ItemSet, read_rows
-from clampdown.measuring.tables import TableRow, columns_found, is_table
+from clampdown.measuring.sets.sets import Item, ItemSet, read_rows
+from clampdown.measuring.sets.tables import TableRow, columns_found, is_table
 from clampdown.reading import read_text
 
 Wrapper = Callable[[str, random.Random], list[str]]

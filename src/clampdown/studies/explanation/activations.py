@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from clampdown.discovery.evidence import REFUSAL
-from clampdown.measuring.sets import builtin_set, selecting_prompts
+from clampdown.measuring.sets.sets import builtin_set, selecting_prompts
 from clampdown.models.chat_model import ChatModel
 from clampdown.saes.sae import SAE
 from clampdown.saes.tiles import tokens_at_a_time

@@ -15,7 +15,7 @@ from torch import Tensor
 from clampdown.discovery.evidence import COMPLIANCE
 from clampdown.engine.blocks import Split
 from clampdown.engine.padding import RightPadded
-from clampdown.measuring.sets import selecting_prompts
+from clampdown.measuring.sets.sets import selecting_prompts
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Recipe
 from clampdown.saes.sae import SAE

@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from clampdown.measuring.rank_correlation import spearman, spearman_interval
-from clampdown.measuring.statistics import Interval
+from clampdown.measuring.statistics.rank_correlation import spearman, spearman_interval
+from clampdown.measuring.statistics.rates import Interval
 
 _NEAREST = 5
 Values = Mapping[str, Sequence[float | None]]

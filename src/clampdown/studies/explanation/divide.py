@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from clampdown.discovery.describe import promoted
-from clampdown.measuring.likelihood import bits_per_byte
-from clampdown.measuring.statistics import Interval, cluster_bootstrap_mean
+from clampdown.measuring.capability.likelihood import bits_per_byte
+from clampdown.measuring.statistics.rates import Interval, cluster_bootstrap_mean
 from clampdown.models.chat_model import ChatModel
 from clampdown.progress import Progress, quiet
 from clampdown.recipe import Recipe

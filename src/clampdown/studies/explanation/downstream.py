@@ -9,7 +9,7 @@ from torch import Tensor
 from clampdown.discovery.describe import promoted
 from clampdown.discovery.evidence import COMPLIANCE
 from clampdown.engine.sharing import Sweep
-from clampdown.measuring.sets import selecting_prompts
+from clampdown.measuring.sets.sets import selecting_prompts
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Recipe
 from clampdown.saes.sae import SAE

@@ -7,8 +7,8 @@ import torch
 
 from clampdown.engine.request import Continuation
 from clampdown.engine.scoring import sweep_loglikelihood
-from clampdown.measuring.letters import LETTERS, letter_counts, letter_prompt
-from clampdown.measuring.sets import Item
+from clampdown.measuring.capability.letters import LETTERS, letter_counts, letter_prompt
+from clampdown.measuring.sets.sets import Item
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Recipe
 

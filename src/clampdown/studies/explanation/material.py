@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from clampdown.engine.request import Continuation
-from clampdown.measuring.likelihood import passage_ids, question_ids
-from clampdown.measuring.sets import Item, builtin_set
+from clampdown.measuring.capability.likelihood import passage_ids, question_ids
+from clampdown.measuring.sets.sets import Item, builtin_set
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.prompt import Prompt
 from clampdown.studies.explanation.options import ExplainOptions

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from clampdown.discovery.evidence import COMPLIANCE
 from clampdown.engine.blocks import Split
-from clampdown.measuring.sets import selecting_prompts
+from clampdown.measuring.sets.sets import selecting_prompts
 from clampdown.models.chat_model import ChatModel
 
 NAMES = ("relative", "energy", "overlap", "footprint", "entropy", "attention", "kl")

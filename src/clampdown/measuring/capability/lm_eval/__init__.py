@@ -1,0 +1,1 @@
+"""lm-eval on our model: its own prompts, tasks and metrics, steered."""

@@ -1,0 +1,1 @@
+"""Models behind an OpenAI-compatible HTTP endpoint, as attackers, judges or targets."""

@@ -1,0 +1,1 @@
+"""Intervals, paired tests, clusters, rankings: numpy and the standard library only."""
