@@ -22,8 +22,8 @@ from clampdown.saes.load import load_sae
 from clampdown.saes.sae import SAE
 from clampdown.saes.sinks import sink_norm
 from clampdown.steering.scaling import scaled
+from clampdown.studies.calibration import Calibration, scale_to
 from clampdown.studies.controls import difference_in_means, random_directions
-from clampdown.studies.matching import Calibration, scale_to
 from clampdown.studies.plan import Plan
 
 SHIPPED = "shipped"

@@ -588,7 +588,7 @@ def prepare_study(
     """
     from clampdown.measuring.attacks.spec import AttackSpec
     from clampdown.measuring.capability.lm_eval.tasks import TaskSettings
-    from clampdown.studies.material import study_columns, study_sets
+    from clampdown.studies.inputs import study_columns, study_sets
     from clampdown.studies.plan import Plan, named_plan
     from clampdown.studies.prepared import Prepared
 

@@ -22,7 +22,7 @@ from clampdown.recipe import Direction, Positions, Recipe
 from clampdown.steering.attach import Steering
 from clampdown.steering.edits import direction_vector
 from clampdown.steering.self_test import self_test
-from clampdown.studies.matching import Calibration
+from clampdown.studies.calibration import Calibration
 
 EDITS = (Direction(0, 12.0, seed=1), Direction(2, 20.0, seed=2))
 WINDOWS = [

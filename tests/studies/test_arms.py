@@ -7,7 +7,7 @@ import pytest
 from clampdown.errors import ClampdownError
 from clampdown.recipe import Clamp, Direction, Recipe
 from clampdown.studies.arms import Arm, build_arms, recommended_name
-from clampdown.studies.matching import Calibration, scale_to
+from clampdown.studies.calibration import Calibration, scale_to
 from clampdown.studies.plan import Plan
 
 PLAN = Plan(name="tiny")

@@ -15,13 +15,13 @@ from clampdown.measuring.judging.looping import ROOM
 from clampdown.measuring.sets.sets import Item, ItemSet
 from clampdown.studies.against import against
 from clampdown.studies.arms import Arm
-from clampdown.studies.attacked import attack_columns
 from clampdown.studies.comparisons import comparisons, detectable
-from clampdown.studies.matched import matched
+from clampdown.studies.matched_refusal import matched
 from clampdown.studies.measures import categories, compared, headline, measures
 from clampdown.studies.methods import methods
 from clampdown.studies.plan import Plan
 from clampdown.studies.power import dry_run, power_lines
+from clampdown.studies.probes.attacks import attack_columns
 from clampdown.studies.record import flat_rows, read_record, relabelled
 from clampdown.studies.report import Study, render_report
 from clampdown.studies.run import conclude, study
@@ -146,7 +146,7 @@ def columns():
 
 @pytest.fixture(scope="module")
 def finished(model, recipe, sets, columns, tmp_path_factory):
-    from clampdown.studies.lettered import LetterColumn
+    from clampdown.studies.probes.letters import LetterColumn
 
     folder = tmp_path_factory.mktemp("roomy")
     lettered = LetterColumn(replace(sets[3], name="letters:questions"))

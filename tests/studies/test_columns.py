@@ -16,20 +16,20 @@ from clampdown.measuring.sets.sets import Item, ItemSet
 from clampdown.measuring.statistics.clustered import clustered_rate
 from clampdown.studies.against import against
 from clampdown.studies.arms import Arm
-from clampdown.studies.attacked import attack_columns
 from clampdown.studies.batches import cut
-from clampdown.studies.columns import Asked
 from clampdown.studies.comparisons import comparisons
-from clampdown.studies.lettered import LetterColumn, letters
-from clampdown.studies.material import study_columns, study_sets
+from clampdown.studies.inputs import study_columns, study_sets
 from clampdown.studies.measures import compared, measures
 from clampdown.studies.plan import Plan
 from clampdown.studies.power import dry_run, power_lines
+from clampdown.studies.probes.attacks import attack_columns
+from clampdown.studies.probes.base import Asked
+from clampdown.studies.probes.letters import LetterColumn, letters
 from clampdown.studies.record import flat_rows, read_record
 from clampdown.studies.run import study
 from clampdown.studies.store import Row, Store, export
 from clampdown.studies.study_file import read_study_file
-from clampdown.studies.work import Worker
+from clampdown.studies.worker import Worker
 
 PLAN = Plan(name="tiny", max_new_tokens=3, batch=4, factors=(1.0,), strengths=(1.0,), arms=("none", "clamp"))
 DRAWN = replace(PLAN, arms=("none", "clamp", "random-directions"))

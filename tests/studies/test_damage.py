@@ -8,9 +8,9 @@ import pytest
 from clampdown.cli.main import main
 from clampdown.errors import ClampdownError
 from clampdown.measuring.attacks.spec import AttackSpec
-from clampdown.studies.attacked import attack_columns
 from clampdown.studies.damage import parsed
 from clampdown.studies.plan import Plan
+from clampdown.studies.probes.attacks import attack_columns
 from clampdown.studies.run import study
 
 PLAN = Plan(name="tiny", max_new_tokens=3, batch=8, factors=(1.0,), strengths=(1.0,), arms=("none", "clamp"))

@@ -15,7 +15,7 @@ from clampdown.studies.power import dry_run, power_lines
 from clampdown.studies.record import read_record
 from clampdown.studies.run import conclude, study
 from clampdown.studies.store import export
-from clampdown.studies.work import Worker
+from clampdown.studies.worker import Worker
 
 PLAN = Plan(name="tiny", max_new_tokens=2, batch=8, factors=(1.0, 2.0), strengths=(0.5, 1.0))
 FIRST = ["none", "clamp-1", "difference-in-means-1", "system-prompt", "random-latents"]

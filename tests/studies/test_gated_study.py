@@ -18,10 +18,10 @@ from clampdown.studies.arms import FIXED_REFUSAL, SAFETY_PROMPT, build_arms, rec
 from clampdown.studies.batches import cut
 from clampdown.studies.first import first_names
 from clampdown.studies.frontier import read_frontier
-from clampdown.studies.lettered import letter_column
 from clampdown.studies.measures import keyed
 from clampdown.studies.plan import Plan
 from clampdown.studies.power import dry_run, planned_arms
+from clampdown.studies.probes.letters import letter_column
 from clampdown.studies.record import flat_rows, read_record
 from clampdown.studies.report import Study
 from clampdown.studies.run import study
@@ -242,7 +242,7 @@ def test_the_sweeps_behind_the_gate_are_put_together_from_what_was_measured(resu
 
 
 def test_an_arm_is_matched_with_the_baseline_behind_the_same_gate():
-    from clampdown.studies.matched import matched
+    from clampdown.studies.matched_refusal import matched
 
     def arm(name, unsafe, safe):
         measures = [

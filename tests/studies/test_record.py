@@ -203,7 +203,7 @@ def test_sets_in_one_study_alone_are_told(folder, model, recipe, sets, tmp_path)
 
 
 def test_an_unfinished_study_has_no_report(model, recipe, sets, tmp_path, monkeypatch, one_line):
-    from clampdown.studies.work import Worker
+    from clampdown.studies.worker import Worker
 
     real, done = Worker.run, []
 

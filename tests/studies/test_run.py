@@ -25,7 +25,7 @@ from clampdown.studies.plan import Plan
 from clampdown.studies.results import _why
 from clampdown.studies.run import study
 from clampdown.studies.store import export
-from clampdown.studies.work import Worker
+from clampdown.studies.worker import Worker
 
 PLAN = Plan(name="tiny", max_new_tokens=3, batch=4, factors=(1.0, 2.0), strengths=(0.5, 1.0))
 

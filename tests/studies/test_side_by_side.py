@@ -12,7 +12,7 @@ from clampdown.studies.first import first_names
 from clampdown.studies.plan import Plan
 from clampdown.studies.run import study
 from clampdown.studies.store import Finished, Row, Store, export
-from clampdown.studies.work import Worker
+from clampdown.studies.worker import Worker
 
 ARMS = ("none", "clamp", "difference-in-means", "random-latents", "system-prompt")
 PLAN = Plan(name="tiny", max_new_tokens=6, batch=4, factors=(1.0, 2.0), strengths=(0.5, 1.0), arms=ARMS)

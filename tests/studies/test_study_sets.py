@@ -7,7 +7,7 @@ import pytest
 
 from clampdown.errors import ClampdownError
 from clampdown.library import selecting_set
-from clampdown.studies.material import study_columns, study_sets
+from clampdown.studies.inputs import study_columns, study_sets
 from clampdown.studies.plan import Plan
 from clampdown.studies.study_file import read_study_file
 

@@ -13,12 +13,12 @@ from clampdown.measuring.attacks.spec import AttackSpec
 from clampdown.studies import rendered, run
 from clampdown.studies.against import against
 from clampdown.studies.arms import build_arms
-from clampdown.studies.attacked import attack_columns
 from clampdown.studies.batches import cut
 from clampdown.studies.plan import Plan
+from clampdown.studies.probes.attacks import attack_columns
 from clampdown.studies.record import read_record
 from clampdown.studies.run import conclude, study
-from clampdown.studies.work import Worker
+from clampdown.studies.worker import Worker
 
 PLAN = Plan(name="tiny", max_new_tokens=3, batch=4, factors=(1.0,), strengths=(1.0,), arms=("none", "clamp"))
 SAID = "{% for m in messages %}<{{ m.role }}>{{ m.content }}\n{% endfor %}{{ '<assistant>' if add_generation_prompt }}"

@@ -11,7 +11,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from clampdown.engine.opened import Opened
+from clampdown.engine.prefilled import Opened
 from clampdown.models import key_values
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.key_values import crops, joins

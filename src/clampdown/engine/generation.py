@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 
 from clampdown.engine.blocks import Below
 from clampdown.engine.local import LocalEngine
-from clampdown.engine.opened import Opened
 from clampdown.engine.prefill import in_order, opened, read_together
+from clampdown.engine.prefilled import Opened
 from clampdown.engine.request import Answer, Request, Sampling, all_answered
 from clampdown.engine.running import Row, Running
 from clampdown.models.chat_model import ChatModel

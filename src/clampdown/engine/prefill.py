@@ -10,7 +10,7 @@ from torch import Tensor
 
 from clampdown.engine.blocks import Below, forward
 from clampdown.engine.gating import Gates, put_together
-from clampdown.engine.opened import Opened
+from clampdown.engine.prefilled import Opened
 from clampdown.errors import ClampdownError
 from clampdown.models.bearing import bearing
 from clampdown.models.chat_model import Batch, ChatModel

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from clampdown.engine.chances import chance_of
 from clampdown.engine.finite import NOT_FINITE, NOT_FINITE_UNSTEERED, not_finite
-from clampdown.engine.opened import Opened
+from clampdown.engine.prefilled import Opened
 from clampdown.engine.request import Answer, Chance, Request
 from clampdown.models import key_values
 from clampdown.models.chat_model import ChatModel

@@ -18,12 +18,12 @@ from typing import Any, NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 
-from clampdown.engine.asked import Asked, head_at, put_in
 from clampdown.engine.blocks import Split
 from clampdown.engine.gating import Gates
-from clampdown.engine.opened import Opened
 from clampdown.engine.padding import RightPadded
 from clampdown.engine.prefill import opened as read_gated
+from clampdown.engine.prefilled import Opened
+from clampdown.engine.sweep_rows import Asked, head_at, put_in
 from clampdown.models.bearing import bearing
 from clampdown.models.chat_model import Batch, ChatModel
 from clampdown.models.key_values import copied, empty_cache, lower_part, put_lower, repeat_rows

@@ -6,10 +6,10 @@ from typing import Any
 from clampdown.errors import ClampdownError
 from clampdown.measuring.sets.sets import ItemSet
 from clampdown.studies.arms import Arm
-from clampdown.studies.columns import is_column
 from clampdown.studies.comparisons import compare
 from clampdown.studies.measures import ATTACK_KINDS, PROMPT_KINDS, headline, measures
 from clampdown.studies.plan import Plan
+from clampdown.studies.probes.base import is_column
 from clampdown.studies.record import Record
 
 SCHEMA = "clampdown-against/1"

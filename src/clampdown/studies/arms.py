@@ -10,9 +10,9 @@ from clampdown.recipe import Direction, Recipe
 from clampdown.steering.scaling import scaled, set_to
 from clampdown.studies import controls
 from clampdown.studies.beside import clamp_beside
+from clampdown.studies.calibration import Calibration
 from clampdown.studies.first import closest_to_one
 from clampdown.studies.gated import Parts, ends, under
-from clampdown.studies.matching import Calibration
 from clampdown.studies.plan import Plan
 
 SAFETY_PROMPT = (

@@ -12,10 +12,10 @@ from clampdown.measuring.sets.sets import Item, ItemSet
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Recipe
 from clampdown.studies.arms import FIXED_REFUSAL, Arm
-from clampdown.studies.columns import Column, is_column
 from clampdown.studies.first import first_names
 from clampdown.studies.measures import PROMPT_KINDS
 from clampdown.studies.plan import Plan
+from clampdown.studies.probes.base import Column, is_column
 from clampdown.studies.rendered import Rendered, template_fingerprint
 
 CODE = 6

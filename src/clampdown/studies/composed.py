@@ -11,10 +11,10 @@ from typing import Any
 from clampdown.measuring.sets.sets import ItemSet
 from clampdown.recipe import Recipe
 from clampdown.studies.arms import Arm
-from clampdown.studies.columns import is_column
 from clampdown.studies.gated import ENDS, LABELS
 from clampdown.studies.measures import PROMPT_KINDS, Rows, keyed, measures
 from clampdown.studies.plan import Plan
+from clampdown.studies.probes.base import is_column
 from clampdown.studies.store import Row
 
 _END = ENDS["recipe"]

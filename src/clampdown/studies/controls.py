@@ -14,8 +14,8 @@ from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Clamp, Direction, Edit, Recipe
 from clampdown.saes.load import load_sae
 from clampdown.steering.scaling import resolved
+from clampdown.studies.calibration import Calibration, scale_to
 from clampdown.studies.gated import Parts
-from clampdown.studies.matching import Calibration, scale_to
 from clampdown.studies.plan import Plan
 
 _ROWS = 16

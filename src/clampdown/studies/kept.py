@@ -9,10 +9,10 @@ from clampdown.measuring.judging.default.judge import Label
 from clampdown.measuring.sets.sets import Item, ItemSet
 from clampdown.recipe import Recipe
 from clampdown.studies.arms import Arm, recommended_name
-from clampdown.studies.columns import is_column
 from clampdown.studies.damage import checked, require
 from clampdown.studies.measures import ATTACK_KINDS, PROMPT_KINDS
 from clampdown.studies.plan import Plan
+from clampdown.studies.probes.base import is_column
 from clampdown.studies.store import Row
 
 ABOUT: dict[str, Any] = {

@@ -10,10 +10,10 @@ from clampdown.measuring.statistics.clustered import effective_n
 from clampdown.measuring.statistics.rates import items_needed, mcnemar_least, paired_detectable_difference
 from clampdown.recipe import Recipe
 from clampdown.studies.beside import clamp_beside
-from clampdown.studies.columns import Column
 from clampdown.studies.first import closest_to_one, first_names
 from clampdown.studies.gated import ends
 from clampdown.studies.plan import Plan
+from clampdown.studies.probes.base import Column
 
 BASE = {"unsafe": 0.5, "safe": 0.05, "lookalike": 0.1, "capability": 0.5, "attack": 0.5, "attack-safe": 0.1}
 """The rates that arms are taken to start from: 0.5 is the hardest; models refuse few harmless requests."""

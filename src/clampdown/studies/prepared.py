@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from clampdown.measuring.sets.sets import ItemSet
 from clampdown.progress import Progress, quiet
 from clampdown.recipe import Recipe
-from clampdown.studies.columns import Column
 from clampdown.studies.plan import Plan
+from clampdown.studies.probes.base import Column
 
 if TYPE_CHECKING:
     from clampdown.measuring.judging.outside_gate import OutsideGate

@@ -10,9 +10,9 @@ from clampdown.errors import ClampdownError
 from clampdown.measuring.sets.sets import ItemSet
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.template import template_text
-from clampdown.studies.columns import is_column
 from clampdown.studies.measures import ATTACK_KINDS
 from clampdown.studies.plan import Plan
+from clampdown.studies.probes.base import is_column
 
 ANY_DAY = datetime(2000, 1, 2, 3, 4, 5)
 """The moment at which templates are told apart, so that a dated one has the same fingerprint on all days."""

@@ -20,12 +20,12 @@ from clampdown.studies.examples import examples
 from clampdown.studies.first import first_names
 from clampdown.studies.gated import ENDS, decider
 from clampdown.studies.latents import held
-from clampdown.studies.lettered import letters
-from clampdown.studies.matched import matched
+from clampdown.studies.matched_refusal import matched
 from clampdown.studies.measures import ATTACK_KINDS, PROMPT_KINDS, Rows, categories, leading, measures, receipt, tasks
 from clampdown.studies.methods import methods
 from clampdown.studies.notes import notes
 from clampdown.studies.plan import Plan
+from clampdown.studies.probes.letters import letters
 from clampdown.studies.record import Record
 from clampdown.studies.report import SCHEMA
 

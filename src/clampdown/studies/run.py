@@ -21,19 +21,19 @@ from clampdown.recipe import Recipe
 from clampdown.steering.self_test import self_test
 from clampdown.studies.arms import Arm, build_arms
 from clampdown.studies.batches import CODE, Batch, cut, swept
-from clampdown.studies.columns import Column
 from clampdown.studies.damage import checked, told_as_damage
 from clampdown.studies.environment import environment
 from clampdown.studies.first import first_names
 from clampdown.studies.gated import gate_found
 from clampdown.studies.measures import receipt
 from clampdown.studies.plan import Plan
+from clampdown.studies.probes.base import Column
 from clampdown.studies.record import DATABASE, Record, facts, read_record
 from clampdown.studies.rendered import ANY_DAY, Rendered, check_steady, template_fingerprint
 from clampdown.studies.report import write_report
 from clampdown.studies.results import results
 from clampdown.studies.store import Finished, Store
-from clampdown.studies.work import Found, Worker
+from clampdown.studies.worker import Found, Worker
 from clampdown.writing import json_text, write_whole
 
 REPORT, RESULTS, RECIPES = "report.html", "results.json", "recipes"

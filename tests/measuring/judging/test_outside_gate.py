@@ -12,9 +12,9 @@ from clampdown.measuring.attacks.spec import AttackSpec
 from clampdown.measuring.judging.outside_gate import decides_outside, outside_gate
 from clampdown.measuring.sets.sets import Item, ItemSet
 from clampdown.recipe import Direction, Gate, Recipe
-from clampdown.studies.attacked import attack_columns
-from clampdown.studies.lettered import letter_column
 from clampdown.studies.plan import Plan
+from clampdown.studies.probes.attacks import attack_columns
+from clampdown.studies.probes.letters import letter_column
 from clampdown.studies.record import read_record
 from clampdown.studies.run import study
 

@@ -16,8 +16,8 @@ from clampdown.studies.explanation import losses
 from clampdown.studies.explanation.divide import fall, variants
 from clampdown.studies.explanation.explain import calibrated, explain, sized
 from clampdown.studies.explanation.from_last import FromLast, begins_late
+from clampdown.studies.explanation.inputs import material
 from clampdown.studies.explanation.losses import margin, outcomes
-from clampdown.studies.explanation.material import material
 from clampdown.studies.explanation.options import ExplainOptions
 from clampdown.studies.explanation.page import render_page
 from clampdown.studies.explanation.shares import sentences, shares

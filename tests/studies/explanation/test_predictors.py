@@ -9,12 +9,12 @@ import torch
 from clampdown.recipe import Clamp, Direction, Positions, Recipe
 from clampdown.saes.files import save_sae
 from clampdown.saes.load import load_sae
+from clampdown.studies.calibration import Calibration
 from clampdown.studies.explanation import predictors
 from clampdown.studies.explanation.activations import covariance
 from clampdown.studies.explanation.attention import Attention, moved
 from clampdown.studies.explanation.losses import divergence, margin
 from clampdown.studies.explanation.pushes import Pushes
-from clampdown.studies.matching import Calibration
 
 DRAW = torch.Generator().manual_seed(5)
 DELTA, X = torch.randn(7, 12, generator=DRAW).double(), torch.randn(40, 12, generator=DRAW).double()

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from clampdown.discovery.tree import Delta
 from clampdown.discovery.tuning.targets import Target
-from clampdown.engine.asked import head_at
 from clampdown.engine.blocks import Split
 from clampdown.engine.padding import RightPadded
+from clampdown.engine.sweep_rows import head_at
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.prompt import Prompt
 from clampdown.progress import Progress

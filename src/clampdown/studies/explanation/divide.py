@@ -12,8 +12,8 @@ from clampdown.progress import Progress, quiet
 from clampdown.recipe import Recipe
 from clampdown.saes.sae import SAE
 from clampdown.studies.explanation.activations import Firing
+from clampdown.studies.explanation.inputs import Material
 from clampdown.studies.explanation.losses import Outcome, outcomes
-from clampdown.studies.explanation.material import Material
 from clampdown.studies.explanation.options import ExplainOptions
 from clampdown.studies.explanation.variants import (
     Sizes,

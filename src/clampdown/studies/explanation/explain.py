@@ -15,17 +15,17 @@ from clampdown.saes.load import load_sae
 from clampdown.saes.sae import SAE
 from clampdown.steering.self_test import self_test
 from clampdown.steering.weights import check_weights
+from clampdown.studies.calibration import Calibration
 from clampdown.studies.explanation.activations import Firing, Ordinary
 from clampdown.studies.explanation.divide import divided, variants
 from clampdown.studies.explanation.downstream import changed_latents, first_tokens
+from clampdown.studies.explanation.inputs import material
 from clampdown.studies.explanation.kept import find_survey, keep_survey
-from clampdown.studies.explanation.lettered import letter_drift
-from clampdown.studies.explanation.material import material
+from clampdown.studies.explanation.letter_drift import letter_drift
 from clampdown.studies.explanation.options import ExplainOptions
 from clampdown.studies.explanation.shares import sentences, shares
 from clampdown.studies.explanation.survey import survey
 from clampdown.studies.explanation.variants import Sizes
-from clampdown.studies.matching import Calibration
 
 SCHEMA = "clampdown-explanation/1"
 _CALIBRATING = 24

@@ -22,7 +22,7 @@ from clampdown.saes.sae import SAE
 from clampdown.steering.attach import Steering
 from clampdown.steering.positions import Places
 from clampdown.steering.receipt import Receipt, joined
-from clampdown.studies.explanation.material import Material
+from clampdown.studies.explanation.inputs import Material
 
 _QUESTIONS = 48
 

@@ -24,7 +24,7 @@ from clampdown.recipe import Recipe
 from clampdown.saes.sae import SAE
 from clampdown.steering.receipt import Receipt, joined
 from clampdown.studies.explanation.from_last import FromLast, begins_late
-from clampdown.studies.explanation.material import Material
+from clampdown.studies.explanation.inputs import Material
 
 _TOGETHER = 24
 """Recipes that share one run of the blocks under the edit."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from clampdown.saes.sae import SAE
 from clampdown.saes.tiles import tokens_at_a_time
-from clampdown.studies.matching import scale_to
+from clampdown.studies.calibration import scale_to
 
 _EXACT = 1e-6
 

@@ -18,18 +18,18 @@ from clampdown.models.chat_model import ChatModel
 from clampdown.progress import Progress, quiet
 from clampdown.recipe import Clamp, Recipe
 from clampdown.saes.sae import SAE
+from clampdown.studies.calibration import Calibration
 from clampdown.studies.explanation import predictors
 from clampdown.studies.explanation.activations import Firing, Ordinary
 from clampdown.studies.explanation.attention import Attention
 from clampdown.studies.explanation.divide import fall
 from clampdown.studies.explanation.draws import Drawn, drawn
+from clampdown.studies.explanation.inputs import Material, quick_material
 from clampdown.studies.explanation.losses import Outcome, outcomes
-from clampdown.studies.explanation.material import Material, quick_material
 from clampdown.studies.explanation.options import ExplainOptions
 from clampdown.studies.explanation.pushes import Pushes
 from clampdown.studies.explanation.summary import described, in_setting, of_directions, shortened
 from clampdown.studies.explanation.variants import Sizes, random_direction
-from clampdown.studies.matching import Calibration
 
 SCHEMA = "clampdown-survey/1"
 _QUESTIONS, _PASSAGES, _PASSAGE_TOKENS = 80, 4, 40

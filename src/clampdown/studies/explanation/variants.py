@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 
 from clampdown.recipe import Clamp, Direction, Recipe
 from clampdown.saes.sae import SAE
+from clampdown.studies.calibration import Calibration
 from clampdown.studies.explanation.stretch import stretching
-from clampdown.studies.matching import Calibration
 
 
 @dataclass(frozen=True)

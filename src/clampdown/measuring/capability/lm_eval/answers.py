@@ -12,7 +12,7 @@ from lm_eval.models.utils_hf import stop_sequences_criteria
 from torch import Tensor
 
 from clampdown.engine.generation import generate_until
-from clampdown.engine.opened import Opened
+from clampdown.engine.prefilled import Opened
 from clampdown.engine.request import Request, Sampling
 from clampdown.errors import ClampdownError
 from clampdown.models.chat_model import ChatModel

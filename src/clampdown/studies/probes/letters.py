@@ -15,10 +15,10 @@ from clampdown.measuring.judging.default.judge import JUDGE_VERSION, loops
 from clampdown.measuring.sets.named.finding import reported_set
 from clampdown.measuring.sets.sets import LETTERS, Item, ItemSet
 from clampdown.studies.arms import Arm
-from clampdown.studies.columns import Asked, cut, is_column
 from clampdown.studies.decisions import of_receipt
 from clampdown.studies.measures import Rows
 from clampdown.studies.plan import Plan
+from clampdown.studies.probes.base import Asked, cut, is_column
 from clampdown.studies.store import Row
 
 

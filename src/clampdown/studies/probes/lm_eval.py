@@ -15,9 +15,9 @@ from clampdown.measuring.sets.sets import LM_EVAL, ItemSet
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Recipe
 from clampdown.studies.arms import Arm
-from clampdown.studies.columns import Asked, by_draw, cut
 from clampdown.studies.decisions import of_receipt
 from clampdown.studies.plan import Plan
+from clampdown.studies.probes.base import Asked, by_draw, cut
 from clampdown.studies.store import Row
 
 _MANY = 4

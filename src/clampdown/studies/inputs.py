@@ -9,13 +9,13 @@ from clampdown.errors import ClampdownError
 from clampdown.measuring.sets.named import NAMED
 from clampdown.measuring.sets.named.finding import reported_set
 from clampdown.measuring.sets.sets import LETTERS, LM_EVAL, ItemSet, builtin_set
-from clampdown.studies.columns import is_column
 from clampdown.studies.plan import Plan
+from clampdown.studies.probes.base import is_column
 
 if TYPE_CHECKING:
     from clampdown.measuring.attacks.spec import AttackSpec
     from clampdown.measuring.capability.lm_eval.tasks import TaskSettings
-    from clampdown.studies.columns import Column
+    from clampdown.studies.probes.base import Column
 
 
 def study_sets(plan: Plan, paths: Mapping[str, Sequence[Path]] | None = None) -> list[ItemSet]:
@@ -61,7 +61,7 @@ def study_columns(
                 raise ClampdownError(f"{path} is a capability set; pass it as capability, not {kind}")
             named.append(_named(path, plan, tasks))
     for spec in attacks:
-        from clampdown.studies.attacked import attack_columns
+        from clampdown.studies.probes.attacks import attack_columns
 
         named += attack_columns(spec)
     found = _distinct([column.item_set for column in named])
@@ -71,10 +71,10 @@ def study_columns(
 def _named(name: str, plan: Plan, tasks: "TaskSettings | None") -> "Column":
     """The column that a capability set's name stands for; lm-eval and torch load where they are needed."""
     if name.startswith(LM_EVAL):
-        from clampdown.studies.tasked import task_column
+        from clampdown.studies.probes.lm_eval import task_column
 
         return task_column(name, plan, tasks)
-    from clampdown.studies.lettered import letter_column
+    from clampdown.studies.probes.letters import letter_column
 
     _check_words(name.removeprefix(LETTERS))
     return letter_column(name, plan)

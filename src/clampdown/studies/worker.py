@@ -17,11 +17,11 @@ from clampdown.recipe import Recipe
 from clampdown.steering.decision import Decision
 from clampdown.studies.arms import Arm
 from clampdown.studies.batches import Batch, sampling_of, system_of
-from clampdown.studies.columns import Asked
 from clampdown.studies.decisions import Gate, of_decision, of_receipt
 from clampdown.studies.instead import gated_questions, instead_answers
 from clampdown.studies.measures import keyed
 from clampdown.studies.plan import Plan
+from clampdown.studies.probes.base import Asked
 from clampdown.studies.store import Row
 
 Found = dict[str, list[Row]]

@@ -11,15 +11,15 @@ import pytest
 from clampdown.errors import ClampdownError
 from clampdown.measuring.capability.lm_eval.tasks import TaskSettings
 from clampdown.studies.arms import Arm, build_arms
-from clampdown.studies.columns import Asked
-from clampdown.studies.material import study_columns
+from clampdown.studies.inputs import study_columns
 from clampdown.studies.measures import compared, tasks
 from clampdown.studies.plan import Plan
 from clampdown.studies.power import dry_run
+from clampdown.studies.probes.base import Asked
 from clampdown.studies.record import flat_rows, read_record
 from clampdown.studies.run import study
 from clampdown.studies.store import export
-from clampdown.studies.work import Worker
+from clampdown.studies.worker import Worker
 
 pytest.importorskip("lm_eval", exc_type=ImportError)
 sys.path += [str(Path(__file__).parent.parent / name) for name in ("measuring", "steering")]

@@ -15,8 +15,8 @@ from clampdown.measuring.attacks.spec import AttackSpec
 from clampdown.measuring.judging.default.judge import JUDGE_VERSION
 from clampdown.measuring.sets.sets import Item, ItemSet
 from clampdown.steering.receipt import Receipt, joined
-from clampdown.studies.columns import Asked, by_draw
 from clampdown.studies.plan import Plan
+from clampdown.studies.probes.base import Asked, by_draw
 from clampdown.studies.store import Row
 
 if TYPE_CHECKING:

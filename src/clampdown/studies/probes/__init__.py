@@ -1,0 +1,1 @@
+"""The columns of a study that ask more than one prompt: a file for each kind, and what they have in common."""
