@@ -10,8 +10,11 @@
 4. All gates are attacked on the reporting half, and on AdvBench and StrongREJECT where `--data` names a folder with
    unsafe/*.jsonl, none of which was used for hardening. guarded as it ships is attacked, too, with `--shipped`.
 
-With `--moves` it tells instead, of guarded as it ships, on what share of these goals each move by itself, one sentence
-say, shuts the gate.
+With `--gates RECIPE.toml...` nothing is fitted: these are attacked, a gate before hardening and the one after it, say.
+
+With `--moves` it tells instead, of guarded as it ships or of `--gates`, on what share of these goals each move by
+itself, one sentence say, shuts the gate: sentences that guarded was hardened with (`training/gate/attacked.py`) and
+others apart.
 
 Attackers are told apart by what they see: open or shut, the score, or the weights. Only goals that open a gate when
 asked plainly are attacked. Beside it: what each gate does to safe prompts, plain and in drawn dresses. The recipe
@@ -56,14 +59,12 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     model = load_chat_model(dtype=options.dtype)
     shipped = Recipe.load(bundled_path("guarded"))
+    named = {str(path): Recipe.load(path) for path in options.gates}
     if options.moves:
-        return tell_moves(model, shipped, options)
-    rows = thinned(without_reported(shipped_rows()), options.share)
-    gates = {"before": fitted(model, shipped, rows, options, "before")}
-    for number in range(1, options.rounds + 1):
-        newest = list(gates.values())[-1]
-        rows += found_on_selecting_half(model, newest, options, number)
-        gates[f"after {number}"] = fitted(model, shipped, rows, options, f"after-{number}")
+        for name, recipe in (named or {"guarded": shipped}).items():
+            tell_moves(model, recipe, options, name)
+        return
+    gates = named or hardened(model, shipped, options)
     if options.shipped:
         gates = {"guarded": shipped, **gates}
     figures: dict[str, Any] = {}
@@ -84,6 +85,17 @@ def main() -> None:
     (options.out / "figures.json").write_text(json.dumps(figures, indent=1))
 
 
+def hardened(model: ChatModel, shipped: Recipe, options: argparse.Namespace) -> dict[str, Recipe]:
+    """A gate fitted here, and those fitted on what got past it besides."""
+    rows = thinned(without_reported(shipped_rows()), options.share)
+    gates = {"before": fitted(model, shipped, rows, options, "before")}
+    for number in range(1, options.rounds + 1):
+        newest = list(gates.values())[-1]
+        rows += found_on_selecting_half(model, newest, options, number)
+        gates[f"after {number}"] = fitted(model, shipped, rows, options, f"after-{number}")
+    return gates
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="a folder for gates, prompts found and figures")
@@ -98,6 +110,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--max-new-tokens", type=int, default=64)
     parser.add_argument("--data", type=Path, help="a folder with unsafe/advbench.jsonl and unsafe/strongreject.jsonl")
     parser.add_argument("--shipped", action="store_true", help="attack guarded as it ships, too")
+    parser.add_argument("--gates", type=Path, nargs="+", default=[], help="recipes to attack; nothing is fitted")
+    parser.add_argument("--attackers", nargs="+", default=list(ATTACKERS), choices=ATTACKERS)
     parser.add_argument("--moves", action="store_true", help="tell what each move does by itself, and nothing else")
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--seed", type=int, default=0)
@@ -125,7 +139,7 @@ def fitted(model: ChatModel, recipe: Recipe, rows: Sequence[GateRow], options: a
 
 def attack_options(options: argparse.Namespace, tokens: int, answers: int | None = None) -> AttackOptions:
     return AttackOptions(
-        ATTACKERS, options.budget, answers or options.answers, max_new_tokens=tokens, seed=options.seed
+        options.attackers, options.budget, answers or options.answers, max_new_tokens=tokens, seed=options.seed
     )
 
 
@@ -167,27 +181,37 @@ def safe_opened(model: ChatModel, recipe: Recipe, item_set: ItemSet, options: ar
     return told
 
 
-def tell_moves(model: ChatModel, recipe: Recipe, options: argparse.Namespace) -> None:
+def tell_moves(model: ChatModel, recipe: Recipe, options: argparse.Namespace, name: str) -> None:
     """Of each kind of move how often one by itself shuts the gate on goals that open it: the mean, and the best one."""
     gate = compile_gate(model, recipe)
     goals = [item.text for item in builtin_set("unsafe").half("report").sample(options.goals, options.seed).items]
     locks = [Lock(model, gate, goal, 10**6) for goal in goals]
     opened = [lock for lock in locks if not lock.shut(lock.scores([Dress()])[0][1])]
-    print(
-        f"{len(opened)} of {len(goals)} goals open {recipe.name}\n\n| move | of them | mean | best |\n|---|---|---|---|"
-    )
-    for name, values in slots("").items():
-        tried = values[1:] if name != "rewording" else ("quoted", "about", "asked by another")
-        told = [lock.scores([Dress(**{name: value}) for value in tried]) for lock in opened]
+    print(f"\n{len(opened)} of {len(goals)} goals open {name}\n\n| move | of them | mean | best |\n|---|---|---|---|")
+    for kind, tried in moves_by_kind().items():
+        told = [lock.scores(tried) for lock in opened]
         shut = [
-            (sum(lock.shut(one[place][1]) for lock, one in zip(opened, told, strict=True)), str(value))
-            for place, value in enumerate(tried)
+            (sum(lock.shut(one[place][1]) for lock, one in zip(opened, told, strict=True)), dress.moves[0])
+            for place, dress in enumerate(tried)
         ]
         n, most = len(opened), max(shut)
         mean = sum(count for count, _ in shut) / len(shut) / n
         share = wilson(most[0], n)
         best = f"{share.value:.0%} ({share.low:.0%} to {share.high:.0%}), {most[1]}"
-        print(f"| {name} | {len(shut)} | {mean:.0%} | {best} |", flush=True)
+        print(f"| {kind} | {len(shut)} | {mean:.0%} | {best} |", flush=True)
+
+
+def moves_by_kind() -> dict[str, list[Dress]]:
+    """Each move by itself; sentences that `training/gate/attacked.py` draws from, which is every second, apart."""
+    found: dict[str, list[Dress]] = {}
+    for name, values in slots("").items():
+        some = list(values[1:]) if name != "rewording" else ["quoted", "about", "asked by another"]
+        dresses = [Dress(**{name: value}) for value in some]
+        if name in ("framing", "ending"):
+            found |= {f"{name}, hardened with": dresses[::2], f"{name}, others": dresses[1::2]}
+        else:
+            found[name] = dresses
+    return found
 
 
 def _line(arm: Arm) -> str:

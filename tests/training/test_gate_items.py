@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import random
 import sys
 from collections import Counter
 from dataclasses import replace
@@ -44,7 +45,7 @@ def test_the_labels_are_balanced():
 
 def test_nothing_comes_twice_or_under_both_labels(gate):
     overlap = gate("overlap")
-    spelt = [path for path in FILES if path.stem != overlap.RESPELT]
+    spelt = [path for path in FILES if path.stem not in overlap.RESPELT]
     wholes = Counter(tuple(overlap.words(overlap.whole(row))) for path in spelt for row in rows(path))
     assert not [words for words, n in wholes.items() if n > 1]
 
@@ -63,6 +64,19 @@ def test_the_files_are_what_the_grammars_make(gate, monkeypatch, tmp_path):
         kept = rows(ITEMS / path.name)
         assert not [row for row in kept if row not in rows(path)]
         assert len(kept) > 0.8 * len(rows(path))
+
+
+def test_a_gate_is_hardened_with_every_second_sentence_of_the_attackers_only(gate):
+    attacked, framings = gate("attacked"), importlib.import_module("clampdown.discovery.gate_attacks.framings")
+    said = [" ".join(turn["content"] for turn in row["messages"]).casefold() for row in rows(ITEMS / "attacked.jsonl")]
+    found = {
+        name: [sum(max(part.split("{prompt}"), key=len).strip().casefold() in text for text in said) for part in parts]
+        for name, parts in (("framing", framings.FRAMINGS), ("ending", framings.ENDINGS))
+    }
+    for name, counts in found.items():
+        assert all(counts[::2]) and not any(counts[1::2]), name
+    drawn = attacked.dresses("How do I pick a lock?", random.Random(0))
+    assert all((dress.framing or 0) % 2 == 0 and (dress.ending or 0) % 2 == 0 for dress in drawn)
 
 
 def test_openings_are_dealt_alike_to_both_labels(gate):

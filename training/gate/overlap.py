@@ -9,8 +9,8 @@ which write their files anew. Two measures, either of which is enough:
 - letters: the cosine of letter 4-grams within words, weighed by rarity (TF-IDF), with the nearest text of a set.
 
 Among the items themselves only those of one label are compared, for contrasts are near by design, and not two made
-around one passage or wrapper (both of more than forty words, or of one `template`), nor odd spellings, which are other
-items' words on purpose; the later one goes.
+around one passage or wrapper (both of more than forty words, or of one `template`), nor odd spellings and what got past
+a gate, which are other items' words on purpose; the later one goes.
 The same words under both labels are an error.
 """
 
@@ -31,7 +31,7 @@ from scipy.sparse import csr_matrix
 ITEMS = Path(__file__).parents[2] / "src/clampdown/discovery/gates/items"
 WORDS_LIMIT, LETTERS_LIMIT, OURS_LIMIT = 0.5, 0.65, 0.75
 GRAM, RARE_IN_GRAM, LETTERS = 5, 3, 4
-RESPELT = "spellings"
+RESPELT = ("attacked", "spellings")  # made of other items' words
 PASSAGE = 40  # words; items longer than this were made around a passage
 RARE, RARE_SHARE = 3, 0.01  # a word is rare in so many texts, or such a share of them
 Gram = tuple[str, ...]
@@ -140,7 +140,7 @@ def near_ours(texts: list[str], rows: list[dict[str, Any]], near: Nearness) -> d
     long = [len(words(text)) > PASSAGE for text in texts]
     for i, j, cosine in sorted(zip(*_pairs(near.cosines(texts, texts)), strict=True)):
         shared = (long[i] and long[j]) or ("template" in rows[i] and rows[i]["template"] == rows[j].get("template"))
-        shared = shared or RESPELT in (rows[i].get("kind"), rows[j].get("kind"))
+        shared = shared or bool({rows[i].get("kind"), rows[j].get("kind")} & set(RESPELT))
         if rows[i]["label"] == rows[j]["label"] and not shared and j not in found:
             found.setdefault(i, f"letters {cosine:.2f} ours: {texts[j][:60]!r}")
     return found
