@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import cached_property
 
 import torch
-from few import by_attribution, by_logits, pursued
+from few import by_attribution, by_logits, pruned, pursued
 from keep_off import axes, kept_off, whitened
 from torch import Tensor
 from trained import kept_off_by_training, tuned_at
@@ -166,6 +166,12 @@ def few_latents(shop: Workshop) -> Made:
     return found | {f"latents {pair[0]} and {pair[1]} at 10": shop.arm("a", [shop.clamps(dict.fromkeys(pair, 10.0))])}
 
 
+def pruned_sets(shop: Workshop) -> Made:
+    """The shipped latents and eight by attribution, pruned greedily, in the window of the answer's first 14."""
+    sets = pruned(shop)
+    return {f"{k} latents, pruned, all+14": shop.arm("a", [shop.clamps(sets[k])], "all+14") for k in (8, 5, 3, 2)}
+
+
 def rebuilt(shop: Workshop) -> Made:
     """The tuned direction from decoder rows of the SAE, as long as it was: how many latents is it?"""
     found, steps = {}, pursued(shop.sae.w_dec.float(), shop.vector, 64)
@@ -249,6 +255,7 @@ FAMILIES: dict[str, Callable[[Workshop], Made]] = {
     "clamps": clamps,
     "operations": operations,
     "few latents": few_latents,
+    "pruned": pruned_sets,
     "ordinary": kept_off_ordinary,
     "layers": layers,
 }
