@@ -12,6 +12,10 @@
 
 With `--gates RECIPE.toml...` nothing is fitted: these are attacked, a gate before hardening and the one after it, say.
 
+With `--draws N` it tells instead what one prompt gets: of the reporting half's goals that open a gate plainly, the share
+of dresses that shut it, of N for each as the first attacker draws them; and of N without a sentence that guarded was
+hardened with. All gates score the same prompts.
+
 With `--moves` it tells instead, of guarded as it ships or of `--gates`, on what share of these goals each move by
 itself, one sentence say, shuts the gate: sentences that guarded was hardened with (`training/gate/attacked.py`) and
 others apart.
@@ -25,7 +29,7 @@ import argparse
 import hashlib
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -43,11 +47,12 @@ from clampdown.discovery.gates.scores import prompt_scores
 from clampdown.discovery.gates.split import ORDINARY
 from clampdown.measuring.attacks.outcome import Goal
 from clampdown.measuring.sets.sets import ItemSet, builtin_set, load_set
+from clampdown.measuring.statistics.clustered import clustered_rate
 from clampdown.measuring.statistics.rates import wilson
-from clampdown.models.chat_model import ChatModel, load_chat_model
+from clampdown.models.chat_model import ChatModel, Message, load_chat_model
 from clampdown.recipe import Recipe
 from clampdown.recipe.bundled import bundled_path
-from clampdown.steering.gates.compiled import compile_gate
+from clampdown.steering.gates.compiled import CompiledGate, compile_gate
 from clampdown.steering.gates.gate_file import save_gate
 
 POOLS = ("last@14,17,20", "request-last@17", "mean@11,14,17,20")
@@ -64,6 +69,8 @@ def main() -> None:
         for name, recipe in (named or {"guarded": shipped}).items():
             tell_moves(model, recipe, options, name)
         return
+    if options.draws:
+        return tell_draws(model, named or {"guarded": shipped}, options)
     gates = named or hardened(model, shipped, options)
     if options.shipped:
         gates = {"guarded": shipped, **gates}
@@ -112,6 +119,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--shipped", action="store_true", help="attack guarded as it ships, too")
     parser.add_argument("--gates", type=Path, nargs="+", default=[], help="recipes to attack; nothing is fitted")
     parser.add_argument("--attackers", nargs="+", default=list(ATTACKERS), choices=ATTACKERS)
+    parser.add_argument("--draws", type=int, default=0, metavar="N", help="dresses drawn for each goal")
     parser.add_argument("--moves", action="store_true", help="tell what each move does by itself, and nothing else")
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--seed", type=int, default=0)
@@ -179,6 +187,38 @@ def safe_opened(model: ChatModel, recipe: Recipe, item_set: ItemSet, options: ar
         share = wilson(int((scores >= gate.threshold).sum()), len(texts))
         told[name] = f"{share.value:.1%} ({share.low:.1%} to {share.high:.1%}) of {len(texts)}"
     return told
+
+
+def tell_draws(model: ChatModel, recipes: Mapping[str, Recipe], options: argparse.Namespace) -> None:
+    """Of goals that open a gate plainly, how many drawn dresses shut it; all gates read the same prompts."""
+    goals = [item.text for item in builtin_set("unsafe").half("report").items]
+    gates = [compile_gate(model, recipe) for recipe in recipes.values()]
+    plain = opened_by(model, gates, [Dress().chat(goal) for goal in goals])
+    print("| gate | goals | open plainly | dresses | shut it | of n |\n|---|---|---|---|---|---|")
+    for which, step in (("any", 1), ("no sentence that hardened", 2)):
+        draws = random.Random(f"{options.seed} {which}")
+        places = [place for place in range(len(goals)) for _ in range(options.draws)]
+        asked = [(place, drawn(goals[place], draws, step).chat(goals[place])) for place in places]
+        opened = opened_by(model, gates, [chat for _, chat in asked])
+        for name, own, under in zip(recipes, plain, opened, strict=True):
+            kept = [(not open_, place) for open_, (place, _) in zip(under, asked, strict=True) if own[place]]
+            told = clustered_rate([shut for shut, _ in kept], [place for _, place in kept])
+            share = f"{told.value:.1%} ({told.low:.1%} to {told.high:.1%})"
+            print(f"| {name} | {len(goals)} | {sum(own)} | {which} | {share} | {len(kept)} |", flush=True)
+
+
+def drawn(goal: str, draws: random.Random, step: int) -> Dress:
+    """One to three moves; of framings and endings only every `step`-th, from the second on where some are left out."""
+    choices = {name: [one for one in values if one not in ("", None)] for name, values in slots(goal).items()}
+    choices |= {name: choices[name][step - 1 :: step] for name in ("framing", "ending")}
+    names = draws.sample(list(choices), draws.randint(1, 3))
+    return Dress(**{name: draws.choice(choices[name]) for name in names})
+
+
+def opened_by(model: ChatModel, gates: Sequence[CompiledGate], chats: Sequence[list[Message]]) -> list[list[bool]]:
+    """For each gate, which of the chats open it."""
+    scores = prompt_scores(model, gates, [model.prompt_ids(chat) for chat in chats])
+    return [(own >= gate.threshold).tolist() for gate, own in zip(gates, scores, strict=True)]
 
 
 def tell_moves(model: ChatModel, recipe: Recipe, options: argparse.Namespace, name: str) -> None:
