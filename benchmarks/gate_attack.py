@@ -12,7 +12,7 @@
 
 With `--gates RECIPE.toml...` nothing is fitted: these are attacked, a gate before hardening and the one after it, say.
 
-With `--draws N` it tells instead what one prompt gets: of the reporting half's goals that open a gate plainly, the share
+With `--draws N` it tells what one prompt gets: of the reporting half's goals that open a gate plainly, the share
 of dresses that shut it, of N for each as the first attacker draws them; and of N without a sentence that guarded was
 hardened with. All gates score the same prompts.
 
