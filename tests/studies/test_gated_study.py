@@ -14,6 +14,7 @@ sys.path.append(str(Path(__file__).parent.parent / "steering"))
 from gates import part, written
 
 from clampdown.errors import ClampdownError
+from clampdown.recipe import Direction
 from clampdown.studies.arms import FIXED_REFUSAL, SAFETY_PROMPT, build_arms, recommended_name
 from clampdown.studies.batches import cut
 from clampdown.studies.first import first_names
@@ -277,6 +278,17 @@ def test_the_verdict_stands_between_no_steering_and_the_gate_forced_open(results
     assert unsafe["opened"] == forced and str(unsafe["strip"]).count("<circle") == 2
     ungated = results | {"recommended": results["recommended"] | {"name": "clamp-1"}}
     assert not any(card["opened"] for card in Study(ungated).cards())
+
+
+def test_a_gated_direction_has_a_report_as_a_gated_clamp_has(model, gated, sets, tmp_path):
+    """guarded is one: no latent to name, and no SAE to read."""
+    direction = replace(gated, edits=(Direction(1, 4.0, seed=3),))
+    results = study(model, direction, sets, replace(PLAN, gates=("recipe", "open"), arms=("none", "clamp")), tmp_path)
+    names = [arm["name"] for arm in results["arms"]]
+    assert {"direction-1-gated", "direction-1"} <= set(names)
+    page = (tmp_path / "report.html").read_text()
+    assert "direction" in page and "latent-card" not in page and "None" not in re.sub(r"<[^>]*>", "", page)
+    assert all(name in page for name in ("Refus", "gate"))
 
 
 def test_examples_say_what_the_gate_did(results, folder):
