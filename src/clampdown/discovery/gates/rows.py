@@ -13,7 +13,8 @@ from clampdown.measuring.sets.named import NAMED
 from clampdown.measuring.sets.named.finding import find_set, reported_set, split_name
 from clampdown.measuring.sets.sets import BUILTIN, builtin_set, read_rows, safety
 from clampdown.measuring.sets.tables import TableRow, is_table
-from clampdown.models.chat_model import ChatModel, Message
+from clampdown.models.chat_model import ChatModel
+from clampdown.models.dialogue import Message
 from clampdown.models.prompt import Prompt
 
 ITEMS = Path(__file__).parent / "items"
