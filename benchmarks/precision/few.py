@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from clampdown.discovery.answers import COMPLIANCE, REFUSAL
 from clampdown.discovery.candidates import attribution, latent_maxima
-from clampdown.discovery.evidence import COMPLIANCE, REFUSAL
 
 if TYPE_CHECKING:
     from arm_families import Workshop

@@ -358,7 +358,7 @@ def find(
         safe=selecting_set("safe", safe, limit, seed),
         text=selecting_set("text", text, limit, seed),
         candidates=candidates,
-        max_latents=latents,
+        latents=latents,
         value=value,
         tokens=tokens,
         window=window,

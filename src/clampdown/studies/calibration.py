@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from clampdown.discovery.evidence import COMPLIANCE
+from clampdown.discovery.answers import COMPLIANCE
 from clampdown.errors import ClampdownError
 from clampdown.measuring.sets.kinds import PROMPTS
 from clampdown.measuring.sets.sets import selecting_prompts

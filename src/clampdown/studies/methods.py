@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from clampdown.discovery.evidence import COMPLIANCE, REFUSAL
+from clampdown.discovery.answers import COMPLIANCE, REFUSAL
 from clampdown.measuring.judging.default.judge import JUDGE_VERSION
 from clampdown.measuring.judging.looping import ROOM
 from clampdown.measuring.sets.sets import LETTERS, LM_EVAL, ItemSet
