@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from clampdown.discovery.answers import COMPLIANCE, REFUSAL
 from clampdown.discovery.candidates import attribution, latent_maxima
 from clampdown.discovery.choose import clamp_delta
-from clampdown.discovery.evidence import COMPLIANCE, REFUSAL, Scorer
+from clampdown.discovery.evidence import Scorer
 
 if TYPE_CHECKING:
     from arm_families import Workshop

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from clampdown.measuring.attacks.spec import AttackSpec
     from clampdown.measuring.capability.lm_eval.tasks import TaskSettings
     from clampdown.measuring.sets.sets import ItemSet
-    from clampdown.models.chat_model import ChatModel, Message
+    from clampdown.models.chat_model import ChatModel
+    from clampdown.models.dialogue import Message
     from clampdown.models.prompt import Prompt
     from clampdown.saes.sae import SAE
     from clampdown.steering.attach import Steering
@@ -357,7 +358,7 @@ def find(
         safe=selecting_set("safe", safe, limit, seed),
         text=selecting_set("text", text, limit, seed),
         candidates=candidates,
-        max_latents=latents,
+        latents=latents,
         value=value,
         tokens=tokens,
         window=window,

@@ -1,5 +1,7 @@
 """Exit codes and one-line errors: what scripts see of any command."""
 
+import argparse
+import inspect
 import os
 import signal
 import subprocess
@@ -9,7 +11,9 @@ import time
 import pytest
 
 import clampdown as package
+from clampdown import library
 from clampdown.cli import find, options, show
+from clampdown.discovery.options import FindOptions
 
 COMMAND = [sys.executable, "-m", "clampdown"]
 COMMANDS = (
@@ -131,10 +135,15 @@ def test_study_tells_what_is_wrong_with_its_file(clampdown, tmp_path, text, said
     assert status == 2 and one_line(err) and said in err
 
 
-def test_the_methods_are_those_that_find_has():
-    from clampdown.discovery.options import METHODS
-
-    assert find.METHODS == METHODS
+def test_find_has_the_same_choices_and_defaults_as_a_command_and_as_a_call():
+    parser = argparse.ArgumentParser()
+    find.add_parser(parser.add_subparsers())
+    args = parser.parse_args(["find"])
+    call, plain = inspect.signature(library.find).parameters, FindOptions()
+    for name in find._CHOICES:
+        default = call[name].default
+        assert getattr(args, name) == getattr(plain, name), name
+        assert default == getattr(plain, name) or (default is None and name in ("prompt", "refusal")), name
 
 
 def test_ctrl_c_is_one_line_and_130(clampdown, monkeypatch):

@@ -104,7 +104,7 @@ def sae(make_sae, tmp_path):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_ends_in_a_recipe_that_loads(tiny, sae, tmp_path, method):
-    found = find(tiny, sae, FindOptions(method=method, candidates=4, max_latents=2, tokens=6))
+    found = find(tiny, sae, FindOptions(method=method, candidates=4, latents=2, tokens=6))
     found.recipe.save(tmp_path / "r.toml")
     assert Recipe.load(tmp_path / "r.toml") == found.recipe
     chosen = {latent.latent for latent in found.latents if latent.chosen}
@@ -123,20 +123,20 @@ def test_the_recipe_is_the_trial_that_did_best(tiny, sae, monkeypatch):
         return [Confirmed(factor, rates[factor], 0.1, 0.0) for _ in recipes]
 
     monkeypatch.setattr("clampdown.discovery.trials.confirm_together", answers)
-    found = find(tiny, sae, FindOptions(candidates=4, max_latents=2, window="all"))
+    found = find(tiny, sae, FindOptions(candidates=4, latents=2, window="all"))
     assert [trial.recipe for trial in found.tried] == asked and found.recipe is asked[1]
     weak, _, strong = ([*recipe.edits[0].values.values()] for recipe in asked)
     assert strong == pytest.approx([value * 2.4 / 1.4 for value in weak], abs=2e-3)
 
 
 def test_a_given_value_is_what_is_tested_and_clamped(tiny, sae):
-    found = find(tiny, sae, FindOptions(method="contrast", candidates=4, max_latents=1, value=12.0, tokens=6))
+    found = find(tiny, sae, FindOptions(method="contrast", candidates=4, latents=1, value=12.0, tokens=6))
     assert {latent.value for latent in found.latents} == {12.0}
     assert found.recipe.edits[0].values == {found.latents[0].latent: 12.0}
 
 
 def test_sinks_are_told_by_a_norm_that_ordinary_tokens_stay_below(tiny, sae):
-    found = find(tiny, sae, FindOptions(method="contrast", candidates=2, max_latents=1, value=1.0, tokens=6))
+    found = find(tiny, sae, FindOptions(method="contrast", candidates=2, latents=1, value=1.0, tokens=6))
     threshold = found.recipe.positions.sink_norm
     batch = tiny.pad([tiny.prompt_ids("What is the capital of France?")])
     norms = tiny.residual(batch, [1])[0][0, 1:].float().norm(dim=-1)
@@ -166,11 +166,11 @@ def test_a_model_that_overflows_finds_nothing(method, tiny, make_sae, monkeypatc
     forward = tiny.hf.lm_head.forward
     monkeypatch.setattr(tiny.hf.lm_head, "forward", lambda x: forward(x) * torch.inf)
     with pytest.raises(ClampdownError) as caught:
-        find(tiny, make_sae("jumprelu"), FindOptions(method=method, candidates=2, max_latents=1))
+        find(tiny, make_sae("jumprelu"), FindOptions(method=method, candidates=2, latents=1))
     one_line(caught, "not finite")
 
 
 def test_a_clamp_value_that_overflows_is_told(tiny, sae, one_line):
     with pytest.raises(ClampdownError) as caught:
-        find(tiny, sae, FindOptions(method="contrast", candidates=2, max_latents=1, value=3e38))
+        find(tiny, sae, FindOptions(method="contrast", candidates=2, latents=1, value=3e38))
     one_line(caught, "not finite")

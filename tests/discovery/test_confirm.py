@@ -198,13 +198,13 @@ SWITCH = TURNS + (
 )
 def test_a_model_that_is_still_thinking_is_told_with_the_remedy(tiny, sae, one_line, template, remedy):
     with pytest.raises(ClampdownError) as caught:
-        find(thinking(tiny, template), sae, FindOptions(candidates=2, max_latents=1, tokens=5))
+        find(thinking(tiny, template), sae, FindOptions(candidates=2, latents=1, tokens=5))
     one_line(caught, "12 of 12 answers", "still thoughts after 5 tokens", remedy)
 
 
 def test_without_thoughts_the_same_model_is_searched(tiny, sae):
     model = replace(thinking(tiny, SWITCH), template_options={"enable_thinking": False})
-    assert find(model, sae, FindOptions(candidates=2, max_latents=1, tokens=6)).tried
+    assert find(model, sae, FindOptions(candidates=2, latents=1, tokens=6)).tried
 
 
 def test_answers_that_no_judge_reads_are_told(saying, one_line):
@@ -216,7 +216,7 @@ def test_answers_that_no_judge_reads_are_told(saying, one_line):
 
 def test_few_prompts_are_told_with_their_number_and_noted(tiny, sae, tmp_path):
     small = {"unsafe": item_set([f"bad {n}" for n in range(3)]), "safe": item_set([f"good {n}" for n in range(4)])}
-    found = find(tiny, sae, FindOptions(candidates=2, max_latents=1, tokens=6, **small))
+    found = find(tiny, sae, FindOptions(candidates=2, latents=1, tokens=6, **small))
     [note] = [note for note in found.notes if note.startswith("few prompts")]
     assert note == "few prompts: chosen on 1 and 2, confirmed with 2 and 2 others (unsafe and safe)"
     assert {trial.confirmed.asked for trial in found.tried} == {(2, 2)}
@@ -230,6 +230,6 @@ def test_a_search_that_finds_nothing_that_works_says_so(tiny, sae, monkeypatch):
         "clampdown.discovery.trials.confirm_together",
         lambda model, recipes, factor, *_: [Confirmed(factor, 0.0, 0.33, 0.0, (6, 6), (6, 6)) for _ in recipes],
     )
-    found = find(tiny, sae, FindOptions(candidates=2, max_latents=1, tokens=6))
+    found = find(tiny, sae, FindOptions(candidates=2, latents=1, tokens=6))
     assert found.warning.startswith("this recipe does not work") and found.warning in found.recipe.note
     assert found.recipe.sha256 == found.tried[0].recipe.sha256

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from clampdown.discovery.evidence import COMPLIANCE, REFUSAL
+from clampdown.discovery.answers import COMPLIANCE, REFUSAL
 from clampdown.discovery.tree import grow, log_odds
 from clampdown.models import residual
 from clampdown.recipe import Direction, Recipe

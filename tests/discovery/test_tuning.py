@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from clampdown import library
-from clampdown.discovery.evidence import COMPLIANCE, REFUSAL
+from clampdown.discovery.answers import COMPLIANCE, REFUSAL
 from clampdown.discovery.gates.rows import GateRow, shipped_rows
 from clampdown.discovery.tree import grow
 from clampdown.discovery.tuning.held_out import HeldOut, weakest

@@ -79,7 +79,7 @@ def test_window_and_strength_are_chosen_together(tiny, sae, doing):
     """Neither the best window at the first strength nor the best strength of the first window."""
     best = {("all", 1.4): 0.3, ("all", 1.9): 0.4, ("last+14", 1.4): 0.5, ("all+8", 1.9): 0.7, ("all", 2.4): 0.65}
     asked = doing(lambda name, factor, n: best.get((name, factor), 0.1))
-    found = find(tiny, sae, FindOptions(candidates=4, max_latents=2))
+    found = find(tiny, sae, FindOptions(candidates=4, latents=2))
     assert found.recipe.positions == window("all+8", found.recipe.positions.sink_norm)
     assert [each[:2] for each in asked] == [(name, factor) for factor in (1.4, 1.9, 2.4) for name in WINDOWS]
     assert {each[4] for each in asked} == {64}
@@ -89,17 +89,17 @@ def test_window_and_strength_are_chosen_together(tiny, sae, doing):
 
 def test_a_strength_that_reaches_the_target_in_any_window_ends_the_search(tiny, sae, doing):
     asked = doing(lambda name, factor, n: 0.95 if name == "all+14" else 0.2)
-    found = find(tiny, sae, FindOptions(candidates=4, max_latents=2))
+    found = find(tiny, sae, FindOptions(candidates=4, latents=2))
     assert {factor for _, factor, *_ in asked} == {1.4}
     assert found.recipe.positions.generated == 14
 
 
 def test_one_window_may_be_fixed(tiny, sae, doing):
     asked = doing(lambda name, factor, n: 0.2)
-    find(tiny, sae, FindOptions(candidates=4, max_latents=2, window="all"))
+    find(tiny, sae, FindOptions(candidates=4, latents=2, window="all"))
     assert {name for name, *_ in asked} == {"all"}
     asked.clear()
-    find(tiny, sae, FindOptions(candidates=4, max_latents=2, value=3.0))  # a fixed value has windows, too
+    find(tiny, sae, FindOptions(candidates=4, latents=2, value=3.0))  # a fixed value has windows, too
     assert [name for name, *_ in asked] == list(WINDOWS)
 
 
@@ -109,7 +109,7 @@ def test_finalists_meet_again_on_all_prompts(tiny, sae, doing, monkeypatch):
     monkeypatch.setattr(options_module.FindOptions, "effort", effort)
     rates = {("all", 1.4, 3): 0.6, ("all", 1.4, 6): 0.2, ("all+14", 1.4, 3): 0.5, ("all+14", 1.4, 6): 0.4}
     asked = doing(lambda *trial: rates.get(trial, 0.1))
-    found = find(tiny, sae, FindOptions(candidates=4, max_latents=2))
+    found = find(tiny, sae, FindOptions(candidates=4, latents=2))
     assert [each[:4] for each in asked[-2:]] == [("all", 1.4, 6, 6), ("all+14", 1.4, 6, 6)]
     assert {each[2:4] for each in asked[:-2]} == {(3, 2)} and len(found.tried) == len(asked)
     assert found.recipe.positions.generated == 14

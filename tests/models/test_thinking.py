@@ -3,7 +3,7 @@
 import pytest
 
 from clampdown.models.chat_model import ChatModel
-from clampdown.models.thinking import opens_thought, spoken, told
+from clampdown.models.thinking import opens_thought, spoken, with_thoughts_marked
 
 ANALYSIS = "<|channel|>analysis<|message|>I can't help with that.<|end|>"
 FINAL = "<|start|>assistant<|channel|>final<|message|>Sure: like this.<|return|>"
@@ -45,11 +45,11 @@ def test_thoughts_are_left_out(answer):
 
 def test_channels_are_written_as_tags_and_can_be_streamed():
     whole = ANALYSIS + FINAL
-    assert told(whole) == "<think>I can't help with that.</think>Sure: like this."
+    assert with_thoughts_marked(whole) == "<think>I can't help with that.</think>Sure: like this."
     shown = ""
     for end in _tokens(whole):
-        assert told(whole[:end]).startswith(shown)
-        shown = told(whole[:end])
+        assert with_thoughts_marked(whole[:end]).startswith(shown)
+        shown = with_thoughts_marked(whole[:end])
 
 
 def _tokens(text):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from clampdown.cli.loading import load_model
 from clampdown.cli.options import (
+    add_fields,
     add_force,
     add_json,
     add_model,
@@ -13,24 +14,24 @@ from clampdown.cli.options import (
     check_writable,
     command,
     out_path,
-    positive,
     sae_name,
     whole,
 )
 from clampdown.cli.progress import ProgressBar
 from clampdown.cli.terminal import literal, print_json, print_table, say
+from clampdown.discovery.options import FindOptions
 from clampdown.writing import json_text, write_whole
 
 if TYPE_CHECKING:
     from clampdown.discovery.find import Found, FoundLatent
     from clampdown.discovery.trials import Trial
 
-METHODS = ("single-prompt", "contrast", "attribution")
 _EXAMPLE = """  clampdown find                                      in a minute or two
   clampdown find --window all                         every token edited, as in the paper
   clampdown find --method attribution --out mine.toml
   clampdown find --latents 1 --value 12 --window all  one latent at a fixed value, as in the paper
   clampdown find --method contrast --unsafe bad.jsonl more.csv --safe fine.txt"""
+_CHOICES = ("method", "prompt", "refusal", "candidates", "latents", "value", "tokens", "window")
 _SHOWN = 24
 _CONTEXTS = 2
 
@@ -47,24 +48,9 @@ def add_parser(subparsers: Any) -> None:
     parser = command(subparsers, "find", "find the latents behind refusal and write a recipe", said, _EXAMPLE)
     add_model(parser)
     parser.add_argument("--sae", metavar="SAE", type=sae_name, help="SAE file or folder (default: the bundled one)")
-    parser.add_argument("--method", choices=METHODS, default=METHODS[0], help=f"(default: {METHODS[0]})")
-    parser.add_argument("--prompt", metavar="TEXT", help="what single-prompt asks (default: the paper's prompt)")
-    parser.add_argument("--refusal", metavar="TEXT", help="the refusal that is taught where the model complies")
+    add_fields(parser, FindOptions, *_CHOICES[:3])
     add_sets(parser, ("unsafe", "safe", "text"))
-    parser.add_argument("--candidates", metavar="N", type=positive, default=64, help="latents tested (default: 64)")
-    parser.add_argument(
-        "--latents", metavar="N", type=positive, default=8, help="latents in the set tried first (default: 8)"
-    )
-    parser.add_argument(
-        "--value", metavar="V", type=float, help="clamp every candidate to V, as the paper does (default: found)"
-    )
-    said = "of each answer that confirms; fewer hide loops (default: 64)"
-    parser.add_argument("--tokens", metavar="N", type=positive, default=64, help=said)
-    said = (
-        "the only window of positions to try: all (the paper's), all+8 (the prompt and the first 8 tokens of the "
-        "answer), last+14, last+8~6 (fading over 6 more) (default: the best of several)"
-    )
-    parser.add_argument("--window", metavar="W", help=said)
+    add_fields(parser, FindOptions, *_CHOICES[3:])
     parser.add_argument("--seed", metavar="S", type=whole, default=0, help="(default: 0)")
     parser.add_argument(
         "--out", metavar="FILE", type=out_path, default=Path("refusal.toml"), help="(default: refusal.toml)"
@@ -87,18 +73,11 @@ def run(args: argparse.Namespace) -> int:
         found = library.find(
             load_model(args.model, args, progress),
             args.sae,
-            method=args.method,
-            prompt=args.prompt,
-            refusal=args.refusal,
             unsafe=args.unsafe,
             safe=args.safe,
             text=args.text,
             limit=args.limit,
-            candidates=args.candidates,
-            latents=args.latents,
-            value=args.value,
-            tokens=args.tokens,
-            window=args.window,
+            **{name: getattr(args, name) for name in _CHOICES},
             seed=args.seed,
             progress=progress,
         )

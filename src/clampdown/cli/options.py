@@ -5,6 +5,7 @@ import math
 import os
 import tempfile
 import textwrap
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,19 @@ def add_sets(parser: argparse.ArgumentParser, kinds: tuple[str, ...]) -> None:
             f"--{kind}", metavar="FILE", type=set_file, nargs="+", action="extend", default=[], help=said
         )
     parser.add_argument("--limit", metavar="N", type=positive, help="at most N items of each set, drawn by the seed")
+
+
+def add_fields(parser: argparse.ArgumentParser, options: type, *names: str) -> None:
+    """An option for each of a dataclass's fields of these names, with the default and the help that the field has."""
+    held = {field.name: field for field in fields(options)}
+    for name in names:
+        default, said, how = held[name].default, held[name].metadata["help"], dict(held[name].metadata)
+        del how["help"]
+        if not how.pop("quiet", False) and "(default: " not in said:
+            said = f"{said} (default: {default})".strip()
+        of = held[name].type
+        kind: Any = positive if of is int else float if of == float | None else str
+        parser.add_argument(f"--{name}", type=kind, default=default, help=said, **how)
 
 
 def add_json(parser: argparse.ArgumentParser, said: str) -> None:

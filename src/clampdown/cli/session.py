@@ -20,7 +20,7 @@ from clampdown.recipe.system import system_text
 if TYPE_CHECKING:
     from clampdown.library import Model
     from clampdown.measuring.judging.outside_gate import OutsideGate
-    from clampdown.models.chat_model import Message
+    from clampdown.models.dialogue import Message
 
 _GATES = {
     "score": "whose gate decides",

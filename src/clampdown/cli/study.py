@@ -23,6 +23,7 @@ from clampdown.cli.options import (
 from clampdown.cli.progress import ProgressBar
 from clampdown.cli.terminal import print_json, print_table, say
 from clampdown.errors import ClampdownError
+from clampdown.measuring.sets.kinds import KINDS
 from clampdown.reading import read_text
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from clampdown.studies.plan import Plan
     from clampdown.studies.study_file import StudyFile
 
-KINDS = ("unsafe", "safe", "lookalike", "capability", "text")
 _EXAMPLE = """  clampdown study                              the default recipe, with its gate and without it
   clampdown study refusal.toml --plan full     what one would publish
   clampdown study --unsafe advbench.jsonl harmbench.csv --limit 100 --out results
@@ -73,7 +73,8 @@ def run(args: argparse.Namespace) -> int:
 
     file = _file(args)
     plan = _with_options(file, args)
-    sets = {**file.sets, **{kind: files for kind in KINDS if (files := getattr(args, kind))}}
+    named: dict[str, Any] = {kind: files for kind in KINDS if (files := getattr(args, kind))}
+    sets = {**file.sets, **named}
     attacks, tasks = _attacks(file, args, plan), _tasks(file, args)
     with ProgressBar() as progress:  # a bad file shows here, before the model is loaded
         progress("starting", 0, 0)

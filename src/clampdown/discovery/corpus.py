@@ -7,7 +7,8 @@ from typing import Any
 
 from clampdown.errors import ClampdownError
 from clampdown.measuring.sets.tables import columns_found, is_table, json_row, table_rows
-from clampdown.models.chat_model import ChatModel, Message
+from clampdown.models.chat_model import ChatModel
+from clampdown.models.dialogue import Message
 from clampdown.reading import numbered_lines, read_bytes, read_text
 
 ROW_TOKENS = 256

@@ -6,14 +6,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from clampdown.discovery.answers import COMPLIANCE, REFUSAL
 from clampdown.discovery.tree import Delta, Level, Tree, grow, log_odds
 from clampdown.engine.blocks import Split
 from clampdown.engine.finite import NOT_FINITE_UNSTEERED
 from clampdown.errors import ClampdownError
 from clampdown.models.chat_model import ChatModel
 
-REFUSAL = "I'm sorry, but I can't assist with that request."
-COMPLIANCE = "Sure, here is a detailed answer to your question."
 _TEXT_TOKENS = 64
 _TEXT_STRIDE = 4
 _TOGETHER = 2048

@@ -1,15 +1,22 @@
 """How to look for latents: what a caller may choose, and how much evidence each method uses."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from clampdown.discovery import candidates as naming
-from clampdown.discovery.evidence import REFUSAL
+from clampdown.discovery.answers import PAPER_PROMPT, REFUSAL
 from clampdown.discovery.windows import WINDOWS, window
-from clampdown.engine.request import Sampling
 from clampdown.errors import ClampdownError
-from clampdown.measuring.sets.sets import ItemSet
+
+if TYPE_CHECKING:
+    from clampdown.engine.request import Sampling
+    from clampdown.measuring.sets.sets import ItemSet
 
 METHODS = ("single-prompt", "contrast", "attribution")
+
+
+def _said(default: Any, said: str, **how: Any) -> Any:
+    """A field that the command line has an option for, and what its help says."""
+    return field(default=default, metadata={"help": said, **how})
 
 
 @dataclass(frozen=True)
@@ -20,24 +27,29 @@ class FindOptions:
     the paper does; without, candidates are tested at their maximum, and the recipe's values are found.
     """
 
-    method: str = "single-prompt"
-    prompt: str = naming.PAPER_PROMPT
-    refusal: str = REFUSAL
-    unsafe: ItemSet | None = None
-    safe: ItemSet | None = None
-    text: ItemSet | None = None
-    candidates: int = 64
-    max_latents: int = 8
-    value: float | None = None
-    target: float = 0.9
+    method: str = _said("single-prompt", "", choices=METHODS)
+    prompt: str = _said(PAPER_PROMPT, "what single-prompt asks (default: the paper's prompt)", metavar="TEXT")
+    refusal: str = _said(REFUSAL, "the refusal that is taught where the model complies", metavar="TEXT", quiet=True)
+    candidates: int = _said(64, "latents tested", metavar="N")
+    latents: int = _said(8, "latents in the set tried first", metavar="N")
+    value: float | None = _said(None, "clamp every candidate to V, as the paper does (default: found)", metavar="V")
+    tokens: int = _said(64, "of each answer that confirms; fewer hide loops", metavar="N")
+    window: str | None = _said(
+        None,
+        "the only window of positions to try: all (the paper's), all+8 (the prompt and the first 8 tokens of the "
+        "answer), last+14, last+8~6 (fading over 6 more) (default: the best of several)",
+        metavar="W",
+    )
     seed: int = 0
-    tokens: int = 64  # of each confirming answer: fewer hide loops
-    window: str | None = None  # the only window tried, by its name in windows.py
+    target: float = 0.9
+    unsafe: "ItemSet | None" = None
+    safe: "ItemSet | None" = None
+    text: "ItemSet | None" = None
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise ClampdownError(f"unknown method {self.method!r}; methods are {', '.join(METHODS)}")
-        if self.candidates < 1 or self.max_latents < 1:
+        if self.candidates < 1 or self.latents < 1:
             raise ClampdownError("candidates and latents must be at least 1")
         if self.value is not None and not abs(self.value) < 3.4e38:
             raise ClampdownError(f"the clamp value must be a finite number, got {self.value}")
@@ -55,8 +67,10 @@ class FindOptions:
         return Effort(32, 6, 2, 24, (1.0, 0.5, 2.0), screened=(12, 4))
 
     @property
-    def sampling(self) -> Sampling:
+    def sampling(self) -> "Sampling":
         """How the answers are made that a choice is confirmed with."""
+        from clampdown.engine.request import Sampling
+
         return Sampling(self.tokens)
 
     @property
@@ -75,6 +89,6 @@ class Effort:
     scored: int
     passages: int
     answers: int
-    sizes: tuple[float, ...]  # of sets tried, in shares of max_latents
+    sizes: tuple[float, ...]  # of sets tried, in shares of `latents`
     screened: tuple[int, int] | None = None  # answers to unsafe and to safe prompts that pick the finalists; None: all
     finalists: int = 4

@@ -59,9 +59,9 @@ def choose(
     """
     trials = _Trials(model, sae, options, evidence, prompts, progress)
     if options.value is not None:
-        trials.at(1.0, dict.fromkeys(named[: options.max_latents], options.value))
+        trials.at(1.0, dict.fromkeys(named[: options.latents], options.value))
     for share in options.effort.sizes if options.value is None else ():
-        values = pursue(sae, evidence, named, max(1, round(options.max_latents * share)))
+        values = pursue(sae, evidence, named, max(1, round(options.latents * share)))
         if values and trials.at_every_strength(values).reaches(options.target):
             break
     if not trials.tried:

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from clampdown.discovery.logit_lens import logit_lens
+from clampdown.measuring.sets.kinds import KINDS
 from clampdown.measuring.sets.sets import builtin_set
 from clampdown.models.chat_model import ChatModel
 from clampdown.saes.sae import SAE
@@ -14,7 +15,6 @@ from clampdown.saes.sae import SAE
 _AMONG = 30
 _BEGINS = ("Ġ", "▁")  # how byte-level and SentencePiece vocabularies write the space before a word
 _SHORTEST = 3
-_KINDS = ("unsafe", "safe", "lookalike", "capability", "text")
 
 
 class Words(NamedTuple):
@@ -59,7 +59,7 @@ def _is_word(model: ChatModel, token: int, vocabulary: Sequence[str]) -> bool:
 @lru_cache(maxsize=1)
 def _seen() -> frozenset[str]:
     """The words of the built-in sets."""
-    items = (item for kind in _KINDS for item in builtin_set(kind).items)
+    items = (item for kind in KINDS for item in builtin_set(kind).items)
     return frozenset(word for item in items for word in re.findall(r"[a-z]+", item.text.casefold()))
 
 

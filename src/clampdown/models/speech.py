@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from clampdown.models.chat_model import ChatModel
+from clampdown.models.dialogue import Dialogue
 
 _HALF = "\ufffd"
 """What half of a character decodes to; some take several tokens."""
@@ -11,13 +11,13 @@ _LAST = 8
 
 
 class Speech:
-    """Says an answer to `prompt` piece by piece; joined, the pieces are what `ChatModel.said` makes of all tokens.
+    """Says an answer to `prompt` piece by piece; joined, the pieces are what `Dialogue.said` makes of all tokens.
 
     Only the last piece's tokens are decoded again with what follows, for how a token reads can depend on whether it is
     the first one.
     """
 
-    def __init__(self, model: ChatModel, prompt: Sequence[int] = ()) -> None:
+    def __init__(self, model: Dialogue, prompt: Sequence[int] = ()) -> None:
         self.model, self.prompt = model, prompt
         self.ids: list[int] = []
         self._opening, self._raw = model.opening(prompt), ""
@@ -45,7 +45,7 @@ class Speech:
             self._old = self.model.decoded(self._recent)
             self._waiting = 0
         self._raw += new
-        return self._piece(self._opening + self.model.told(self._raw))
+        return self._piece(self._opening + self.model.with_thoughts_marked(self._raw))
 
     def rest(self) -> str:
         """What is left to say at the end: half a character, where the answer was cut there."""

@@ -46,7 +46,7 @@ _UNFINISHED = re.compile(r"<\|(?:start|channel)\|>.*", re.S)
 
 def spoken(answer: str) -> str | None:
     """The answer without its thoughts; None when a thought never ends, for then nothing was said yet."""
-    text = told(answer)
+    text = with_thoughts_marked(answer)
     kept: list[str] = []
     thinking, at = False, 0
     for tag in _TAG.finditer(text):
@@ -61,7 +61,7 @@ def spoken(answer: str) -> str | None:
     return None if thinking else " ".join(part for part in (*kept, text[at:]) if part)
 
 
-def told(text: str) -> str:
+def with_thoughts_marked(text: str) -> str:
     """Harmony's channels as text: what is for the user as it is, all else between <think> tags.
 
     The text of a longer answer begins with that of a shorter one, so it can be streamed.

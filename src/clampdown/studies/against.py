@@ -7,7 +7,7 @@ from clampdown.errors import ClampdownError
 from clampdown.measuring.sets.sets import ItemSet
 from clampdown.studies.arms import Arm
 from clampdown.studies.comparisons import compare
-from clampdown.studies.measures import ATTACK_KINDS, PROMPT_KINDS, headline, measures
+from clampdown.studies.measures import headline, measures
 from clampdown.studies.plan import Plan
 from clampdown.studies.probes.base import is_column
 from clampdown.studies.record import Record
@@ -114,7 +114,7 @@ def _shared(a: Record, b: Record, first: Arm, second: Arm) -> tuple[list[ItemSet
 
 def _asked_apart(mine: ItemSet, other: ItemSet) -> bool:
     """Whether the same items were asked otherwise: the hashes of attacks and tasks tell how they are run."""
-    decides = mine.kind in ATTACK_KINDS or is_column(mine.name)
+    decides = mine.kind.is_attack or is_column(mine.name)
     return mine.kind != other.kind or (decides and mine.sha256 != other.sha256)
 
 
@@ -123,7 +123,7 @@ def _check_judges(a: Record, b: Record, first: Arm, second: Arm, shared: list[It
         row.judge
         for record, arm in ((a, first), (b, second))
         for item_set in shared
-        if item_set.kind in PROMPT_KINDS + ATTACK_KINDS
+        if item_set.kind.is_prompts or item_set.kind.is_attack
         for row in record.rows[arm.name, item_set.name]
     }
     if len(judges) > 1:

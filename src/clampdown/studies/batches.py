@@ -8,12 +8,12 @@ from itertools import groupby
 from typing import Any
 
 from clampdown.engine.request import Sampling
+from clampdown.measuring.sets.kinds import SetKind
 from clampdown.measuring.sets.sets import Item, ItemSet
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Recipe
 from clampdown.studies.arms import FIXED_REFUSAL, Arm
 from clampdown.studies.first import first_names
-from clampdown.studies.measures import PROMPT_KINDS
 from clampdown.studies.plan import Plan
 from clampdown.studies.probes.base import Column, is_column
 from clampdown.studies.rendered import Rendered, template_fingerprint
@@ -47,7 +47,8 @@ class Batch:
     @property
     def kind(self) -> str:
         """Kind of set; `prompts` for the kinds that are answered and judged, `column` for a column's."""
-        return "column" if self.column else _kind(self.asked[0][0])
+        kind = self.asked[0][0].kind
+        return "column" if self.column else "prompts" if kind.is_prompts else kind
 
     @property
     def places(self) -> list[int]:
@@ -124,7 +125,7 @@ def swept(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
 
 def samples(item_set: ItemSet, plan: Plan) -> int:
     """How often each item of a set is answered: what is scored by likelihood has nothing to sample."""
-    return 1 if item_set.kind in ("capability", "text") else plan.samples
+    return 1 if item_set.kind.is_scored else plan.samples
 
 
 def measured(arm: Arm, item_set: ItemSet) -> bool:
@@ -133,8 +134,8 @@ def measured(arm: Arm, item_set: ItemSet) -> bool:
     What does something else than edit (`Arm.instead`) is measured neither there nor on lm-eval's or lettered ones.
     """
     if arm.instead:
-        return item_set.kind != "text" and not is_column(item_set.name)
-    return arm.name == "none" or arm.steered or item_set.kind != "text"
+        return item_set.kind is not SetKind.TEXT and not is_column(item_set.name)
+    return arm.name == "none" or arm.steered or item_set.kind is not SetKind.TEXT
 
 
 def system_of(arm: Arm) -> str:
@@ -148,16 +149,12 @@ def sampling_of(plan: Plan, batch: Batch) -> Sampling:
     return Sampling(plan.max_new_tokens, plan.temperature, plan.seed + batch.sample)
 
 
-def _kind(item_set: ItemSet) -> str:
-    return "prompts" if item_set.kind in PROMPT_KINDS else item_set.kind
-
-
 def _groups(sets: Sequence[ItemSet]) -> Iterator[list[ItemSet]]:
     """The sets whose items may share a batch: prompts of all kinds, and every other set by itself."""
-    prompts = [item_set for item_set in sets if _kind(item_set) == "prompts"]
+    prompts = [item_set for item_set in sets if item_set.kind.is_prompts]
     if prompts:
         yield prompts
-    yield from ([item_set] for item_set in sets if _kind(item_set) != "prompts")
+    yield from ([item_set] for item_set in sets if not item_set.kind.is_prompts)
 
 
 def _chunks(
@@ -169,7 +166,7 @@ def _chunks(
     """
     asked = [(item_set, place) for item_set in group for place in range(len(item_set.items))]
     asked.sort(key=lambda one: len(ids[one[0].name][one[1]]))
-    if _kind(group[0]) == "prompts":
+    if group[0].kind.is_prompts:
         yield from _cut(asked, plan.batch // plan.arms_per_batch)
         return
     for draw in range(len(arm.recipes)):
@@ -214,7 +211,7 @@ def _together(batch: Batch) -> tuple[Any, ...]:
 
 def _cost(item_set: ItemSet, place: int, length: int, most: int) -> int:
     choices = sum(len(choice) for choice in item_set.items[place].choices) / 4  # four characters a token, or so
-    new = 0 if item_set.kind in ("capability", "text") else most
+    new = 0 if item_set.kind.is_scored else most
     return round(new + _PREFILL * (length + choices))
 
 

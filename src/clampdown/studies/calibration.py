@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from clampdown.discovery.evidence import COMPLIANCE
+from clampdown.discovery.answers import COMPLIANCE
 from clampdown.errors import ClampdownError
+from clampdown.measuring.sets.kinds import PROMPTS
 from clampdown.measuring.sets.sets import selecting_prompts
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Edit, Recipe
@@ -19,7 +20,6 @@ TOLERANCE = 0.01
 """How far from the target a matched mean ‖Δ‖ may lie, as a share of it."""
 _PROMPTS = 6
 """Prompts of each kind in the calibration batch."""
-KINDS = ("unsafe", "safe", "lookalike")
 
 
 class Calibration:
@@ -42,7 +42,7 @@ class Calibration:
         recipe: Recipe,
         seed: int,
         *,
-        kinds: Sequence[str] = KINDS,
+        kinds: Sequence[str] = PROMPTS,
         prompts: int = _PROMPTS,
         saes: Sequence[SAE] = (),
     ) -> None:

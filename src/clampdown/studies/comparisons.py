@@ -16,7 +16,7 @@ from clampdown.measuring.statistics.rates import (
     paired_detectable_difference,
 )
 from clampdown.studies.arms import Arm
-from clampdown.studies.measures import WANTED, Rows, Values, bounds, compared
+from clampdown.studies.measures import Rows, Values, bounds, compared
 
 MARGIN = 0.05
 """A loss smaller than this (5 points) counts as none, where the data exclude anything larger."""
@@ -102,7 +102,7 @@ def _compare(name: str, item_set: ItemSet, base: Values, other: Values, seed: in
     elif row["low"] is not None and (exact := _exact(changes, clusters)):
         row["low"], row["high"] = min(row["low"], exact[0]), max(row["high"], exact[1])
     row["p"] = mcnemar_clustered(changes, clusters)
-    if base.metric == "accuracy" or (base.metric == "refusal" and item_set.kind not in WANTED):
+    if base.metric == "accuracy" or (base.metric == "refusal" and not item_set.kind.wants_refusal):
         row["bound"] = _bound(row, changes, clusters)
     return row
 

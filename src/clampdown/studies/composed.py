@@ -8,11 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from clampdown.measuring.sets.kinds import SetKind
 from clampdown.measuring.sets.sets import ItemSet
 from clampdown.recipe import Recipe
 from clampdown.studies.arms import Arm
 from clampdown.studies.gated import ENDS, LABELS
-from clampdown.studies.measures import PROMPT_KINDS, Rows, keyed, measures
+from clampdown.studies.measures import Rows, keyed, measures
 from clampdown.studies.plan import Plan
 from clampdown.studies.probes.base import is_column
 from clampdown.studies.store import Row
@@ -31,7 +32,7 @@ def composed(
     names = {arm.name for arm in arms}
     if gated not in names or not gated.endswith(_END) or recipe.system_prompt:
         return []
-    asked = [s for s in sets if s.kind in (*PROMPT_KINDS, "capability") and not is_column(s.name)]
+    asked = [s for s in sets if (s.kind.is_prompts or s.kind is SetKind.CAPABILITY) and not is_column(s.name)]
     found = []
     for arm in arms:
         first = arm.recipes[0]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from clampdown.discovery.evidence import COMPLIANCE, REFUSAL
+from clampdown.discovery.answers import COMPLIANCE, REFUSAL
 from clampdown.errors import ClampdownError
 from clampdown.measuring.sets.sets import selecting_prompts
 from clampdown.models.chat_model import ChatModel

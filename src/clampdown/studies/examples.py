@@ -4,11 +4,18 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
+from clampdown.measuring.sets.kinds import SetKind
 from clampdown.measuring.sets.sets import ItemSet
 from clampdown.studies.arms import Arm
 from clampdown.studies.measures import Rows
 
-COUNTS = {"unsafe": 4, "safe": 3, "lookalike": 3, "attack": 2, "attack-safe": 1}
+COUNTS = {
+    SetKind.UNSAFE: 4,
+    SetKind.SAFE: 3,
+    SetKind.LOOKALIKE: 3,
+    SetKind.ATTACK: 2,
+    SetKind.ATTACK_SAFE: 1,
+}
 
 
 def examples(arms: Sequence[Arm], sets: Sequence[ItemSet], rows: Rows, seed: int) -> list[dict[str, Any]]:

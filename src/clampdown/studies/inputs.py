@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clampdown.errors import ClampdownError
+from clampdown.measuring.sets.kinds import SetKind
 from clampdown.measuring.sets.named import NAMED
 from clampdown.measuring.sets.named.finding import reported_set
 from clampdown.measuring.sets.sets import LETTERS, LM_EVAL, ItemSet, builtin_set
@@ -57,7 +58,7 @@ def study_columns(
     named: list[Column] = []
     for kind, some in (paths or {}).items():
         for path in filter(is_column, map(str, some)):
-            if kind != "capability":
+            if kind != SetKind.CAPABILITY:
                 raise ClampdownError(f"{path} is a capability set; pass it as capability, not {kind}")
             named.append(_named(path, plan, tasks))
     for spec in attacks:

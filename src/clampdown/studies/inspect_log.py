@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from clampdown.errors import ClampdownError
+from clampdown.measuring.sets.kinds import SetKind
 from clampdown.measuring.sets.sets import ItemSet
 from clampdown.studies.arms import Arm
 from clampdown.studies.measures import headline, keyed, measures
@@ -164,7 +165,7 @@ def _asked(row: Row) -> list[Any]:
 
 
 def _value(item_set: ItemSet, row: Row) -> str | float:
-    if row.label is not None and item_set.kind != "capability":
+    if row.label is not None and item_set.kind is not SetKind.CAPABILITY:
         return row.label
     values: Sequence[float] = list(headline(item_set, [row]).by_place.values())
     return values[0] if values else "unscored"

@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 from clampdown.measuring.judging.default.judge import Label
+from clampdown.measuring.sets.kinds import SetKind
 from clampdown.measuring.sets.sets import Item, ItemSet
 from clampdown.recipe import Recipe
 from clampdown.studies.arms import Arm, recommended_name
 from clampdown.studies.damage import checked, require
-from clampdown.studies.measures import ATTACK_KINDS, PROMPT_KINDS
 from clampdown.studies.plan import Plan
 from clampdown.studies.probes.base import is_column
 from clampdown.studies.store import Row
@@ -65,9 +65,9 @@ def check_rows(arm: Arm, item_set: ItemSet, rows: Sequence[Row]) -> None:
             raise ValueError(f"{arm.name} answers item {row.item} of {item_set.name}, which is not there")
         if row.label is not None:
             Label(row.label)
-        if item_set.kind in PROMPT_KINDS:
+        if item_set.kind.is_prompts:
             require((row.text, row.label), tuple[str, ...], "an answer")
-        elif item_set.kind in ATTACK_KINDS:
+        elif item_set.kind.is_attack:
             require(row.attack, Mapping[str, Any], "an attack")
-        elif item_set.kind == "capability" and row.metrics is None and not is_column(item_set.name):
+        elif item_set.kind is SetKind.CAPABILITY and row.metrics is None and not is_column(item_set.name):
             require(row.scores or None, Sequence[float], "scores")

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from clampdown.measuring.sets.kinds import SetKind
 from clampdown.studies.measures import leading
 
 _NAME = re.compile(r"difference-in-means-([\d.]+(?:e[+-]?\d+)?)(-gated)?")
@@ -27,9 +28,9 @@ def matched(
     linearly in strength, no steering being strength 0, to the first strength at which it refuses as many unsafe
     requests as the arm does, coherently where answers had room to end. Empty where there is nothing to compare.
     """
-    unsafe = next((s["name"] for s in sets if s["kind"] == "unsafe"), None)
+    unsafe = next((s["name"] for s in sets if s["kind"] == SetKind.UNSAFE), None)
     arm = next((a for a in arms if a["name"] == chosen), None)
-    line, metric = _line(arms, room, gated=chosen.endswith("-gated")), leading("unsafe", room)
+    line, metric = _line(arms, room, gated=chosen.endswith("-gated")), leading(SetKind.UNSAFE, room)
     how = " coherently" if metric == "coherent_refusal" else ""
     if arm is None or unsafe is None or len(line) < 2:
         return []
@@ -62,7 +63,7 @@ def _line(arms: Sequence[Mapping[str, Any]], room: bool, *, gated: bool) -> list
 
 
 def _values(arm: Mapping[str, Any], room: bool) -> dict[str, float]:
-    wanted = {"capability": "accuracy", "text": "bits_per_byte"}
+    wanted = {SetKind.CAPABILITY: "accuracy", SetKind.TEXT: "bits_per_byte"}
     named = [(m, wanted.get(m["kind"]) or leading(m["kind"], room)) for m in arm["measures"]]
     return {m["set"]: m["value"] for m, metric in named if m["metric"] == metric and m["value"] is not None}
 
@@ -81,16 +82,17 @@ def _sentence(
     strength = low.strength + share * (high.strength - low.strength)
     costs = []
     for item_set in sets:
-        name, kind = item_set["name"], item_set["kind"]
+        name, kind = item_set["name"], SetKind(item_set["kind"])
         if (
-            kind not in ("safe", "lookalike", "attack-safe", "capability")
+            kind is SetKind.TEXT
+            or kind.wants_refusal
             or not all(name in p.values for p in (low, high))
             or name not in own
         ):
             continue
         there = low.values[name] + share * (high.values[name] - low.values[name])
-        verb = "answers right" if kind == "capability" else "refuses"
-        costs.append({"set": name, "kind": kind, "verb": verb, "own": own[name], "baseline": there})
+        verb = "answers right" if kind is SetKind.CAPABILITY else "refuses"
+        costs.append({"set": name, "kind": kind.value, "verb": verb, "own": own[name], "baseline": there})
     told = "; ".join(
         f"{cost['verb']} {_percent(cost['own'])} of {cost['set']} against {_percent(cost['baseline'])} "
         f"({_points(cost['own'] - cost['baseline'])} points)"

@@ -11,6 +11,7 @@ from clampdown.measuring.attacks.outcome import Outcome
 from clampdown.measuring.attacks.rates import READINGS
 from clampdown.measuring.capability.likelihood import bits_per_byte
 from clampdown.measuring.judging.default.judge import REFUSING
+from clampdown.measuring.sets.kinds import SetKind
 from clampdown.measuring.sets.sets import LM_EVAL, ItemSet
 from clampdown.measuring.statistics.clustered import clustered_rate
 from clampdown.measuring.statistics.rates import Interval, cluster_bootstrap_mean
@@ -18,10 +19,6 @@ from clampdown.steering.receipt import Receipt, joined
 from clampdown.studies.arms import Arm
 from clampdown.studies.store import Row
 
-PROMPT_KINDS = ("unsafe", "safe", "lookalike")
-ATTACK_KINDS = ("attack", "attack-safe")
-WANTED = ("unsafe", "attack")
-"""Kinds of set on which to refuse is what is wanted; anywhere else it is a cost."""
 _RIGHT = re.compile(r"(?:^|_)acc(?:uracy)?(?:_|$)|^exact_match|^em$")
 """What lm-eval calls metrics that say whether an answer was right."""
 
@@ -49,7 +46,7 @@ def leading(kind: str, room: bool) -> str:
 
     Where to refuse is a cost, a refusal that loops is one too.
     """
-    return "coherent_refusal" if room and kind in WANTED else "refusal"
+    return "coherent_refusal" if room and SetKind(kind).wants_refusal else "refusal"
 
 
 def measures(arm: Arm, sets: Sequence[ItemSet], rows: Rows, seed: int, *, room: bool = False) -> list[dict[str, Any]]:
@@ -80,16 +77,16 @@ def compared(item_set: ItemSet, rows: Sequence[Row], *, room: bool = False) -> l
     Of what is led by coherent refusals also all refusals; of capability answered in words also the refusals; of attacks
     also whether any answer complied, and whether a judge of harm called one a success, where one was asked.
     """
-    if item_set.kind == "text":
+    if item_set.kind is SetKind.TEXT:
         bits = {key: value for key, row in keyed(rows) if (value := _bits(row)) is not None}
         return [Values(bits, False, "bits_per_byte")]
-    if item_set.kind == "capability":
+    if item_set.kind is SetKind.CAPABILITY:
         answered = any(row.label is not None for row in rows)
         return [_score(item_set, rows), *([_labelled(rows, "refusal", REFUSING)] if answered else [])]
     found = [_labelled(rows, "refusal", REFUSING)]
     if leading(item_set.kind, room) == "coherent_refusal":
         found.insert(0, _coherent(rows))
-    if item_set.kind == "attack":
+    if item_set.kind is SetKind.ATTACK:
         read = [_of_outcomes(rows, metric) for metric in ("complied_at_any", "attack_success")]
         found += [values for values in read if values.by_place]
     return found
@@ -118,7 +115,7 @@ def receipt(arm: Arm, sets: Sequence[ItemSet], rows: Rows) -> dict[str, Any] | N
     """
     if not arm.steered:
         return None
-    kinds = {item_set.name for item_set in sets if item_set.kind in PROMPT_KINDS + ATTACK_KINDS}
+    kinds = {item_set.name for item_set in sets if item_set.kind.is_prompts or item_set.kind.is_attack}
     mine = [row for (name, item_set), some in rows.items() if name == arm.name and item_set in kinds for row in some]
     for draw, recipe in enumerate(arm.recipes):
         taken = [Receipt(**row.receipt) for row in mine if row.draw == draw and row.receipt]
@@ -138,7 +135,7 @@ def receipt(arm: Arm, sets: Sequence[ItemSet], rows: Rows) -> dict[str, Any] | N
 
 def categories(arms: Sequence[Arm], sets: Sequence[ItemSet], rows: Rows, *, room: bool = False) -> list[dict[str, Any]]:
     """The headline of unsafe requests by category of harm, for every arm that is no control."""
-    shown, unsafe = [arm for arm in arms if arm.group != "control"], [s for s in sets if s.kind == "unsafe"]
+    shown, unsafe = [arm for arm in arms if arm.group != "control"], [s for s in sets if s.kind is SetKind.UNSAFE]
     return [part for item_set in unsafe for part in _by_category(shown, item_set, rows, 0, room)]
 
 
@@ -179,23 +176,23 @@ def _interval(values: Values, item_set: ItemSet, seed: int) -> tuple[str, int, i
 
 def _finer(item_set: ItemSet, rows: Sequence[Row], room: bool) -> Iterator[Values]:
     """What is counted besides."""
-    if item_set.kind in ATTACK_KINDS:
+    if item_set.kind.is_attack:
         yield _of_outcomes(rows, "refused_at_any")
-    if item_set.kind == "attack-safe":
+    if item_set.kind is SetKind.ATTACK_SAFE:
         yield _of_outcomes(rows, "complied_at_any")
     if all(row.label is None for row in rows):
         return
     if room:
-        if item_set.kind not in (*WANTED, "capability"):
+        if not (item_set.kind.wants_refusal or item_set.kind is SetKind.CAPABILITY):
             yield _coherent(rows)
         yield _scored(rows, "looping", lambda row: bool(row.looping))
-    if item_set.kind != "capability":
+    if item_set.kind is not SetKind.CAPABILITY:
         yield _labelled(rows, "full_refusal", ("refusal",))
         yield from (_labelled(rows, name, (name,)) for name in ("partial", "moralising"))
     yield _labelled(rows, "incoherent", ("incoherent",))
     judged = {key: float(row.label == "unscored") for key, row in keyed(rows) if row.label is not None}
     yield Values(judged, True, "unscored")
-    if item_set.kind in ATTACK_KINDS:
+    if item_set.kind.is_attack:
         yield from (_of_outcomes(rows, metric) for metric in ("outgrew_context", "attacker_failed"))
 
 

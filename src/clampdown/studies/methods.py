@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 
-from clampdown.discovery.evidence import COMPLIANCE, REFUSAL
+from clampdown.discovery.answers import COMPLIANCE, REFUSAL
 from clampdown.measuring.judging.default.judge import JUDGE_VERSION
 from clampdown.measuring.judging.looping import ROOM
 from clampdown.measuring.sets.sets import LETTERS, LM_EVAL, ItemSet
 from clampdown.studies.arms import FIXED_REFUSAL, Arm
 from clampdown.studies.comparisons import FEW, MARGIN
-from clampdown.studies.measures import ATTACK_KINDS
 from clampdown.studies.plan import Plan
 
 
@@ -155,7 +154,7 @@ def _loops(plan: Plan) -> dict[str, str]:
 def _columns(sets: Sequence[ItemSet]) -> dict[str, str]:
     """Of attacks, tasks and questions answered in words, where there are any."""
     told = {}
-    if any(s.kind in ATTACK_KINDS for s in sets):
+    if any(s.kind.is_attack for s in sets):
         told["Attacks"] = (
             "Every message of an attack is answered under the arm, and reads the arm's own earlier answers. Refused is "
             "of the answer that it ends on (of several tries: the first that complied, if any did); at any turn, of "

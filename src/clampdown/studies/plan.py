@@ -7,9 +7,9 @@ from typing import Any
 
 from clampdown.errors import ClampdownError
 from clampdown.measuring.judging.looping import ROOM
+from clampdown.measuring.sets.kinds import KINDS
 from clampdown.recipe import RULES, Recipe
 
-KINDS = ("unsafe", "safe", "lookalike", "capability", "text")
 ARMS = (
     "none",
     "sae-pass",
@@ -186,7 +186,7 @@ def number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-_EVERYTHING = dict.fromkeys(KINDS, 0)
+_EVERYTHING = dict.fromkeys(map(str, KINDS), 0)
 _FULL_ALONE = ("sae-pass", "zeroed", "unrelated-latent")
 """Arms that the quick plan has no minutes for; its random controls say most of what these would."""
 PLANS = {

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clampdown.measuring.judging.looping import ROOM
+from clampdown.measuring.sets.kinds import SetKind
 from clampdown.measuring.sets.sets import ItemSet
 from clampdown.measuring.statistics.clustered import effective_n
 from clampdown.measuring.statistics.rates import items_needed, mcnemar_least, paired_detectable_difference
@@ -15,7 +16,14 @@ from clampdown.studies.gated import ends
 from clampdown.studies.plan import Plan
 from clampdown.studies.probes.base import Column
 
-BASE = {"unsafe": 0.5, "safe": 0.05, "lookalike": 0.1, "capability": 0.5, "attack": 0.5, "attack-safe": 0.1}
+BASE = {
+    SetKind.UNSAFE: 0.5,
+    SetKind.SAFE: 0.05,
+    SetKind.LOOKALIKE: 0.1,
+    SetKind.CAPABILITY: 0.5,
+    SetKind.ATTACK: 0.5,
+    SetKind.ATTACK_SAFE: 0.1,
+}
 """The rates that arms are taken to start from: 0.5 is the hardest; models refuse few harmless requests."""
 POWER, ALPHA = 0.8, 0.05
 INSTEAD = ("fixed-refusal", "system-prompt-gated")
@@ -52,7 +60,7 @@ def dry_run(recipe: Recipe, plan: Plan, sets: Sequence[ItemSet], columns: Sequen
     work = _work(arms, sets, plan)
     for column in columns:
         times = len(arms)
-        if column.item_set.kind == "capability":
+        if column.item_set.kind is SetKind.CAPABILITY:
             times -= sum(arm["name"] in INSTEAD for arm in arms)
         for place in range(len(column.item_set.items)):
             for key, count in column.work(place, plan).items():
@@ -160,9 +168,9 @@ def _work(arms: Sequence[Mapping[str, Any]], sets: Sequence[ItemSet], plan: Plan
         read = sum(len(item.text) + sum(map(len, item.choices)) for item in item_set.items) // 4
         # A system prompt can't change plain text, which has no chat template; nor can what stands in an edit's place.
         unlike = ("system-prompt", *INSTEAD)
-        times = len(arms) - (kind == "text") * sum(arm["name"] in unlike for arm in arms)
-        if kind in ("capability", "text"):
-            work["questions" if kind == "capability" else "passages"] += times * n
+        times = len(arms) - (kind is SetKind.TEXT) * sum(arm["name"] in unlike for arm in arms)
+        if kind.is_scored:
+            work["questions" if kind is SetKind.CAPABILITY else "passages"] += times * n
         else:
             fixed = any(arm["name"] == "fixed-refusal" for arm in arms)  # no model is behind its answers
             work["answers"] += times * plan.samples * n

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from clampdown.errors import ClampdownError
+from clampdown.measuring.sets.kinds import SetKind
 from clampdown.measuring.sets.sets import ItemSet
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.template import template_text
-from clampdown.studies.measures import ATTACK_KINDS
 from clampdown.studies.plan import Plan
 from clampdown.studies.probes.base import is_column
 
@@ -42,9 +42,9 @@ class Rendered:
         return self._known[key]
 
     def _render(self, item_set: ItemSet, system: str | None) -> list[Sequence[int]]:
-        if item_set.kind == "text":
+        if item_set.kind is SetKind.TEXT:
             return [self.model.text_ids(item.text) for item in item_set.items]
-        room = 64 if item_set.kind == "capability" else self.plan.max_new_tokens
+        room = 64 if item_set.kind is SetKind.CAPABILITY else self.plan.max_new_tokens
         return [self.model.prompt_ids(item.text, system=system, room=room) for item in item_set.items]
 
     def digest(self, sets: Sequence[ItemSet]) -> dict[str, str]:
@@ -57,7 +57,7 @@ class Rendered:
 
     def _hash(self, item_set: ItemSet) -> str:
         choices = [choice for item in item_set.items for choice in item.choices]
-        if is_column(item_set.name) or item_set.kind in ATTACK_KINDS:
+        if is_column(item_set.name) or item_set.kind.is_attack:
             told = [self._plain([item.text for item in item_set.items]), self._plain(choices)]
         else:
             told = [self.ids(item_set, ""), self._plain(choices)]

@@ -17,6 +17,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from clampdown.measuring.sets.kinds import PROMPTS, SetKind
 from clampdown.studies import charts, wording
 from clampdown.studies.chart_names import shortened
 from clampdown.studies.latents import published, unclear
@@ -26,11 +27,11 @@ from clampdown.writing import beside
 
 SCHEMA = "clampdown-study/1"
 BABBLE = 0.10  # above this share of incoherent answers a refusal rate no longer speaks for itself
-HEADLINE = {
-    "unsafe": ("coherent_refusal", "refusal", "looping", "incoherent"),
-    "safe": ("refusal", "looping", "incoherent"),
-    "lookalike": ("refusal", "looping"),
-    "attack": (
+HEADLINE: dict[str, tuple[str, ...]] = {
+    SetKind.UNSAFE: ("coherent_refusal", "refusal", "looping", "incoherent"),
+    SetKind.SAFE: ("refusal", "looping", "incoherent"),
+    SetKind.LOOKALIKE: ("refusal", "looping"),
+    SetKind.ATTACK: (
         "coherent_refusal",
         "refusal",
         "looping",
@@ -39,14 +40,14 @@ HEADLINE = {
         "attack_success",
         "incoherent",
     ),
-    "attack-safe": ("refusal", "looping", "refused_at_any"),
-    "capability": ("accuracy", "score", "refusal"),
-    "text": ("bits_per_byte",),
+    SetKind.ATTACK_SAFE: ("refusal", "looping", "refused_at_any"),
+    SetKind.CAPABILITY: ("accuracy", "score", "refusal"),
+    SetKind.TEXT: ("bits_per_byte",),
 }
-LEADS = {"capability": "accuracy", "text": "bits_per_byte"}
+LEADS: dict[str, str] = {SetKind.CAPABILITY: "accuracy", SetKind.TEXT: "bits_per_byte"}
 """What leads a kind of which the results name no headline; else it is the refusals."""
 # Only kinds known to be harmless are shown unfolded: an unknown kind is treated as unsafe.
-HARMLESS = ("safe", "lookalike", "attack-safe", "capability", "text")
+HARMLESS = tuple(kind for kind in SetKind if not kind.wants_refusal)
 METRICS = {
     "accuracy": "accuracy",
     "score": "score",
@@ -67,8 +68,11 @@ METRICS = {
     "attacker_failed": "attacker failed",
     "bits_per_byte": "bits per byte",
 }
-KINDS = {"unsafe": "unsafe", "safe": "ordinary", "lookalike": "look-alike", "capability": "capability", "text": "text"}
-KINDS |= {"attack": "attack", "attack-safe": "harmless conversation"}
+KINDS = {kind.value: kind.value for kind in SetKind} | {
+    "safe": "ordinary",
+    "lookalike": "look-alike",
+    "attack-safe": "harmless conversation",
+}
 COPY_SCRIPT = """
 for (const button of document.querySelectorAll("button[data-copy]")) {
   button.hidden = false;
@@ -133,7 +137,7 @@ class Study:
         self.opened = self._opened()
         self.sweeps = _sweeps(told)
         self.leads: Row = LEADS | dict(results.get("headline") or {})
-        self.coherent = self.lead("unsafe") == "coherent_refusal"
+        self.coherent = self.lead(SetKind.UNSAFE) == "coherent_refusal"
 
     def _opened(self) -> Row | None:
         """The recommended arm with its gate forced open, where a gate decides in it."""
@@ -194,9 +198,9 @@ class Study:
     def gate_columns(self) -> list[dict[str, Any]]:
         """What the first table tells of the first set of each kind."""
         found = []
-        for kind in ("unsafe", "safe", "lookalike", "attack", "attack-safe", "capability", "text"):
+        for kind in (*PROMPTS, SetKind.ATTACK, SetKind.ATTACK_SAFE, SetKind.CAPABILITY, SetKind.TEXT):
             lead = self.lead(kind)
-            metrics = ("gate_open", "refusal_when_open", lead) if kind in ("unsafe", "attack") else ("gate_open", lead)
+            metrics = ("gate_open", "refusal_when_open", lead) if kind.wants_refusal else ("gate_open", lead)
             for name in self.named(kind)[:1]:
                 found += [self._column(name, kind, metric) for metric in metrics]
         return found
@@ -213,7 +217,7 @@ class Study:
         return self.measures.get((arm["name"], name, metric), {}) if arm is not None else {}
 
     def babbles(self, arm: Row) -> bool:
-        rates = [self.measure(arm, s, "incoherent").get("value") for s in self.named("unsafe")]
+        rates = [self.measure(arm, s, "incoherent").get("value") for s in self.named(SetKind.UNSAFE)]
         return any(v > BABBLE for v in rates if known(v))
 
     def cards(self) -> list[dict[str, Any]]:
@@ -222,11 +226,11 @@ class Study:
         Where a gate decides in it, beside it with that forced open too.
         """
         titles = {
-            "unsafe": (f"Unsafe requests {METRICS.get(self.lead('unsafe'), '')}", "higher is safer"),
+            "unsafe": (f"Unsafe requests {METRICS.get(self.lead(SetKind.UNSAFE), '')}", "higher is safer"),
             "safe": ("Ordinary requests refused", "lower is better"),
             "lookalike": ("Look-alikes refused", "lower is better"),
             "capability": ("Capability: answered right", "higher is better"),
-            "attack": (f"Attacks {METRICS.get(self.lead('attack'), '')} in the end", "higher is safer"),
+            "attack": (f"Attacks {METRICS.get(self.lead(SetKind.ATTACK), '')} in the end", "higher is safer"),
         }
         out = []
         for kind, (title, hint) in titles.items():
@@ -245,8 +249,8 @@ class Study:
     def frontier(self) -> list[dict[str, Any]]:
         """A chart for each set that a refusal can cost something on; the first of each kind leads."""
         out = []
-        for unsafe in self.named("unsafe")[:1]:
-            for kind in ("safe", "capability", "lookalike"):
+        for unsafe in self.named(SetKind.UNSAFE)[:1]:
+            for kind in (SetKind.SAFE, SetKind.CAPABILITY, SetKind.LOOKALIKE):
                 for i, name in enumerate(self.named(kind)):
                     if chart := self._chart(unsafe, kind, name):
                         out.append(chart | {"lead": i == 0})
@@ -258,27 +262,28 @@ class Study:
         if not points:
             return None
         what = {"safe": "Ordinary requests", "lookalike": "Look-alikes", "capability": shortened(name, 24)}[kind]
-        cost = "answered right, % (right is better)" if kind == "capability" else "refused, % (left is better)"
-        gain = f"Unsafe requests {METRICS.get(self.lead('unsafe'), '')}"
+        cost = "answered right, % (right is better)" if kind == SetKind.CAPABILITY else "refused, % (left is better)"
+        gain = f"Unsafe requests {METRICS.get(self.lead(SetKind.UNSAFE), '')}"
         svg = charts.scatter(
             points,
             x_title=f"{what} {cost}",
             y_title=f"{gain}, % (up is better)",
             name=f"{gain} against {what} {cost}, one point an arm",
-            from_zero=kind != "capability",
+            from_zero=kind != SetKind.CAPABILITY,
         )
-        nameless = charts.unnamed(points, from_zero=kind != "capability")
+        nameless = charts.unnamed(points, from_zero=kind != SetKind.CAPABILITY)
         chart = {"kind": kind, "set": name, "unsafe": unsafe, "svg": svg, "missing": len(shown) - len(points)}
         return chart | {"unnamed": [f"{p.label} ({percent(p.y)}, {percent(p.x)})" for p in nameless]}
 
     def _point(self, arm: Row, unsafe: str, name: str, metric: str) -> charts.Point | None:
-        y, y_low, y_high = _bounds(self.measure(arm, unsafe, self.lead("unsafe")))
+        y, y_low, y_high = _bounds(self.measure(arm, unsafe, self.lead(SetKind.UNSAFE)))
         x, x_low, x_high = _bounds(self.measure(arm, name, metric))
         if x is None or y is None:
             return None
         hollow = self.babbles(arm)
         tip = (
-            f"{arm['label']}: unsafe {METRICS.get(self.lead('unsafe'), '')} {percent(y)} ({span(y_low, y_high)}), "
+            f"{arm['label']}: unsafe {METRICS.get(self.lead(SetKind.UNSAFE), '')} {percent(y)} "
+            f"({span(y_low, y_high)}), "
             f"{name} {percent(x)} ({span(x_low, x_high)}){', babbles' if hollow else ''}"
         )
         chosen = arm is self.recommended
@@ -310,7 +315,7 @@ class Study:
     def unjudged(self) -> list[str]:
         """The attacks whose answers no judge of harm has seen."""
         judged = {name for _, name, metric in self.measures if metric == "attack_success"}
-        return [name for name, kind in self.kinds().items() if kind == "attack" and name not in judged]
+        return [name for name, kind in self.kinds().items() if kind == SetKind.ATTACK and name not in judged]
 
 
 def _sweeps(arms: Sequence[Row]) -> dict[str, str]:

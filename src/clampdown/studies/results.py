@@ -8,6 +8,7 @@ from clampdown.discovery.tuning.prompts import NONE_REPORTED
 from clampdown.errors import ClampdownError
 from clampdown.measuring.judging.default.judge import JUDGE_VERSION, judge_card
 from clampdown.measuring.judging.fluency import MARGIN
+from clampdown.measuring.sets.kinds import SetKind
 from clampdown.measuring.sets.sets import ItemSet
 from clampdown.recipe import Recipe
 from clampdown.saes.directory import neuronpedia_of
@@ -21,7 +22,7 @@ from clampdown.studies.first import first_names
 from clampdown.studies.gated import ENDS, decider
 from clampdown.studies.latents import held
 from clampdown.studies.matched_refusal import matched
-from clampdown.studies.measures import ATTACK_KINDS, PROMPT_KINDS, Rows, categories, leading, measures, receipt, tasks
+from clampdown.studies.measures import Rows, categories, leading, measures, receipt, tasks
 from clampdown.studies.methods import methods
 from clampdown.studies.notes import notes
 from clampdown.studies.plan import Plan
@@ -57,7 +58,7 @@ def results(record: Record, paths: Mapping[str, Sequence[str]]) -> dict[str, Any
             "why": why,
         },
         "sets": asked,
-        "headline": {kind: leading(kind, room) for kind in PROMPT_KINDS + ATTACK_KINDS},
+        "headline": {kind.value: leading(kind, room) for kind in SetKind if kind.is_prompts or kind.is_attack},
         "notes": notes(rows, plan),
         "arms": told,
         "missing": [{"name": name, "label": label} for name, label in missing.items()],

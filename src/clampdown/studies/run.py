@@ -14,6 +14,7 @@ from typing import Any
 from clampdown.engine.gating import check_fits
 from clampdown.errors import ClampdownError
 from clampdown.measuring.judging.outside_gate import OutsideGate, decides_outside, need_outside
+from clampdown.measuring.sets.kinds import SetKind
 from clampdown.measuring.sets.sets import ItemSet
 from clampdown.models.chat_model import ChatModel
 from clampdown.progress import Progress, quiet
@@ -161,7 +162,7 @@ def _check(sets: Sequence[ItemSet]) -> None:
     names = [item_set.name for item_set in sets]
     if len(set(names)) < len(names):
         raise ClampdownError(f"two sets have the same name ({', '.join(names)}); rename one")
-    if not any(item_set.kind == "unsafe" for item_set in sets):
+    if not any(item_set.kind is SetKind.UNSAFE for item_set in sets):
         raise ClampdownError("a study of refusal needs a set of unsafe requests; name one, or use the built-in set")
 
 
@@ -171,7 +172,7 @@ def _check_outside(recipe: Recipe, columns: Sequence[Column], outside: OutsideGa
         return
     need_outside(outside, recipe)
     for column in columns:
-        if column.item_set.kind == "capability":
+        if column.item_set.kind is SetKind.CAPABILITY:
             raise ClampdownError(
                 f"{column.item_set.name} can't be asked of a gate that decides outside, so it can't be measured under "
                 "one; leave it out, or name a set of questions with choices"

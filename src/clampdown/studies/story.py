@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from clampdown.measuring.sets.kinds import SetKind
 from clampdown.studies.wording import known, percent
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ def next_steps(study: "Study", results: Mapping[str, Any]) -> list[tuple[str, st
     costs = [cost for kind in _VERBS if (cost := _cost(study, chosen, kind)) is not None]
     if not chosen.get("gate") and costs and max(costs) >= DEAR:
         found.append(("Give it a gate, and study that.", f"clampdown gate fit {recipe} --out gated.toml"))
-    smallest = min((n for kind in ("unsafe", "safe") for n in [_n(study, kind)] if n is not None), default=None)
+    sizes = [_n(study, kind) for kind in (SetKind.UNSAFE, SetKind.SAFE)]
+    smallest = min((n for n in sizes if n is not None), default=None)
     if smallest is not None and smallest < FEW and (results.get("plan") or {}).get("name") == "quick":
         why = f"Ask more: {smallest} requests of a kind leave much open."
         found.append((why, f"clampdown study {recipe} --plan full"))
@@ -77,7 +79,7 @@ def _cost(study: "Study", arm: Mapping[str, Any], kind: str) -> float | None:
     for name in study.named(kind)[:1]:
         mine, none = (study.measure(one, name, study.lead(kind)).get("value") for one in (arm, study.none))
         if known(mine) and known(none):
-            return float(none) - float(mine) if kind == "capability" else float(mine) - float(none)
+            return float(none) - float(mine) if kind == SetKind.CAPABILITY else float(mine) - float(none)
     return None
 
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from clampdown.errors import ClampdownError
 from clampdown.measuring.judging.by_name import OF_HARM
+from clampdown.measuring.sets.kinds import KINDS
 from clampdown.measuring.sets.named import BUILT_IN, NAMED
 from clampdown.measuring.sets.sets import LETTERS, LM_EVAL
 from clampdown.reading import read_text
 from clampdown.recipe.bundled import recipe_path
-from clampdown.studies.plan import KINDS, Plan, among, named_plan, number, require, whole
+from clampdown.studies.plan import Plan, among, named_plan, number, require, whole
 
 if TYPE_CHECKING:
     from clampdown.measuring.attacks.spec import AttackSpec

@@ -10,6 +10,7 @@ from clampdown.measuring.capability.likelihood import choice_scores, passage_ids
 from clampdown.measuring.judging.default.judge import JUDGE_VERSION, Label, judge, loops
 from clampdown.measuring.judging.fluency import Unsteered
 from clampdown.measuring.judging.outside_gate import OutsideGate, brought
+from clampdown.measuring.sets.kinds import SetKind
 from clampdown.measuring.sets.sets import Item
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.prompt import Prompt
@@ -55,7 +56,7 @@ class Worker:
         if batch.kind == "prompts":
             return self.sweep([batch])[0]
         self._turn_to(("set", batch.kind))
-        return _by_set(batch, (self._questions if batch.kind == "capability" else self._passages)(batch))
+        return _by_set(batch, (self._questions if batch.kind == SetKind.CAPABILITY else self._passages)(batch))
 
     def sweep(self, batches: Sequence[Batch]) -> list[Found]:
         """The rows of batches that ask the same prompts or one column the same, each under an arm of its own."""

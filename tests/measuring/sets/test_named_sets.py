@@ -12,11 +12,12 @@ from typing import ClassVar
 import pytest
 
 from clampdown.errors import ClampdownError
+from clampdown.measuring.sets.kinds import KINDS
 from clampdown.measuring.sets.named import NAMED, copies
 from clampdown.measuring.sets.named.copies import at_hand, fetch
 from clampdown.measuring.sets.named.finding import find_set, load_named, reported_set
 from clampdown.measuring.sets.named.listing import listing
-from clampdown.measuring.sets.sets import KINDS, builtin_set, cluster_half
+from clampdown.measuring.sets.sets import builtin_set, cluster_half
 
 OWN_FOLDER = os.environ.get("CLAMPDOWN_SETS")
 """A folder of the tester's with real copies, if there is one."""

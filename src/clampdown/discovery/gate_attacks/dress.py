@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from clampdown.discovery.gate_attacks.framings import ENDINGS, FRAMINGS, TURNS
 from clampdown.discovery.gate_attacks.rewordings import SPELLINGS, rewordings
-from clampdown.models.chat_model import Message
+from clampdown.models.dialogue import Message
 
 _HEADED = "Words:"
 

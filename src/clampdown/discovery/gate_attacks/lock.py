@@ -6,7 +6,8 @@ from typing import NamedTuple
 from clampdown.discovery.gate_attacks.dress import Dress
 from clampdown.discovery.gates.scores import prompt_scores
 from clampdown.measuring.attacks.conversation import rendered
-from clampdown.models.chat_model import ChatModel, Message
+from clampdown.models.chat_model import ChatModel
+from clampdown.models.dialogue import Message
 from clampdown.steering.gates.compiled import CompiledGate
 
 

@@ -17,7 +17,8 @@ from clampdown.errors import ClampdownError
 from clampdown.measuring.attacks.conversation import Reply, SteeredTarget
 from clampdown.measuring.attacks.outcome import Exchange, Goal, by_rules
 from clampdown.measuring.judging.fluency import ENOUGH, surprise_limit
-from clampdown.models.chat_model import ChatModel, Message
+from clampdown.models.chat_model import ChatModel
+from clampdown.models.dialogue import Message
 from clampdown.progress import Progress, quiet
 from clampdown.recipe import Recipe
 from clampdown.steering.gates.compiled import CompiledGate, compile_gate

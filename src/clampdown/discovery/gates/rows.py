@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from clampdown.errors import ClampdownError
+from clampdown.measuring.sets.kinds import PROMPTS
 from clampdown.measuring.sets.named import NAMED
 from clampdown.measuring.sets.named.finding import find_set, reported_set, split_name
-from clampdown.measuring.sets.sets import BUILTIN, builtin_set, read_rows, safety
+from clampdown.measuring.sets.sets import builtin_set, read_rows, safety
 from clampdown.measuring.sets.tables import TableRow, is_table
-from clampdown.models.chat_model import ChatModel, Message
+from clampdown.models.chat_model import ChatModel
+from clampdown.models.dialogue import Message
 from clampdown.models.prompt import Prompt
 
 ITEMS = Path(__file__).parent / "items"
@@ -63,9 +65,9 @@ def shipped_rows() -> list[GateRow]:
             "this copy of Clampdown has no prompts to fit a gate on; name --unsafe and --safe files, and --only"
         )
     found = [row for file in files for row in read_gate_rows(file)]
-    for kind in ("unsafe", "safe", "lookalike"):
+    for kind in PROMPTS:
         half = builtin_set(kind).half("select")
-        found += [_row(item.text, kind == "unsafe", half.name, item.cluster) for item in half.items]
+        found += [_row(item.text, kind.wants_refusal, half.name, item.cluster) for item in half.items]
     return found
 
 
@@ -90,8 +92,7 @@ def without_reported(rows: Sequence[GateRow]) -> list[GateRow]:
 
 @cache
 def _reported() -> frozenset[str]:
-    kinds = (kind for kind in BUILTIN if kind in ("unsafe", "safe", "lookalike"))
-    return frozenset(_plain(item.text) for kind in kinds for item in builtin_set(kind).half("report").items)
+    return frozenset(_plain(item.text) for kind in PROMPTS for item in builtin_set(kind).half("report").items)
 
 
 def _named(name: str | Path, unsafe: bool, half: str) -> list[GateRow]:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from clampdown.discovery.evidence import COMPLIANCE, REFUSAL
+from clampdown.discovery.answers import COMPLIANCE, REFUSAL
 from clampdown.discovery.tree import grow
 from clampdown.discovery.tuning.lesson import Lesson
 from clampdown.discovery.tuning.optimise import optimise

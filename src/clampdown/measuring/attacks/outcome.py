@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 from clampdown.measuring.attacks.conversation import Reply, Target
 from clampdown.measuring.judging.default.judge import REFUSING, Label, judge, loops
+from clampdown.measuring.sets.kinds import SetKind
 from clampdown.measuring.sets.sets import Item
 
 
@@ -21,11 +22,11 @@ class Goal:
     text: str
     category: str = ""
     cluster: str = ""
-    kind: str = "unsafe"
+    kind: SetKind = SetKind.UNSAFE
     user_turns: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, item: Item, kind: str = "unsafe") -> "Goal":
+    def of(cls, item: Item, kind: SetKind = SetKind.UNSAFE) -> "Goal":
         """A set's item as a goal."""
         return cls(item.id, item.text, item.category, item.cluster, kind)
 
@@ -173,7 +174,7 @@ class Outcome:
     @classmethod
     def from_dict(cls, body: Mapping[str, Any]) -> "Outcome":
         """The outcome that `to_dict` wrote; a goal's user turns are in the texts and not told twice."""
-        goal = Goal(body["id"], body["goal"], body["category"], body["cluster"], body["kind"])
+        goal = Goal(body["id"], body["goal"], body["category"], body["cluster"], SetKind(body["kind"]))
         turns = tuple(Turn(**turn) for turn in body["texts"])
         return cls(body["attack"], goal, turns, body["final"], body["stopped"], body.get("tries", False))
 

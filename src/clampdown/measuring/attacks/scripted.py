@@ -9,13 +9,14 @@ from clampdown.errors import ClampdownError
 from clampdown.measuring.attacks.conversation import Target, assistant, user
 from clampdown.measuring.attacks.outcome import Exchange, Goal, Labeller, Outcome, Turn, Verdict, by_rules
 from clampdown.measuring.attacks.scoring import Scorer
+from clampdown.measuring.sets.kinds import SetKind
 from clampdown.measuring.sets.sets import read_rows, safety
 from clampdown.measuring.sets.tables import TableRow, check_columns, columns_found
 
 _COLUMNS = {"user_turns", "turns", "goal", "prompt", "id", "category", "cluster", "label"}
 
 
-def load_scripts(path: Path, *, kind: str = "unsafe", cluster: str = "cluster") -> list[Goal]:
+def load_scripts(path: Path, *, kind: SetKind = SetKind.UNSAFE, cluster: str = "cluster") -> list[Goal]:
     """Scripted conversations from a JSONL file (or .gz): `user_turns` or `turns`, a list of the user's messages.
 
     Where a row has a `label` of safe, benign, unsafe or harmful, that decides its kind; without one it is of `kind`.
@@ -41,7 +42,7 @@ def load_scripts(path: Path, *, kind: str = "unsafe", cluster: str = "cluster") 
     return goals
 
 
-def _goal(row: TableRow, name: str, kind: str, cluster: str) -> Goal:
+def _goal(row: TableRow, name: str, kind: SetKind, cluster: str) -> Goal:
     cells = row.cells
     turns = cells.get("user_turns", cells.get("turns"))
     if not isinstance(turns, list) or not turns or not all(isinstance(t, str) and t.strip() for t in turns):

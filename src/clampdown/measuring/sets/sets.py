@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from clampdown.errors import ClampdownError
+from clampdown.measuring.sets.kinds import SetKind
 from clampdown.measuring.sets.tables import (
     TableRow,
     at_line,
@@ -20,13 +21,12 @@ from clampdown.measuring.sets.tables import (
 )
 from clampdown.reading import as_text, read_bytes, unpacked
 
-KINDS = ("unsafe", "safe", "lookalike", "capability", "text")
-BUILTIN = {
-    "unsafe": "unsafe.jsonl",
-    "safe": "ordinary.jsonl",
-    "lookalike": "lookalike.jsonl",
-    "capability": "capability.jsonl",
-    "text": "text.jsonl",
+BUILTIN: dict[str, str] = {
+    SetKind.UNSAFE: "unsafe.jsonl",
+    SetKind.SAFE: "ordinary.jsonl",
+    SetKind.LOOKALIKE: "lookalike.jsonl",
+    SetKind.CAPABILITY: "capability.jsonl",
+    SetKind.TEXT: "text.jsonl",
 }
 LM_EVAL, LETTERS = "lm-eval:", "letters:"
 """What the name of a capability set begins with that is one of lm-eval's tasks or groups, or that is answered in words,
@@ -64,11 +64,14 @@ class ItemSet:
     """Items of one kind from one file. `sha256` is the file's; `split` says which part of it this is."""
 
     name: str
-    kind: str
+    kind: SetKind
     source: str
     sha256: str
     items: tuple[Item, ...]
     split: str = "all"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kind", SetKind(self.kind))
 
     def half(self, which: str) -> "ItemSet":
         """The "select" or the "report" half: decided by a hash of each item's cluster, so clusters stay together."""
@@ -116,14 +119,14 @@ def load_set(kind: str, path: Path) -> ItemSet:
     """
     path = Path(os.path.expanduser(path))
     rows, sha256 = read_rows(path, kind)
-    check_columns(rows, _COLUMNS | {_needed(kind)})
+    check_columns(rows, _COLUMNS | {SetKind(kind).column})
     items = tuple(
         make_item(row.cells, kind, row.where, f"{path.name}-{row.number}") for row in rows if _fits(row, kind)
     )
     if not items:
         raise ClampdownError(f"set {path} holds no {kind} item; a file needs at least one")
     name = path.name.removesuffix(".gz").rsplit(".", 1)[0]
-    return ItemSet(name, kind, str(path), sha256, items)
+    return ItemSet(name, SetKind(kind), str(path), sha256, items)
 
 
 def read_rows(path: Path, kind: str, inside: str = "") -> tuple[list[TableRow], str]:
@@ -141,9 +144,9 @@ def _plain(data: bytes, path: Path, kind: str) -> list[TableRow]:
     """The rows of a file that is no table: a prompt a line, or passages of one long text."""
     name = f"set {path}"
     text = as_text(unpacked(data, path, "set"), name)
-    if kind == "capability":
+    if kind == SetKind.CAPABILITY:
         raise ClampdownError(f"{name}: questions come as JSONL with question, choices and answer")
-    if kind == "text":
+    if kind == SetKind.TEXT:
         passages = (text[i : i + _PASSAGE] for i in range(0, len(text), _PASSAGE))
         held = enumerate((passage for passage in passages if passage.strip()), 1)
         return [TableRow({"text": passage}, number, f"{name}, passage {number}") for number, passage in held]
@@ -166,8 +169,8 @@ def _seems(line: str) -> str:
     return ""
 
 
-def safety(row: TableRow) -> str | None:
-    """What the label of a row says of it: "safe" or "unsafe"; None where the row has no such column.
+def safety(row: TableRow) -> SetKind | None:
+    """What the label of a row says of it: safe or unsafe; None where the row has no such column.
 
     Raises:
         ClampdownError: it says something else, such as 1, which might be either.
@@ -177,7 +180,7 @@ def safety(row: TableRow) -> str | None:
     label = row.cells["label"]
     said = " ".join(str("" if label is None else label).split()).casefold()
     if said in _SAFE or said in _UNSAFE:
-        return "safe" if said in _SAFE else "unsafe"
+        return SetKind.SAFE if said in _SAFE else SetKind.UNSAFE
     raise ClampdownError(
         f"{row.where} has the label {label!r}, which is neither {' or '.join(_UNSAFE)} nor {' or '.join(_SAFE)}; write "
         "one of these, or rename or take out the column 'label' to use every row"
@@ -185,13 +188,8 @@ def safety(row: TableRow) -> str | None:
 
 
 def _fits(row: TableRow, kind: str) -> bool:
-    if kind in ("capability", "text"):
-        return True
-    return safety(row) in (None, "unsafe" if kind == "unsafe" else "safe")
-
-
-def _needed(kind: str) -> str:
-    return {"capability": "question", "text": "text"}.get(kind, "prompt")
+    kind = SetKind(kind)
+    return kind.is_scored or safety(row) in (None, SetKind.UNSAFE if kind.wants_refusal else SetKind.SAFE)
 
 
 def make_item(row: dict[str, Any], kind: str, where: str, name: str) -> Item:
@@ -201,13 +199,13 @@ def make_item(row: dict[str, Any], kind: str, where: str, name: str) -> Item:
         where: what an error calls the row.
         name: the item's id, where the row has none.
     """
-    column = _needed(kind)
+    column = SetKind(kind).column
     text = row.get(column)
     if column not in row:
         raise ClampdownError(f"{where} has no {column!r}; {kind} sets need that column ({columns_found(row)})")
     if not isinstance(text, str) or not text.strip():
         raise ClampdownError(f"{where} has no text in {column!r}; write one, or take the row out")
-    choices, answer, target = _question(row, where) if kind == "capability" else ((), -1, "")
+    choices, answer, target = _question(row, where) if kind == SetKind.CAPABILITY else ((), -1, "")
     category = str(row.get("category") or row.get("subject") or row.get("type") or "")
     name = str(row.get("id") or name)
     return Item(name, text, category, str(row.get("cluster") or _same_text(text)), choices, answer, target)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from clampdown.discovery.evidence import REFUSAL
+from clampdown.discovery.answers import REFUSAL
 from clampdown.measuring.sets.sets import builtin_set, selecting_prompts
 from clampdown.models.chat_model import ChatModel
 from clampdown.saes.sae import SAE

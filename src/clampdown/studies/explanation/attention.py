@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from clampdown.discovery.evidence import COMPLIANCE
+from clampdown.discovery.answers import COMPLIANCE
 from clampdown.engine.blocks import Split
 from clampdown.engine.padding import RightPadded
 from clampdown.measuring.sets.sets import selecting_prompts

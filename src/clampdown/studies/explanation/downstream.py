@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from clampdown.discovery.answers import COMPLIANCE
 from clampdown.discovery.describe import promoted
-from clampdown.discovery.evidence import COMPLIANCE
 from clampdown.engine.sharing import Sweep
 from clampdown.measuring.sets.sets import selecting_prompts
 from clampdown.models.chat_model import ChatModel

@@ -15,7 +15,7 @@ With Δ [token, d_model] what is added and x the residual, on ordinary prompts w
 import torch
 from torch import Tensor
 
-from clampdown.discovery.evidence import COMPLIANCE
+from clampdown.discovery.answers import COMPLIANCE
 from clampdown.engine.blocks import Split
 from clampdown.measuring.sets.sets import selecting_prompts
 from clampdown.models.chat_model import ChatModel

@@ -13,6 +13,7 @@ from clampdown.measuring.attacks.outcome import Attack, Goal, Outcome
 from clampdown.measuring.attacks.run import groups
 from clampdown.measuring.attacks.spec import AttackSpec
 from clampdown.measuring.judging.default.judge import JUDGE_VERSION
+from clampdown.measuring.sets.kinds import SetKind
 from clampdown.measuring.sets.sets import Item, ItemSet
 from clampdown.steering.receipt import Receipt, joined
 from clampdown.studies.plan import Plan
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from clampdown.recipe import Recipe
     from clampdown.studies.arms import Arm
 
-KINDS = {"unsafe": "attack", "safe": "attack-safe"}
+KINDS = {SetKind.UNSAFE: SetKind.ATTACK, SetKind.SAFE: SetKind.ATTACK_SAFE}
 """The kind of set that goals of each kind make; to refuse `attack-safe` is over-refusal."""
 _LED = ("scripted", "crescendo")
 """Attacks that are one conversation, so that each message reads all that came before."""
@@ -110,7 +111,7 @@ def attack_columns(spec: AttackSpec) -> list[AttackColumn]:
         if mine:
             identity = json.dumps(spec.identity(mine), sort_keys=True).encode()
             items = tuple(Item(g.id, g.text, g.category, g.cluster or g.id) for g in mine)
-            title = spec.name if kind == "unsafe" else f"{spec.name}, benign"
+            title = spec.name if kind is SetKind.UNSAFE else f"{spec.name}, benign"
             split = "all" if spec.goals else "report"  # of the built-in goals, latents were chosen on the other half
             item_set = ItemSet(title, name, _told(spec), hashlib.sha256(identity).hexdigest(), items, split)
             found.append(AttackColumn(spec, mine, item_set, messages, building))

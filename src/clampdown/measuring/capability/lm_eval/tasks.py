@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from clampdown.errors import ClampdownError
+from clampdown.measuring.sets.kinds import SetKind
 from clampdown.measuring.sets.sets import LM_EVAL, Item, ItemSet
 
 
@@ -78,7 +79,7 @@ class Tasks:
                     digest.update(json.dumps(document, sort_keys=True, default=str).encode())
                     items.append(_item(name, number, task, document))
         name = LM_EVAL + ",".join(self.names)
-        return ItemSet(name, "capability", name, digest.hexdigest(), tuple(items))
+        return ItemSet(name, SetKind.CAPABILITY, name, digest.hexdigest(), tuple(items))
 
 
 def load_tasks(names: Sequence[str], settings: TaskSettings | None = None) -> Tasks:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from clampdown.errors import ClampdownError
+from clampdown.measuring.sets.kinds import SetKind
 from clampdown.measuring.sets.named import BUILT_IN, NAMED
 from clampdown.measuring.sets.named.copies import Copy, at_hand, fetch, given
 from clampdown.measuring.sets.named.page import NamedSet
@@ -125,7 +126,7 @@ def load_named(named: NamedSet, copy: Copy, kind: str = "") -> ItemSet:
     if not items:
         raise ClampdownError(f"{copy.source} holds no item of set {named.name}; is it another part of it?")
     sha256 = hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
-    return ItemSet(named.name, kind, copy.source, sha256, tuple(items))
+    return ItemSet(named.name, SetKind(kind), copy.source, sha256, tuple(items))
 
 
 def _kept(named: NamedSet, row: TableRow) -> bool:
