@@ -1,6 +1,7 @@
 """Where requests come in: what they ask is checked, and written out whole, before anything runs."""
 
 import os
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from clampdown.models.chat_model import ChatModel
 from clampdown.models.prompt import Prompt
 from clampdown.plugins.vllm.host import host_of
 from clampdown.plugins.vllm.recipes import compiled
+from clampdown.plugins.vllm.rendered import RENDERED
 from clampdown.plugins.vllm.wire import KEY, Asked, Written, body_of, recipe_of, to_extra_args, written
 from clampdown.recipe import Recipe
 from clampdown.steering.decision import unasked
@@ -79,14 +81,17 @@ def patch() -> None:
     from vllm.exceptions import VLLMValidationError
     from vllm.v1.engine.input_processor import InputProcessor
 
-    def process_inputs(original: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
-        request = original(self, *args, **kwargs)
+    def process_inputs(original: Any, self: Any, number: Any, prompt: Any, *args: Any, **kwargs: Any) -> Any:
+        request = original(self, number, prompt, *args, **kwargs)
         params = request.sampling_params
         try:
             told = None if params is None else written(params.extra_args)
             if told is not None:
                 if request.mm_features or request.lora_request or request.prompt_embeds is not None:
                     raise ClampdownError("a recipe steers a model that reads text alone, without an adapter")
+                if told.user is None and not told.own and isinstance(prompt, dict):
+                    ids = request.prompt_token_ids or []
+                    told = replace(told, user=RENDERED.user_turns(prompt.get("prompt"), ids, self.tokenizer))
                 asked = _door(self).asked(told, request.prompt_token_ids)
                 kept = {key: value for key, value in params.extra_args.items() if not key.lower().startswith(KEY)}
                 params.extra_args = kept | {key: str(text) for key, text in to_extra_args(asked).items()}

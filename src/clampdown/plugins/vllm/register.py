@@ -16,9 +16,11 @@ def register() -> None:
 
     check_version(vllm.__version__)
     os.environ.setdefault(_SECOND_RUNNER, "0")  # the first runner is the one that we know
-    from clampdown.plugins.vllm import door, runner, scheduling
+    from clampdown.plugins.vllm import door, rendered, runner, scheduling, self_test
     from vllm.v1.worker.cpu_model_runner import CPUModelRunner
     from vllm.v1.worker.gpu_model_runner import GPUModelRunner
+
+    from vllm.v1.worker.worker_base import WorkerBase
 
     if getattr(GPUModelRunner, "clampdown", None) is not None:
         return
@@ -52,8 +54,9 @@ def register() -> None:
     around(GPUModelRunner, "_model_forward", forward)
     around(GPUModelRunner, "_on_request_state_removed", removed)
     around(GPUModelRunner, "sample_tokens", sampled)
-    scheduling.patch()
-    door.patch()
+    WorkerBase.clampdown_receipts = lambda self, numbers: runner.receipts(self.model_runner, numbers)
+    for part in (scheduling, door, rendered, self_test):
+        part.patch()
 
 
 def around(owner: Any, name: str, made: Callable[..., Any]) -> None:

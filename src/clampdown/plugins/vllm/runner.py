@@ -1,6 +1,6 @@
 """vLLM's model runner, steered: what each request asks is known before a pass, and written down after it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -51,6 +51,8 @@ class RunnerSteering:
         finally:
             self._now = None
         self.told = Told({n: self.live[n] for n in runner.input_batch.req_ids if n in self.live})
+        for number in self.told.restarts:
+            self.live[number].restarts = False
         return out
 
     def _stretches(self, runner: Any) -> list[Stretch]:
@@ -126,3 +128,9 @@ def prepare(config: Any) -> None:
     compilation = config.compilation_config
     if compilation.splitting_ops is not None and torch.cuda.is_available():
         compilation.splitting_ops = [*compilation.splitting_ops, NAME, ALONE]
+
+
+def receipts(runner: Any, numbers: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The receipts so far of those of these requests that asked for steering."""
+    told = Told(runner.clampdown.live)
+    return {number: receipt for number in numbers if (receipt := told.receipt(number)) is not None}

@@ -22,8 +22,6 @@ class Told:
         self._requests: Mapping[str, Steered] | None = requests
         self._receipts: dict[str, dict[str, Any]] = {}
         self.restarts = [number for number, request in requests.items() if request.restarts]
-        for number in self.restarts:
-            requests[number].restarts = False
         self.errors = {number: request.error for number, request in requests.items() if request.error}
 
     def receipt(self, number: str) -> dict[str, Any] | None:
