@@ -1,7 +1,6 @@
-"""vLLM answers as the Transformers engine does, whatever its batches hold. Run where vLLM is installed (docs/vllm.md)."""
+"""vLLM answers as the Transformers engine does, whatever its batches hold. Skipped where vLLM is not installed."""
 
 import os
-from dataclasses import replace
 
 import pytest
 
@@ -12,7 +11,6 @@ os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
 
 from clampdown.engine.local import LocalEngine
 from clampdown.engine.request import Request, Sampling
-from clampdown.errors import ClampdownError
 from clampdown.measuring.sets import selecting_prompts
 from clampdown.models.chat_model import load_chat_model
 from clampdown.plugins.vllm.engine import VllmEngine
@@ -64,7 +62,7 @@ def recipes():
 
 @pytest.fixture(scope="module")
 def prompts(model):
-    texts = selecting_prompts("unsafe", 25, 0) + selecting_prompts("ordinary", 25, 0)
+    texts = selecting_prompts("unsafe", 25, 0) + selecting_prompts("safe", 25, 0)
     return [model.prompt_ids(text) for text in texts]
 
 
@@ -89,7 +87,9 @@ def test_fifty_prompts_under_six_recipes_in_one_batch(engine, prompts, recipes, 
     core = engine._vllm.engine_core.engine_core
     put_off, original = [], core.scheduler._preempt_request
     monkeypatch.setattr(
-        core.scheduler, "_preempt_request", lambda request, *a, **k: (put_off.append(request), original(request, *a, **k))
+        core.scheduler,
+        "_preempt_request",
+        lambda request, *a, **k: (put_off.append(request), original(request, *a, **k)),
     )
     answers = run(engine, mixed(prompts, recipes))
     assert put_off, "the test is to put rows off"

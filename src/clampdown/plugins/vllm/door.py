@@ -77,9 +77,10 @@ class Door:
 
 def patch() -> None:
     """Let vLLM refuse what can't be steered as it asks."""
-    from clampdown.plugins.vllm.register import around
     from vllm.exceptions import VLLMValidationError
     from vllm.v1.engine.input_processor import InputProcessor
+
+    from clampdown.plugins.vllm.register import around
 
     def process_inputs(original: Any, self: Any, number: Any, prompt: Any, *args: Any, **kwargs: Any) -> Any:
         request = original(self, number, prompt, *args, **kwargs)

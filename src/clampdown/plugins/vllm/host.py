@@ -11,6 +11,9 @@ from clampdown.models import residual, source
 from clampdown.models.chat_model import ChatModel
 
 
+CPU = torch.device("cpu")
+
+
 @dataclass(frozen=True, eq=False)
 class Host(ChatModel):
     """A chat model whose weights vLLM holds; `hf` has its shape alone.
@@ -20,7 +23,7 @@ class Host(ChatModel):
         computes_in: their dtype.
     """
 
-    runs_on: torch.device = torch.device("cpu")
+    runs_on: torch.device = CPU
     computes_in: torch.dtype = torch.float32
 
     @property

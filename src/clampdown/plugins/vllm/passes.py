@@ -15,16 +15,16 @@ from clampdown.steering.positions import Places, Windows
 
 
 class Stretch(NamedTuple):
-    """The tokens of one request in a pass: `count` of them from column `column` on, the first at place `start`."""
+    """The tokens of one request in a pass: `tokens` of them from column `column` on, the first at place `start`."""
 
     request: Steered
     column: int
     start: int
-    count: int
+    tokens: int
 
     @property
     def end(self) -> int:
-        return self.start + self.count
+        return self.start + self.tokens
 
 
 class _Table(NamedTuple):
@@ -39,10 +39,10 @@ class _Table(NamedTuple):
     place: Tensor  # among all edited tokens
 
     def of(self, chosen: Tensor) -> "_Table":
-        return _Table(*(None if one is None else one[chosen] for one in self))  # type: ignore[arg-type]
+        return _Table(*(None if one is None else one[chosen] for one in self))
 
     def to(self, device: torch.device) -> "_Table":
-        return _Table(*(None if one is None else one.to(device, non_blocking=True) for one in self))  # type: ignore[arg-type]
+        return _Table(*(None if one is None else one.to(device, non_blocking=True) for one in self))
 
 
 class Pass:
@@ -95,7 +95,7 @@ class Pass:
         if not rows:
             return {}
         some = [self.stretches[row] for row in rows]
-        counts = torch.tensor([stretch.count for stretch in some])
+        counts = torch.tensor([stretch.tokens for stretch in some])
         of = torch.repeat_interleave(torch.arange(len(some)), counts)
         within = torch.arange(len(of)) - (counts.cumsum(0) - counts)[of]
         told = torch.tensor(

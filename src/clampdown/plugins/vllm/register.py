@@ -16,11 +16,11 @@ def register() -> None:
 
     check_version(vllm.__version__)
     os.environ.setdefault(_SECOND_RUNNER, "0")  # the first runner is the one that we know
-    from clampdown.plugins.vllm import door, rendered, runner, scheduling, self_test
     from vllm.v1.worker.cpu_model_runner import CPUModelRunner
     from vllm.v1.worker.gpu_model_runner import GPUModelRunner
-
     from vllm.v1.worker.worker_base import WorkerBase
+
+    from clampdown.plugins.vllm import door, rendered, runner, scheduling, self_test
 
     if getattr(GPUModelRunner, "clampdown", None) is not None:
         return

@@ -1,4 +1,4 @@
-"""Where the user's turns lie in chats that vLLM renders: asked of the same template, for gates and windows that read it.
+"""Where the user's turns lie in chats that vLLM renders: asked of the same template.
 
 vLLM hands on the rendered text alone. So the last chats are remembered by it, until their requests come in.
 """
@@ -48,8 +48,9 @@ RENDERED = Rendered()
 
 def patch() -> None:
     """Let what vLLM renders be remembered."""
-    from clampdown.plugins.vllm.register import around
     from vllm.renderers import hf
+
+    from clampdown.plugins.vllm.register import around
 
     def applied(original: Any, config: Any, tokenizer: Any, conversation: Any, **how: Any) -> Any:
         text = original(config, tokenizer, conversation, **how)

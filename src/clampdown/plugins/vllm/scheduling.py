@@ -1,4 +1,4 @@
-"""vLLM's scheduler: what of a steered request's keys others may use, and what a gate must see is not taken from there."""
+"""vLLM's scheduler: what of a steered request's keys others may use, what a gate must see, what is read again."""
 
 import time
 from typing import Any
@@ -12,10 +12,11 @@ from clampdown.steering.gates.gate_file import read_gate
 
 def patch() -> None:
     """Let vLLM's scheduler and prefix cache know of steering."""
-    from clampdown.plugins.vllm.register import around
     from vllm.v1.core import block_pool, kv_cache_utils
     from vllm.v1.core.kv_cache_manager import KVCacheManager
     from vllm.v1.core.sched.scheduler import Scheduler
+
+    from clampdown.plugins.vllm.register import around
 
     def keys(original: Any, request: Any, start: int, end: int, first: int) -> Any:
         found, after = original(request, start, end, first)

@@ -18,8 +18,9 @@ _STRENGTH = 1e4
 
 def patch() -> None:
     """Let every engine of vLLM test itself once it is made."""
-    from clampdown.plugins.vllm.register import around
     from vllm.v1.engine.core import EngineCore
+
+    from clampdown.plugins.vllm.register import around
 
     def made(original: Any, self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
@@ -35,7 +36,7 @@ def self_test(core: Any) -> None:
         ClampdownError: nothing was edited, the steered answer is the unsteered one, or that one has changed.
     """
     layers = core.vllm_config.model_config.hf_text_config.num_hidden_layers
-    edit = Direction(layers // 2, "add", _STRENGTH, seed=0)
+    edit = Direction(layers // 2, _STRENGTH, seed=0)
     recipe = Recipe("self-test", "any", "", (edit,), Positions(prompt="last"))
     [alone] = _answers(core, [None])
     plain, steered = _answers(core, [None, recipe])
