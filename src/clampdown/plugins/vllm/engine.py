@@ -22,7 +22,6 @@ _SEEDS = 2**63
 class _Running:
     request: Request
     ids: list[int] = field(default_factory=list)
-    cached: int = 0
 
 
 class VllmEngine:
@@ -107,7 +106,6 @@ class VllmEngine:
             if running is None:
                 continue
             [said] = output.outputs
-            running.cached = output.num_cached_tokens or running.cached
             chances = [None] * len(said.token_ids) if said.logprobs is None else said.logprobs
             for token, chance in zip(said.token_ids, chances, strict=True):
                 running.ids.append(token)
@@ -124,7 +122,7 @@ class VllmEngine:
         error = fields.pop("error", error)
         if running.request.recipe is not None and told is None:
             raise ClampdownError("vLLM told nothing of what it steered; nothing is returned for what may be unsteered")
-        seen = len(running.request.prompt) + max(len(running.ids) - 1, 0) - running.cached
+        seen = len(running.request.prompt) + max(len(running.ids) - 1, 0)
         receipt = Receipt(**fields) if told is not None else Receipt(tokens_seen=seen)
         if error:
             return Answer("", (), False, receipt, error)

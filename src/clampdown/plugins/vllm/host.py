@@ -10,7 +10,6 @@ from clampdown.errors import ClampdownError
 from clampdown.models import residual, source
 from clampdown.models.chat_model import ChatModel
 
-
 CPU = torch.device("cpu")
 
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from clampdown.models.prompt import Spans
 from clampdown.plugins.vllm.gating import look
+from clampdown.plugins.vllm.keys import steers
 from clampdown.plugins.vllm.recipes import Recipes
 from clampdown.plugins.vllm.requests import Steered
 from clampdown.steering.apply import apply
@@ -62,6 +63,9 @@ class Pass:
     def _begin(self, stretch: Stretch) -> None:
         """A gate that would have to see what the cache holds can't be evaluated: it is open."""
         request = stretch.request
+        if not request.counted and stretch.start:  # what is steered in the cache was steered for this request
+            request.seen = request.counted = stretch.start
+            request.edited = edited_before(request, stretch.start)
         if request.reading is not None and not request.reading.begin(stretch.start):
             request.decide_blindly()
 
@@ -203,6 +207,17 @@ class Pass:
                 f"recipe {request.asked.recipe.name}: steering gave a residual that is not finite or too large; "
                 "nothing was returned"
             )
+
+
+def edited_before(request: Steered, start: int) -> int:
+    """How many of the tokens before a place the request's window holds, as far as places tell."""
+    if not steers(request.asked):
+        return 0
+    place = torch.arange(start)[:, None]
+    windows = Windows.of([request.asked.recipe.positions])
+    user = _said([Stretch(request, 0, 0, start)]) if windows.turns else None
+    length = torch.tensor([[len(request.prompt)]])
+    return int(Places(torch.ones_like(place, dtype=torch.bool), place, length, user=user).chosen(windows).sum())
 
 
 def _said(stretches: Sequence[Stretch]) -> Tensor:

@@ -22,7 +22,8 @@ class Steered:
             put off counts once.
         restarts: its prompt is to be read again from its first token, which the scheduler is to be told.
         waits: nothing is done to it before that.
-        seen, edited, edits, push: tokens seen and edited, edits, and Σ ‖Δ‖/‖x‖ over these.
+        seen, edited, edits, push: tokens seen and edited, those found in the cache included; edits made, and
+            Σ ‖Δ‖/‖x‖ over these.
         error: why it failed.
     """
 
