@@ -5,9 +5,11 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from clampdown.cli.asides import Repetition, note_system, receipt
+from clampdown.cli.engines import engine_named
 from clampdown.cli.loading import load_model
 from clampdown.cli.options import (
     RECIPE,
+    add_engine,
     add_json,
     add_model,
     add_outside_gate,
@@ -22,6 +24,7 @@ from clampdown.cli.terminal import Streamed, print_json, say
 from clampdown.errors import ClampdownError
 
 if TYPE_CHECKING:
+    from clampdown.engine.engine import Engine
     from clampdown.library import Model
     from clampdown.measuring.judging.outside_gate import OutsideGate
     from clampdown.recipe import Recipe
@@ -45,6 +48,7 @@ def add_parser(subparsers: Any) -> None:
     steering.add_argument("--recipe", metavar="FILE", type=recipe_file, help=f"{RECIPE} (default: guarded)")
     steering.add_argument("--no-recipe", action="store_true", help="start unsteered")
     add_outside_gate(parser)
+    add_engine(parser)
     parser.add_argument("--system", metavar="TEXT", default="", help="system prompt; the recipe's own comes before it")
     parser.add_argument("--tokens", metavar="N", type=positive, default=256, help="longest answer (default: 256)")
     parser.add_argument(
@@ -66,11 +70,12 @@ def run(args: argparse.Namespace) -> int:
         model = load_model(args.model or (recipe.model if recipe else None), args, progress)
         if recipe is not None:
             model.check(recipe)
+        engine = engine_named(args, model.chat, 1, progress)
     if prompt is not None:
-        return _one_shot(args, model, recipe, prompt, outside)
+        return _one_shot(args, model, recipe, prompt, outside, engine)
     from clampdown.cli.session import Session
 
-    return Session(model, recipe, _sampling(args), args.system, outside, args.repeat).run()
+    return Session(model, recipe, _sampling(args), args.system, outside, args.repeat, engine).run()
 
 
 def _prompt(args: argparse.Namespace) -> str | None:
@@ -107,7 +112,12 @@ def _recipe(args: argparse.Namespace) -> "Recipe | None":
 
 
 def _one_shot(
-    args: argparse.Namespace, model: "Model", recipe: "Recipe | None", prompt: str, outside: "OutsideGate | None"
+    args: argparse.Namespace,
+    model: "Model",
+    recipe: "Recipe | None",
+    prompt: str,
+    outside: "OutsideGate | None",
+    engine: "Engine",
 ) -> int:
     from clampdown.engine.generation import stream
     from clampdown.measuring.judging.outside_gate import brought
@@ -118,7 +128,7 @@ def _one_shot(
     write = (lambda piece: None) if args.json else shown.write
     [decision] = brought(outside, [recipe], [[{"role": "user", "content": prompt}]])
     repetition = Repetition(prompt, allowed=args.repeat)
-    answer = stream(model.chat, ids, recipe, _sampling(args), write, decision, repetition)
+    answer = stream(model.chat, ids, recipe, _sampling(args), write, decision, repetition, engine)
     if args.json:
         told = {"prompt": prompt, "answer": answer.text, "finished": answer.finished}
         told |= {"stopped": "it repeats itself"} if repetition.found else {}

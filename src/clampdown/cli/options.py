@@ -15,6 +15,7 @@ from clampdown.reading import check_file
 from clampdown.recipe.bundled import COME_ALONG, recipe_path
 
 RECIPE = "a recipe's file, or guarded, guarded-clamp or refusal, which come along and give way to a file of that name"
+ENGINES = ("transformers", "vllm")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
@@ -49,6 +50,12 @@ def add_placing(parser: argparse.ArgumentParser) -> None:
     said = "a Jinja file, or the template itself, in place of the model's own; base models have none"
     parser.add_argument("--chat-template", metavar="FILE", help=said)
     parser.add_argument("--no-thinking", action="store_true", help="answers without thoughts, as the chat template can")
+
+
+def add_engine(parser: argparse.ArgumentParser) -> None:
+    """Which engine answers; `engines.engine_named` makes it."""
+    said = "what answers: transformers (default), or vllm, which the extra vllm brings"
+    parser.add_argument("--engine", choices=ENGINES, default=ENGINES[0], help=said)
 
 
 def add_sets(parser: argparse.ArgumentParser, kinds: tuple[str, ...]) -> None:

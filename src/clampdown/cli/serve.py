@@ -5,8 +5,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clampdown.cli.engines import engine_named
 from clampdown.cli.loading import load_model
-from clampdown.cli.options import add_model, command, positive
+from clampdown.cli.options import add_engine, add_model, command, positive
 from clampdown.cli.progress import ProgressBar
 from clampdown.cli.terminal import say
 from clampdown.errors import ClampdownError
@@ -43,6 +44,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser = command(subparsers, "serve", "serve the model by an OpenAI-compatible API", said, _EXAMPLE)
     add_model(parser)
+    add_engine(parser)
     parser.add_argument("--name", metavar="NAME", help="what the model is called there (default: as it was loaded)")
     parser.add_argument("--recipes", metavar="DIR", type=_folder, help="a folder of recipes; x.toml is MODEL:x")
     said = "a study's folder or database; the page draws its frontier and loads its points"
@@ -91,7 +93,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _service(args: argparse.Namespace, model: "Model", progress: ProgressBar) -> "Service":
     """The model and its recipes, self-tested."""
-    from clampdown.engine.local import LocalEngine
     from clampdown.library import known_latents
     from clampdown.recipe.bundled import bundled_path
     from clampdown.serving.service import Service
@@ -111,7 +112,7 @@ def _service(args: argparse.Namespace, model: "Model", progress: ProgressBar) ->
     return Service(
         chat,
         shelf,
-        LocalEngine(chat, most=limits.rows),
+        engine_named(args, chat, limits.rows, progress),
         limits,
         log_prompts=args.log_prompts,
         frontier=frontier,

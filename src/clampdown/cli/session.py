@@ -18,6 +18,7 @@ from clampdown.recipe import Recipe
 from clampdown.recipe.system import system_text
 
 if TYPE_CHECKING:
+    from clampdown.engine.engine import Engine
     from clampdown.library import Model
     from clampdown.measuring.judging.outside_gate import OutsideGate
     from clampdown.models.dialogue import Message
@@ -43,9 +44,10 @@ class Session:
         system: str = "",
         outside: "OutsideGate | None" = None,
         repeat: bool = False,
+        engine: "Engine | None" = None,
     ) -> None:
         self.model, self.recipe, self.sampling, self.system = model, recipe, sampling, system
-        self.outside, self.repeat = outside, repeat
+        self.outside, self.repeat, self.engine = outside, repeat, engine
         self.on = recipe is not None
         self.history: list[Message] = []
         self.compare_next = False
@@ -123,7 +125,7 @@ class Session:
             [decision] = brought(self.outside, [recipe], [messages])
             repetition = Repetition(messages[-1]["content"], allowed=self.repeat)
             with pasting():
-                answer = stream(self.model.chat, ids, recipe, self.sampling, write, decision, repetition)
+                answer = stream(self.model.chat, ids, recipe, self.sampling, write, decision, repetition, self.engine)
         except KeyboardInterrupt:
             answered()
             shown.end()

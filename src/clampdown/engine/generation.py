@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from clampdown.engine.blocks import Below
+from clampdown.engine.engine import Engine
 from clampdown.engine.local import LocalEngine
 from clampdown.engine.prefill import in_order, opened, read_together
 from clampdown.engine.prefilled import Opened
@@ -100,24 +101,29 @@ def stream(
     write: Callable[[str], None],
     decision: bool | None = None,
     over: Callable[[str], bool] = lambda text: False,
+    engine: Engine | None = None,
 ) -> Answer:
     """The same for one prompt, handing each piece of text to `write` as soon as it is whole.
 
-    Asked after each token with the text so far, `over` may end the answer there.
+    Asked after each token with the text so far, `over` may end the answer there. engine: an idle one that answers, and
+    not one of its own.
     """
-    speech, engine = Speech(model, prompt), LocalEngine(model)
+    speech, engine = Speech(model, prompt), engine or LocalEngine(model)
     number = engine.submit(Request(prompt, recipe, sampling, decision=decision))
     answers: list[Answer] = []
     said = ""
-    while not engine.idle:
-        events = engine.step()
-        for event in events:
-            if event.token is not None and (piece := speech.add(event.token)) is not None:
-                write(piece)
-                said += piece
-        answers += [event.answer for event in events if event.answer is not None]
-        if not engine.idle and over(said) and (ended := engine.end(number)) is not None:
-            answers.append(ended)
+    try:
+        while not engine.idle:
+            events = engine.step()
+            for event in events:
+                if event.token is not None and (piece := speech.add(event.token)) is not None:
+                    write(piece)
+                    said += piece
+            answers += [event.answer for event in events if event.answer is not None]
+            if not engine.idle and over(said) and (ended := engine.end(number)) is not None:
+                answers.append(ended)
+    finally:
+        engine.cancel(number)  # where the user stopped it: an engine that goes on has others to answer
     [answer] = all_answered(answers)
     write(speech.rest())
     return answer

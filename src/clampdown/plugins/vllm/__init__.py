@@ -1,0 +1,1 @@
+"""vLLM, out of tree: the same recipes on the engine that many run. `register` is the entry point that vLLM calls."""
