@@ -13,6 +13,7 @@ sys.path.append(str(Path(__file__).parent.parent / "steering"))
 from gates import part, written
 
 from clampdown.cli.main import main
+from clampdown.engine import workers
 from clampdown.engine.tasks import Task, Tasks
 from clampdown.engine.workers import Cluster, pool
 from clampdown.errors import ClampdownError
@@ -56,8 +57,7 @@ def alone(loaded, gated, sets, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def cluster():
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    workers._begin(ray, CLUSTER)
     yield CLUSTER
     ray.shutdown()
 
@@ -88,7 +88,13 @@ def test_two_workers_give_what_one_process_gives(loaded, gated, sets, alone, clu
 
 
 @needs_ray
-def test_killed_workers_lose_nothing(loaded, gated, sets, alone, cluster, tmp_path):
+def test_killed_workers_lose_nothing_of_a_study_that_one_process_began(loaded, gated, sets, alone, cluster, tmp_path):
+    def stop(stage, done, total, remark):
+        if stage == "study" and done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        study(loaded, gated, sets, PLAN, tmp_path, stop)
     killed: set[int] = set()
     steps = [0]
 
@@ -102,18 +108,6 @@ def test_killed_workers_lose_nothing(loaded, gated, sets, alone, cluster, tmp_pa
 
     study(loaded, gated, sets, PLAN, tmp_path, kill, cluster=cluster)
     assert len(killed) >= 2
-    assert same(export(tmp_path / "study.sqlite"), export(alone[0] / "study.sqlite"))
-
-
-@needs_ray
-def test_a_study_that_one_process_began_goes_on_with_workers(loaded, gated, sets, alone, cluster, tmp_path):
-    def stop(stage, done, total, remark):
-        if stage == "study" and done:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        study(loaded, gated, sets, PLAN, tmp_path, stop)
-    study(loaded, gated, sets, PLAN, tmp_path, cluster=cluster)
     assert same(export(tmp_path / "study.sqlite"), export(alone[0] / "study.sqlite"))
 
 
@@ -148,8 +142,8 @@ class Errand:
 def run(model, cluster, *given, errand=None):
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     tasks = Tasks(Task(n, f"task {n}", lambda told=told: told) for n, told in enumerate(given))
-    with pool(cluster, model, errand or Errand()) as workers:
-        return {task.number: found for task, found, _ in workers.results(tasks)}
+    with pool(replace(cluster, workers=1), model, errand or Errand()) as some:
+        return {task.number: found for task, found, _ in some.results(tasks)}
 
 
 @needs_ray

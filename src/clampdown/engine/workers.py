@@ -24,6 +24,9 @@ _LOSSES = 3
 """A place whose workers end so often before they are ready is given up."""
 
 
+_STARTS = 4
+
+
 class Errand(Protocol):
     """What workers are for. It is sent to each of them once, so it is pickled."""
 
@@ -240,10 +243,22 @@ def _begin(ray: Any, cluster: Cluster) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         cpus = max(os.cpu_count() or 1, (cluster.workers or 1) * torch.get_num_threads())
-        ray.init(address="local", num_cpus=cpus, include_dashboard=False, **quietly)
+        _started(ray, num_cpus=cpus, **quietly)
     except Exception as error:  # Ray raises a dozen kinds, of which some are no RayError
         named = f"at {address} can't be reached" if address else "can't be started here"
         raise ClampdownError(f"a Ray cluster {named}: {_line(error)}") from error
+
+
+def _started(ray: Any, **options: Any) -> None:
+    """Start a cluster of this machine's. Ray gives it half a minute; where other work is going on, it needs more."""
+    for left in reversed(range(_STARTS)):
+        try:
+            ray.init(address="local", include_dashboard=False, **options)
+            return
+        except Exception as error:  # Ray has no name for this one
+            if not left or "timed out" not in str(error):
+                raise
+            ray.shutdown()
 
 
 def _room(ray: Any, on_gpus: bool) -> int:
