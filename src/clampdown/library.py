@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from clampdown.discovery.find import Found
     from clampdown.discovery.tuning.tune import Tuned
     from clampdown.engine.request import Answer, Sampling
+    from clampdown.engine.workers import Cluster
     from clampdown.measuring.attacks.spec import AttackSpec
     from clampdown.measuring.capability.lm_eval.tasks import TaskSettings
     from clampdown.measuring.sets.sets import ItemSet
@@ -542,6 +543,8 @@ def study(
     attacks: Sequence[AttackSpec | Mapping[str, Any]] = (),
     tasks: TaskSettings | None = None,
     folder: str | Path | None = None,
+    ray: str | None = None,
+    ray_workers: int | None = None,
     progress: Progress = quiet,
 ) -> dict[str, Any]:
     """Measure what a recipe gains and costs beside its controls; killed, the same call goes on where it was.
@@ -557,6 +560,8 @@ def study(
         attacks: attacks to run under every arm, each as an `AttackSpec` or its fields, such as {"kind": "best-of-n"}.
         tasks: how lm-eval's tasks are asked, and where their files are; None is as `TaskSettings` has it.
         folder: where results go; None picks a folder below clampdown-studies that the same study always gets.
+        ray: a Ray cluster's address, whose workers do the work; empty is a cluster of this machine's own.
+        ray_workers: how many at most.
 
     Returns:
         The results, of schema "clampdown-study/1": `report` and `database` are paths, `arms` hold the measures. A
@@ -571,7 +576,8 @@ def study(
     if folder is not None:
         arguments.path("folder", folder)
     loaded = _model(ready.recipe.model if model is None else model)
-    return StudyResults(ready.run(loaded.chat, None if folder is None else Path(folder), progress))
+    where = None if folder is None else Path(folder)
+    return StudyResults(ready.run(loaded.chat, where, progress, cluster=_cluster(ray, ray_workers)))
 
 
 def prepare_study(
@@ -606,6 +612,21 @@ def prepare_study(
     specs = [spec if isinstance(spec, AttackSpec) else AttackSpec.from_dict(spec) for spec in attacks]
     asked, columns = study_sets(decided, paths), study_columns(decided, paths, specs, tasks)
     return Prepared(chosen, decided, asked, columns, known_latents(path) if path else [])
+
+
+def _cluster(address: str | None, workers: int | None) -> Cluster | None:
+    """What a call says of Ray; None where the work is done here. Raises ClampdownError where it is not installed."""
+    if address is None:
+        if workers is not None:
+            raise ClampdownError("ray_workers is for work on a Ray cluster; give ray, its address")
+        return None
+    from clampdown.engine.workers import Cluster, need_ray
+
+    arguments.text("ray", address, empty=True)
+    if workers is not None:
+        arguments.whole("ray_workers", workers, 1)
+    need_ray()
+    return Cluster(address, workers)
 
 
 def selecting_set(kind: str, paths: Sequence[str | Path], limit: int | None, seed: int) -> ItemSet:

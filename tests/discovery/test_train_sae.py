@@ -1,6 +1,9 @@
 """Training an SAE on a model, end to end and tiny: what it writes, that it resumes, and what it refuses."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -94,3 +97,25 @@ def test_what_does_not_fit_is_refused(tiny, text, tmp_path, one_line):
     with pytest.raises(ClampdownError) as caught:
         module.train_sae(tiny, 1, [text], tmp_path / "c", Settings("topk", 64, 8, 10**6, 10**6))
     one_line(caught, "do not fill one batch")
+
+
+def test_two_processes_of_torchrun_end_where_one_does_and_the_first_alone_speaks(tiny, text, tmp_path):
+    asked = ["-m", "clampdown", "train-sae", str(text), "--model", str(tiny.folder), "--dtype", "float32"]
+    asked += ["--layer", "1", "--latents", "64", "--k", "8", "--tokens", "1920", "--batch", "64", "--json"]
+    torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d"]
+    torchrun += ["--rdzv-endpoint", "localhost:0"]
+    found = {}
+    for name, start, more in (("one", [], []), ("two", torchrun, []), ("stream", torchrun, ["--stream"])):
+        run = [sys.executable, *start, *asked, *more, "--out", str(tmp_path / name)]
+        done = subprocess.run(run, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+        assert done.returncode == 0, done.stderr[-2000:]
+        assert json.loads(done.stdout)["sae"] == str(tmp_path / name / "sae.safetensors")
+        found[name] = load_sae(str(tmp_path / name / "sae.safetensors"))
+    for part in ("w_enc", "b_enc", "w_dec", "b_dec", "maximum"):
+        torch.testing.assert_close(getattr(found["two"], part), getattr(found["one"], part), atol=1e-4, rtol=1e-3)
+    assert not (tmp_path / "stream" / "activations").exists()
+    assert found["stream"].about["different_tokens"] == found["one"].about["different_tokens"]
+
+    run = [sys.executable, *torchrun, *asked, "--layer", "9", "--out", str(tmp_path / "none")]
+    done = subprocess.run(run, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    assert done.returncode and done.stderr.count("layer 9") == 1 and not (tmp_path / "none").exists()

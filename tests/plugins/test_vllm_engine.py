@@ -14,7 +14,7 @@ os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
 from clampdown.engine.local import LocalEngine
 from clampdown.engine.request import Request, Sampling
 from clampdown.errors import ClampdownError
-from clampdown.measuring.sets import selecting_prompts
+from clampdown.measuring.sets.sets import selecting_prompts
 from clampdown.models.chat_model import load_chat_model
 from clampdown.plugins.vllm.engine import VllmEngine
 from clampdown.plugins.vllm.self_test import self_test

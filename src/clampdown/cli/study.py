@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clampdown.cli.cluster import add_cluster, read_cluster
 from clampdown.cli.loading import load_model
 from clampdown.cli.options import (
     RECIPE,
@@ -36,7 +37,8 @@ _EXAMPLE = """  clampdown study                              the default recipe,
   clampdown study refusal.toml --plan full     what one would publish
   clampdown study --unsafe advbench.jsonl harmbench.csv --limit 100 --out results
   clampdown study --attack turns.jsonl --attack best-of-n --capability lm-eval:mmlu letters:mmlu
-  clampdown study mine.toml                    a study file: a plan of your own, with model, recipe and sets"""
+  clampdown study mine.toml                    a study file: a plan of your own, with model, recipe and sets
+  clampdown study --plan full --ray auto       on a Ray cluster's GPUs; --ray alone uses this machine"""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -61,6 +63,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--seed", metavar="S", type=whole, help="(default: the plan's, 0)")
     parser.add_argument("--out", metavar="FOLDER", type=out_path, help="(default: one below clampdown-studies)")
     parser.add_argument("--dry-run", action="store_true", help="print arms, sets and what n can tell, and stop")
+    add_cluster(parser)
     add_json(parser, "the report's and database's paths and the arms")
     parser.set_defaults(run=run, when_stopped="; the same command goes on where it was")
 
@@ -71,6 +74,7 @@ def run(args: argparse.Namespace) -> int:
     from clampdown.models.template import is_dated, template_text
     from clampdown.studies.power import power_lines
 
+    cluster = read_cluster(args)
     file = _file(args)
     plan = _with_options(file, args)
     named: dict[str, Any] = {kind: files for kind in KINDS if (files := getattr(args, kind))}
@@ -100,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
 
         say(f"note: {warning(model.name, plan)}", aside=True)
     with ProgressBar() as progress:
-        results = ready.run(model.chat, args.out, progress, _first_report, outside)
+        results = ready.run(model.chat, args.out, progress, _first_report, outside, cluster)
     for note in results.get("notes") or []:
         say(f"note: {note}", aside=True)
     if args.json:

@@ -13,8 +13,9 @@ from clampdown.discovery.evaluate_sae import finite_residual
 from clampdown.models import residual
 from clampdown.models.chat_model import Batch, ChatModel
 from clampdown.progress import Progress, quiet
-from clampdown.saes.activations import Cache, build_cache
+from clampdown.saes.activations import Activations, Cache, Residual, Streamed, build_cache
 from clampdown.saes.files import save_sae
+from clampdown.saes.ranks import ALONE, Ranks
 from clampdown.saes.sae import SAE
 from clampdown.saes.training import Settings, train
 
@@ -30,24 +31,37 @@ def train_sae(
     settings: Settings,
     *,
     text_tokens: int | None = None,
+    keep: bool = True,
+    ranks: Ranks = ALONE,
     progress: Progress = quiet,
 ) -> SAE:
     """Train an SAE on the residual stream after block `layer` and save it as `folder`/sae.safetensors.
 
-    Activations are computed once, by the blocks up to the layer only, and kept in `folder`/activations (two bytes a
-    value). Killed, the same call goes on where it was: at the first missing shard, or the last checkpoint.
+    Activations are computed by the blocks up to the layer only: once, and kept in `folder`/activations (two bytes a
+    value), or without `keep` in every pass. Killed, the same call goes on where it was: at the first missing shard, or
+    the last checkpoint. Of several processes (see `saes.ranks`) each makes the same call, and the first writes the SAE;
+    `folder` is one that all see.
 
     Raises:
         ClampdownError: no such layer, unreadable text, or a folder that holds another run.
     """
-    residual.check_layer(layer, model.n_layers)
-    rows = read_rows(model, paths, settings.seed, text_tokens)
-    cache = cache_activations(model, layer, rows, folder / "activations", progress)
+
+    def read() -> list[list[int]]:
+        residual.check_layer(layer, model.n_layers)
+        return read_rows(model, paths, settings.seed, text_tokens)
+
+    rows = ranks.agree(read)
+    if keep:
+        cache: Activations = cache_activations(model, layer, rows, folder / "activations", progress, ranks)
+    else:
+        cache = Streamed(rows, activations_of(model, layer), model.d_model, ranks)
     trainee = train(
         cache,
         settings,
         folder,
         lambda tokens, fvu: progress("training", tokens, settings.tokens, f"FVU {fvu:.3f}"),
+        device=model.device_at(layer),
+        ranks=ranks,
     )
     about = {
         "text": ", ".join(path.name for path in paths),
@@ -58,11 +72,11 @@ def train_sae(
     }
     sae = trainee.finished(folder.name, layer, model.name, about)
     sae = replace(sae, maximum=maxima(sae, cache))
-    save_sae(sae, folder / "sae.safetensors")
+    ranks.agree(lambda: save_sae(sae, folder / "sae.safetensors") if ranks.first else None)
     return sae
 
 
-def maxima(sae: SAE, cache: Cache) -> Tensor:
+def maxima(sae: SAE, cache: Activations) -> Tensor:
     """Each latent's largest activation on a seeded part of the training text, for clamp values such as "1.5x"."""
     best = torch.zeros(sae.n_latents)
     for batch in islice(cache.batches(min(4096, cache.tokens), seed=0), _REFERENCE_BATCHES):
@@ -71,10 +85,22 @@ def maxima(sae: SAE, cache: Cache) -> Tensor:
 
 
 def cache_activations(
-    model: ChatModel, layer: int, rows: list[list[int]], folder: Path, progress: Progress = quiet
+    model: ChatModel,
+    layer: int,
+    rows: list[list[int]],
+    folder: Path,
+    progress: Progress = quiet,
+    ranks: Ranks = ALONE,
 ) -> Cache:
     """The residual stream after block `layer` on every row, cached in `folder`; sinks at position 0 left out."""
     total = sum(len(row) - 1 for row in rows)
+    settings = {"model": model.sha256, "layer": layer, "dtype": str(model.dtype)}
+    compute = activations_of(model, layer)
+    return build_cache(folder, rows, compute, settings, lambda n: progress("activations", n, total, ""), ranks)
+
+
+def activations_of(model: ChatModel, layer: int) -> Residual:
+    """What gives the residual after block `layer`, on the CPU, within what float16 holds."""
 
     def activations(ids: Tensor, mask: Tensor) -> Tensor:
         batch = Batch(ids.to(model.device), mask.to(model.device))
@@ -82,5 +108,4 @@ def cache_activations(
             x = model.residual(batch, [layer])[0].float()
         return finite_residual(model, layer, x).clamp(-65_000, 65_000).cpu()
 
-    settings = {"model": model.sha256, "layer": layer, "dtype": str(model.dtype)}
-    return build_cache(folder, rows, activations, settings, lambda n: progress("activations", n, total, ""))
+    return activations

@@ -37,6 +37,7 @@ class ChatModel(Dialogue):
         template_options: passed to every rendering of the chat template, such as {"enable_thinking": False}.
         quantization: "8bit" or "4bit" where the weights were packed when loaded, else empty.
         unread: names of tensors in the weight files that were not loaded.
+        loaded_by: arguments that make `load_chat_model` load the same; empty where it did not.
     """
 
     name: str
@@ -46,6 +47,7 @@ class ChatModel(Dialogue):
     template_options: Mapping[str, Any] = field(default_factory=dict)
     quantization: str = ""
     unread: frozenset[str] = frozenset()
+    loaded_by: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def configs(self) -> tuple[Any, Any]:
@@ -167,4 +169,14 @@ def load_chat_model(
     wish = Wish.read(chat_template, thinking, chat, template_options)
     got = load(found, Placing(dtype, device, device_map, quantization), wish)
     called = f"{name}@{revision}" if revision and not name.endswith(f"@{revision}") else name
-    return ChatModel(called, got.place, got.model, got.tokenizer, got.template_options, quantization or "", got.unread)
+    again: dict[str, Any] = {
+        "name": name,
+        "dtype": dtype,
+        "device": device,
+        "device_map": device_map,
+        "quantization": quantization,
+    }
+    again |= {"revision": revision, "template_options": template_options, "chat_template": wish.text or None}
+    again |= {"thinking": thinking, "chat": chat}
+    told = got.template_options, quantization or "", got.unread
+    return ChatModel(called, got.place, got.model, got.tokenizer, *told, again)

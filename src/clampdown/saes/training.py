@@ -1,4 +1,6 @@
-"""Train a TopK, BatchTopK or JumpReLU SAE on cached activations; interrupted, it goes on from its last checkpoint.
+"""Train a TopK, BatchTopK or JumpReLU SAE on activations; interrupted, it goes on from its last checkpoint.
+
+Several processes train one SAE together: each has its share of every batch, and they add up their gradients.
 
 Sources: TopK and its auxiliary loss on dead latents, Gao et al. 2024 (arXiv 2406.04093); BatchTopK, Bussmann et al.
 2024 (arXiv 2412.06410); JumpReLU with straight-through gradients, Rajamanoharan et al. 2024 (arXiv 2407.14435), with
@@ -14,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from clampdown.errors import ClampdownError
-from clampdown.saes.activations import Cache
+from clampdown.saes.activations import Activations
+from clampdown.saes.ranks import ALONE, Ranks
 from clampdown.saes.sae import SAE
 from clampdown.saes.sparse_step import SparseDecode, SparseEncode
 from clampdown.writing import beside
@@ -58,8 +61,9 @@ class Settings:
 class Trainee(nn.Module):
     """The SAE while it learns: unit-norm decoder rows, inputs scaled to a mean square of one."""
 
-    def __init__(self, settings: Settings, mean: Tensor, scale: float) -> None:
+    def __init__(self, settings: Settings, mean: Tensor, scale: float, ranks: Ranks = ALONE) -> None:
         super().__init__()
+        self.ranks = ranks
         generator = torch.Generator().manual_seed(settings.seed)
         rows = torch.randn(settings.latents, len(mean), generator=generator)
         rows /= rows.norm(dim=1, keepdim=True)
@@ -74,11 +78,14 @@ class Trainee(nn.Module):
         self.register_buffer("cut", torch.tensor(0.0))  # running batchtopk threshold
 
     def loss(self, raw: Tensor) -> tuple[Tensor, Tensor]:
-        """Loss to descend and fraction of variance unexplained (FVU), for raw activations [rows, d_model]."""
+        """Loss to descend and fraction of variance unexplained (FVU), for raw activations [rows, d_model].
+
+        Both are of the whole batch, of which this process has some rows; the gradient is of these alone.
+        """
         x = raw * self.scale
-        variance = (x - x.mean(0)).pow(2).sum(-1).mean()
+        count, total = self._whole(x)
         if self.settings.kind == "jumprelu":
-            return self._jumprelu_loss(x, variance)
+            return self._jumprelu_loss(x, count, total)
         inner = x - self.b_dec
         with torch.no_grad():
             pre = torch.nn.functional.linear(inner, self.w_enc, self.b_enc)
@@ -86,8 +93,17 @@ class Trainee(nn.Module):
         values = SparseEncode.apply(inner, self.w_enc, self.b_enc, pre, index).clamp_min(0) * keep
         error = x - self.b_dec - SparseDecode.apply(values, index, self.w_dec)
         fired = torch.zeros_like(self.silent).index_add_(0, index.reshape(-1), (values > 0).float().reshape(-1))
-        fvu = error.pow(2).sum(-1).mean() / variance
-        return fvu + self._aux(inner, pre, error.detach(), variance, fired), fvu.detach()
+        fvu = self.ranks.total(error.pow(2).sum()) / total
+        return fvu + self._aux(inner, pre, error.detach(), count, total, fired), fvu.detach()
+
+    @torch.no_grad()
+    def _whole(self, x: Tensor) -> tuple[int, Tensor]:
+        """Rows of the whole batch, and their squared distances from their mean, summed."""
+        sums = torch.cat([x.sum(0), x.new_tensor([float(len(x))])])
+        self.ranks.add_up([sums])
+        apart = (x - sums[:-1] / sums[-1]).pow(2).sum()
+        self.ranks.add_up([apart])
+        return int(sums[-1]), apart
 
     def _choose(self, pre: Tensor) -> tuple[Tensor, Tensor]:
         """Indices [rows, width] of latents that may be on and a mask of those that are."""
@@ -96,33 +112,48 @@ class Trainee(nn.Module):
             return index, torch.ones((), device=pre.device)
         # A token may use up to four times its share: enough for all but freak tokens, and the products stay sparse.
         top = pre.topk(min(4 * self.settings.k, pre.shape[1]), dim=1, sorted=False)
-        cut = top.values.reshape(-1).topk(self.settings.k * len(pre), sorted=False).values.min().clamp_min(0)
+        cut = self._all_values(top.values, self.settings.k).clamp_min(0)
         self.cut.copy_(cut if self.cut == 0 else 0.99 * self.cut + 0.01 * cut)
         return top.indices, (top.values >= cut).float()
 
-    def _aux(self, inner: Tensor, pre: Tensor, error: Tensor, variance: Tensor, fired: Tensor) -> Tensor:
+    def _all_values(self, values: Tensor, each: int) -> Tensor:
+        """The smallest of the largest values of the whole batch, `each` a row."""
+        rows = torch.tensor(float(len(values)), device=values.device)
+        self.ranks.add_up([rows])
+        most = -(-self.settings.batch // self.ranks.count)  # rows that are a sink's are left out here and there
+        padded = torch.nn.functional.pad(values, (0, 0, 0, most - len(values)), value=-math.inf)
+        return self.ranks.gathered(padded).reshape(-1).topk(each * int(rows), sorted=False).values.min()
+
+    def _aux(
+        self, inner: Tensor, pre: Tensor, error: Tensor, count: int, total: Tensor, fired: Tensor
+    ) -> Tensor | float:
         """Let latents that stay silent explain what is left; a quarter of the rows is enough to wake them."""
-        self.silent += len(pre)
+        self.ranks.add_up([fired])
+        self.silent += count
         self.silent[fired > 0] = 0
         dead = (self.silent > _DEAD_AFTER).nonzero().squeeze(-1)
         if len(dead) == 0:
-            return torch.zeros(())
-        rows = slice(0, len(pre) // 4)
+            return 0.0
+        some = slice(None, None, 4)
+        rows = torch.tensor(float(len(pre[some])), device=pre.device)
+        self.ranks.add_up([rows])
         width = min(len(dead), max(1, pre.shape[1] // 16))
-        local = pre[rows][:, dead].topk(width, dim=1, sorted=False).indices
+        local = pre[some][:, dead].topk(width, dim=1, sorted=False).indices
         index = dead[local]
-        values = SparseEncode.apply(inner[rows].detach(), self.w_enc, self.b_enc, pre[rows], index).clamp_min(0)
-        left = error[rows] - SparseDecode.apply(values, index, self.w_dec)
-        return _AUX_SHARE * left.pow(2).sum(-1).mean() / variance
+        values = SparseEncode.apply(inner[some].detach(), self.w_enc, self.b_enc, pre[some], index).clamp_min(0)
+        left = error[some] - SparseDecode.apply(values, index, self.w_dec)
+        return _AUX_SHARE * (self.ranks.total(left.pow(2).sum()) / rows) / (total / count)
 
-    def _jumprelu_loss(self, x: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+    def _jumprelu_loss(self, x: Tensor, count: int, total: Tensor) -> tuple[Tensor, Tensor]:
         pre = torch.nn.functional.linear(x - self.b_dec, self.w_enc, self.b_enc)
         gate = Step.apply(pre, self.log_threshold.exp())
         error = x - self.b_dec - (pre * gate) @ self.w_dec
-        l0 = gate.sum(-1).mean()
-        self.silent += len(x)
-        self.silent[gate.detach().any(0)] = 0
-        fvu = error.pow(2).sum(-1).mean() / variance
+        l0 = self.ranks.total(gate.sum()) / count
+        fired = gate.detach().sum(0)
+        self.ranks.add_up([fired])
+        self.silent += count
+        self.silent[fired > 0] = 0
+        fvu = self.ranks.total(error.pow(2).sum()) / total
         return fvu + 0.3 * (l0 / self.settings.k - 1).pow(2), fvu.detach()
 
     @torch.no_grad()
@@ -169,40 +200,50 @@ class Step(torch.autograd.Function):
 
 
 def train(
-    cache: Cache,
+    activations: Activations,
     settings: Settings,
     folder: Path,
     progress: Callable[[int, float], None] = lambda tokens, fvu: None,
+    *,
+    device: str | torch.device = "cpu",
+    ranks: Ranks = ALONE,
 ) -> Trainee:
     """Train to the end, from the checkpoint in `folder` where there is one with the same settings.
 
     `progress` is told the tokens of each step and its FVU. Learning rate: 5% warm-up, then linear to zero
-    over the last third.
+    over the last third. Of several processes, which share the folder, the first writes there.
     """
-    trainee = Trainee(settings, *_statistics(cache))
-    optimizer = torch.optim.Adam(trainee.parameters(), lr=settings.lr, betas=(0.9, 0.999), eps=1e-8)
-    start = _resume(folder, settings, trainee, optimizer)
+    trainee = Trainee(settings, *_statistics(activations), ranks).to(device)
+    optimizer = torch.optim.Adam(trainee.parameters(), lr=settings.lr, betas=(0.9, 0.999), eps=1e-8, **_fused(device))
+    start = ranks.agree(lambda: _resume(folder, settings, trainee, optimizer))
     progress(start * settings.batch, float("nan"))
-    for step, raw in zip(range(start, settings.steps), _stream(cache, settings, start), strict=False):
+    stream = _stream(activations, settings, start, ranks)
+    for step, raw in zip(range(start, settings.steps), stream, strict=False):
         for group in optimizer.param_groups:
             group["lr"] = settings.lr * _schedule(step / settings.steps)
-        loss, fvu = trainee.loss(raw)
-        if not torch.isfinite(loss):
-            raise ClampdownError(f"training diverged at step {step} (the loss is not finite); try a smaller --lr")
+        loss, fvu = trainee.loss(raw.to(device))
+        if not torch.isfinite(loss):  # everywhere, since it is of the whole batch
+            ranks.fail(f"training diverged at step {step} (the loss is not finite); try a smaller --lr")
         optimizer.zero_grad()
         loss.backward()
+        ranks.add_up(p.grad for p in trainee.parameters() if p.grad is not None)
         nn.utils.clip_grad_norm_(trainee.parameters(), 1.0)
         optimizer.step()
         trainee.normalise_decoder()
         progress(settings.batch, float(fvu))
-        if (step + 1) % _CHECKPOINT_STEPS == 0:
+        if (step + 1) % _CHECKPOINT_STEPS == 0 and ranks.first:
             _checkpoint(folder, settings, step + 1, trainee, optimizer)
-    return trainee
+    return trainee.cpu()
 
 
-def _statistics(cache: Cache) -> tuple[Tensor, float]:
+def _fused(device: str | torch.device) -> dict[str, bool]:
+    """One kernel for all of Adam's arithmetic, which is otherwise a dozen passes over the parameters."""
+    return {"fused": True} if torch.device(device).type in ("cpu", "cuda") else {}
+
+
+def _statistics(activations: Activations) -> tuple[Tensor, float]:
     """Mean activation, and the scale that brings the mean square of centred activations to one."""
-    sample = next(cache.batches(min(65_536, cache.tokens), seed=0))
+    sample = activations.sample(65_536)
     mean = sample.mean(0)
     return mean, float(1 / (sample - mean).pow(2).mean().sqrt())
 
@@ -211,16 +252,16 @@ def _schedule(done: float) -> float:
     return min(1.0, done / 0.05 + 1e-3, (1 - done) * 3)
 
 
-def _stream(cache: Cache, settings: Settings, start: int) -> Iterator[Tensor]:
-    per_pass = cache.tokens // settings.batch
-    if per_pass == 0:
-        raise ClampdownError(f"{cache.tokens} cached tokens do not fill one batch of {settings.batch}; add text")
-    done = start
+def _stream(activations: Activations, settings: Settings, start: int, ranks: Ranks) -> Iterator[Tensor]:
+    """This process' share of batch after batch, pass after pass, without the first `start` batches."""
+    if activations.tokens < settings.batch:
+        raise ClampdownError(f"{activations.tokens} cached tokens do not fill one batch of {settings.batch}; add text")
+    seed = settings.seed + 1
+    while start >= (count := activations.count(settings.batch, seed)):
+        start, seed = start - count, seed + 1
     while True:
-        skip = done % per_pass
-        for batch in cache.batches(settings.batch, seed=settings.seed + 1 + done // per_pass, skip=skip):
-            done += 1
-            yield batch
+        yield from activations.batches(settings.batch, seed, start, ranks)
+        start, seed = 0, seed + 1
 
 
 def _checkpoint(folder: Path, settings: Settings, step: int, trainee: Trainee, optimizer: torch.optim.Adam) -> None:
@@ -244,7 +285,7 @@ def _resume(folder: Path, settings: Settings, trainee: Trainee, optimizer: torch
         folder.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             return 0
-        state = torch.load(path, weights_only=True)
+        state = torch.load(path, weights_only=True, map_location=trainee.w_dec.device)
         same = state["settings"] == asdict(settings)
         if same:
             trainee.load_state_dict(state["trainee"])

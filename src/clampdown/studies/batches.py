@@ -92,7 +92,7 @@ def cut(
     Raises:
         ClampdownError: a prompt is longer than the context.
     """
-    own, read, same = columns or {}, rendered or Rendered(model, plan), _model(model)
+    own, read, same = columns or {}, rendered or Rendered(model, plan), decisive(model)
     turn: dict[tuple[Any, ...], int] = {}
     found = []
     for arm in arms:
@@ -109,17 +109,17 @@ def cut(
                         new = 0 if arm.instead == "fixed-refusal" else plan.max_new_tokens  # no model is behind it
                         cost = sum(_cost(s, place, len(of[s.name][place]), new) for s, place in asked)
                     batch = Batch("", arm, asked, number, cost, sample, column)
-                    turn.setdefault(_together(batch), len(turn))
+                    turn.setdefault(together(batch), len(turn))
                     ids = [of[item_set.name][place] for item_set, place in asked] if of else []
                     found.append(replace(batch, key=_key(same, batch, plan, ids)))
     first = set(first_names([arm.name for arm in arms]))
-    found.sort(key=lambda batch: (batch.arm.name not in first, turn[_together(batch)], batch.sample))
+    found.sort(key=lambda batch: (batch.arm.name not in first, turn[together(batch)], batch.sample))
     return list(_side_by_side(found, first, plan.arms_per_batch))
 
 
 def swept(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
     """The batches in their order, those together that are run at once: side by side, or by a column for all arms."""
-    for _, some in groupby(batches, lambda b: _together(b) if b.column and b.column.sweeps else b.beside or b.key):
+    for _, some in groupby(batches, lambda b: together(b) if b.column and b.column.sweeps else b.beside or b.key):
         yield list(some)
 
 
@@ -181,7 +181,7 @@ def _side_by_side(batches: Sequence[Batch], first: Collection[str], most: int) -
     """
 
     def same(b: Batch) -> tuple[Any, ...]:
-        return b.kind, b.arm.instead, b.arm.name in first, b.sample, _together(b)
+        return b.kind, b.arm.instead, b.arm.name in first, b.sample, together(b)
 
     for (kind, instead, *_), alike in groupby(batches, same):
         some = list(alike)
@@ -204,7 +204,7 @@ def _cut(asked: Sequence[tuple[ItemSet, int]], size: int) -> Iterator[tuple[tupl
         yield tuple(asked[start : start + size])
 
 
-def _together(batch: Batch) -> tuple[Any, ...]:
+def together(batch: Batch) -> tuple[Any, ...]:
     """What arms that are asked the same have in common."""
     return system_of(batch.arm), *((item_set.name, place) for item_set, place in batch.asked)
 
@@ -220,7 +220,7 @@ def _column_cost(column: Column, place: int, plan: Plan) -> int:
     return round(work.get("tokens_generated", 0) / samples(column.item_set, plan) + _PREFILL * work["tokens_read"])
 
 
-def _model(model: ChatModel) -> list[Any]:
+def decisive(model: ChatModel) -> list[Any]:
     """What of the model decides all rows alike."""
     told = [CODE, model.sha256, str(model.dtype), model.device.type, model.quantization]
     told += [dict(model.template_options or {}), sorted(model.stop_ids), model.context_length]

@@ -12,6 +12,7 @@ from clampdown.studies.plan import Plan
 from clampdown.studies.probes.base import Column
 
 if TYPE_CHECKING:
+    from clampdown.engine.workers import Cluster
     from clampdown.measuring.judging.outside_gate import OutsideGate
     from clampdown.models.chat_model import ChatModel
 
@@ -39,6 +40,7 @@ class Prepared:
         progress: Progress = quiet,
         first_report: Callable[[Mapping[str, Any]], None] = lambda results: None,
         outside: "OutsideGate | None" = None,
+        cluster: "Cluster | None" = None,
     ) -> dict[str, Any]:
         """Run it, or go on where it was: see `run.study`."""
         from clampdown.studies.run import study
@@ -54,4 +56,5 @@ class Prepared:
             latents=self.latents,
             first_report=first_report,
             outside=outside,
+            cluster=cluster,
         )

@@ -4,12 +4,12 @@ import hashlib
 import json
 import os
 import re
-import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clampdown.engine.gating import check_fits
 from clampdown.errors import ClampdownError
@@ -23,19 +23,22 @@ from clampdown.steering.self_test import self_test
 from clampdown.studies.arms import Arm, build_arms
 from clampdown.studies.batches import CODE, Batch, cut, swept
 from clampdown.studies.damage import checked, told_as_damage
+from clampdown.studies.doing import alone, keep, waiting
 from clampdown.studies.environment import environment
 from clampdown.studies.first import first_names
 from clampdown.studies.gated import gate_found
-from clampdown.studies.measures import receipt
 from clampdown.studies.plan import Plan
 from clampdown.studies.probes.base import Column
 from clampdown.studies.record import DATABASE, Record, facts, read_record
 from clampdown.studies.rendered import ANY_DAY, Rendered, check_steady, template_fingerprint
 from clampdown.studies.report import write_report
 from clampdown.studies.results import results
-from clampdown.studies.store import Finished, Store
-from clampdown.studies.worker import Found, Worker
+from clampdown.studies.store import Store
+from clampdown.studies.worker import Worker
 from clampdown.writing import json_text, write_whole
+
+if TYPE_CHECKING:
+    from clampdown.engine.workers import Cluster
 
 REPORT, RESULTS, RECIPES = "report.html", "results.json", "recipes"
 
@@ -52,6 +55,7 @@ def study(
     latents: Sequence[Mapping[str, Any]] = (),
     first_report: Callable[[Mapping[str, Any]], None] = lambda results: None,
     outside: OutsideGate | None = None,
+    cluster: "Cluster | None" = None,
 ) -> dict[str, Any]:
     """Answer, judge, measure and compare every arm of the plan, and write the report.
 
@@ -66,12 +70,14 @@ def study(
         latents: what is known of the recipe's latents, for the report.
         outside: who is asked where the recipe's gate decides outside.
         first_report: told the results of the first arms, whose `missing` names the others, once they are written.
+        cluster: whose workers do the batches, which give what this process would have given; None does them here.
 
     Returns:
         The results, of schema "clampdown-study/1", as in results.json.
 
     Raises:
-        ClampdownError: recipe, sets and model do not fit; the folder holds another study, or can't be written to.
+        ClampdownError: recipe, sets and model do not fit; the folder holds another study, or can't be written to; of a
+            cluster, see `engine.workers`.
     """
     plan, asked = plan.meant_for(recipe), [*sets, *(column.item_set for column in columns)]
     _check(asked)
@@ -96,14 +102,23 @@ def study(
             store.keep("arms", [arm.to_dict() for arm in arms])
         batches = first if arms is fresh else cut(still, arms, asked, plan, own, _of(rendered, still))
         _check_same_prompts(store, batches)
-        worker = Worker(still, arms, plan, store.rows, outside)
-        soon, later = _todo(store, batches, arms)
-        total = sum(batch.cost for batch in (*soon, *later))  # what is done counts no more, so the time left is right
-        _work(store, soon, worker, asked, total, progress)
-        if later:
+        soon, later = ([*swept(some)] for some in _todo(store, batches, arms))
+        groups = [*soon, *later]
+        total = sum(batch.cost for group in groups for batch in group)  # what is done counts no more: see the time left
+        if cluster is None or not groups:
+            doing = alone(Worker(still, arms, plan, store.rows, outside), groups, total, progress)
+        else:
+            from clampdown.studies.spread import StudyErrand, spread
+
+            errand = StudyErrand(began, arms, plan, groups, outside)
+            doing = spread(cluster, still, errand, sets, store.rows, waiting(progress, total))
+
+        def early() -> None:
             progress("study", 0, total, "writing the first report")
             first_report(conclude(read_record(folder)))
-        _work(store, later, worker, asked, total, progress)
+
+        with closing(doing):
+            keep(store, doing, asked, total, progress, {id(group) for group in soon}, early if later else None)
     return conclude(read_record(folder))
 
 
@@ -233,33 +248,6 @@ def _todo(store: Store, batches: Sequence[Batch], arms: Sequence[Arm]) -> tuple[
     done, names = store.finished(), first_names([arm.name for arm in arms])
     todo = [batch for batch in batches if batch.key not in done]
     return [b for b in todo if b.arm.name in names], [b for b in todo if b.arm.name not in names]
-
-
-def _work(
-    store: Store,
-    batches: Sequence[Batch],
-    worker: Worker,
-    sets: Sequence[ItemSet],
-    total: int,
-    progress: Progress,
-) -> None:
-    """Run batches and keep what they gave. Those that are run at once are kept at once, so they stay together."""
-    for group in swept(batches):
-        title = group[0].title if len(group) == 1 else f"{len(group)} arms: {group[0].what}"
-        progress("study", 0, total, title)
-        start = time.monotonic()
-        found = worker.sweep(group) if len(group) > 1 else [worker.run(group[0])]
-        took = time.monotonic() - start
-        for batch, rows in zip(group, found, strict=True):
-            _check_steered(batch, rows, sets)
-        done = zip(group, found, strict=True)
-        store.add_all([Finished(batch.key, batch.arm.name, batch.number, rows) for batch, rows in done], took)
-        progress("study", sum(batch.cost for batch in group), total, title)
-
-
-def _check_steered(batch: Batch, found: Found, sets: Sequence[ItemSet]) -> None:
-    """Stop at the first batch that should be steered and is not, rather than after hours."""
-    receipt(batch.arm, sets, {(batch.arm.name, name): rows for name, rows in found.items()})
 
 
 def _save_recipes(arms: Sequence[Arm], folder: Path) -> dict[str, list[str]]:

@@ -1,6 +1,7 @@
 """Doing one batch of a study: answers judged, questions and passages scored, columns asked in their own way."""
 
 from collections.abc import Callable, Hashable, Sequence
+from typing import NamedTuple
 
 from clampdown.engine.blocks import Below
 from clampdown.engine.deciding import decided
@@ -29,6 +30,14 @@ Found = dict[str, list[Row]]
 """A batch's rows by the name of their set."""
 
 
+class Done(NamedTuple):
+    """Batches that were run at once, what each gave, and the seconds that they took together."""
+
+    group: Sequence[Batch]
+    found: Sequence[Found]
+    seconds: float
+
+
 class Worker:
     """Does batch after batch, and keeps from one to the next what arms that are asked the same share.
 
@@ -48,6 +57,10 @@ class Worker:
         self.below = Below(model, [recipe for arm in arms for recipe in arm.recipes])
         self._view: Unsteered | None = None
         self._turned_to: Hashable = None
+
+    def do(self, group: Sequence[Batch]) -> list[Found]:
+        """The rows of batches that are run at once (see `batches.swept`)."""
+        return self.sweep(group) if len(group) > 1 else [self.run(group[0])]
 
     def run(self, batch: Batch) -> Found:
         """The rows of one batch."""

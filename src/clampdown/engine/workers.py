@@ -1,0 +1,324 @@
+"""Ray workers that hold a model each: tasks go to whichever is free, and one that is lost is replaced.
+
+What a worker gives is what this process would have given: it loads the same weights in the same precision, runs on as
+many threads, and is refused where its libraries or its device differ.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from clampdown.engine.tasks import Task, Tasks
+from clampdown.errors import ClampdownError
+from clampdown.models.chat_model import ChatModel, load_chat_model
+from clampdown.progress import Progress, quiet
+
+_LOSSES = 3
+"""A place whose workers end so often before they are ready is given up."""
+
+
+_STARTS = 4
+
+
+class Errand(Protocol):
+    """What workers are for. It is sent to each of them once, so it is pickled."""
+
+    def facts(self, model: ChatModel) -> Mapping[str, Any]:
+        """What must be the same on every worker as in this process."""
+
+    def begin(self, model: ChatModel) -> Callable[[Any], Any]:
+        """What does one task after the other, from what `Task.given` makes."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where workers run.
+
+    Attributes:
+        address: a Ray cluster's, such as "auto" or "head:6379"; empty is the one that $RAY_ADDRESS names, or else one
+            that is started here and ends with the work.
+        workers: how many at most; None is one a GPU, or on CPUs as many as have this process' threads.
+    """
+
+    address: str = ""
+    workers: int | None = None
+
+
+@dataclass
+class _Worker:
+    """An actor and what it is at."""
+
+    actor: Any
+    losses: int = 0
+    ready: bool = False
+    last: Task | None = None
+    task: Task | None = None
+
+
+@dataclass(frozen=True)
+class _Loading:
+    """How a worker loads the model that this process has."""
+
+    arguments: Mapping[str, Any]
+    folder: str
+    threads: int
+
+    def load(self) -> ChatModel:
+        with suppress(OSError):  # where there is no such folder, paths that are not absolute lead nowhere
+            os.chdir(self.folder)
+        torch.set_num_threads(self.threads)
+        return load_chat_model(**self.arguments)
+
+
+class Holder:
+    """Lives in a worker's process."""
+
+    def __init__(self, loading: _Loading, errand: Errand) -> None:
+        self.loading, self.errand = loading, errand
+        self._do: Callable[[Any], Any] | None = None
+
+    def ready(self) -> dict[str, Any]:
+        """Load the model, and tell what must be as in the driver."""
+        model = self.loading.load()
+        self._do = self.errand.begin(model)
+        return dict(self.errand.facts(model))
+
+    def do(self, given: Any) -> tuple[Any, float]:
+        """What a task gives, and the seconds it took."""
+        assert self._do is not None
+        start = time.monotonic()
+        return self._do(given), time.monotonic() - start
+
+
+@dataclass
+class Pool:
+    """Workers on a cluster. Make one with `pool`."""
+
+    ray: Any
+    model: ChatModel
+    errand: Errand
+    count: int
+    on_gpus: bool
+    facts: Mapping[str, Any]
+    progress: Progress = quiet
+    _workers: list[_Worker] = field(default_factory=list)
+    _running: dict[Any, _Worker] = field(default_factory=dict)
+
+    def results(self, tasks: Tasks) -> Iterator[tuple[Task, Any, float]]:
+        """Each task with what it gave and the seconds it took, as they end.
+
+        Raises:
+            ClampdownError: a task failed, as it would in this process; workers are lost again and again, or differ.
+        """
+        try:
+            while tasks.left:
+                self._hand_out(tasks)
+                ended, _ = self.ray.wait(list(self._running), num_returns=1, timeout=1.0)
+                busy = sum(worker.task is not None for worker in self._workers)
+                self.progress("workers", 0, 0, f"{busy} of {self.count} workers at work")  # and Ctrl-C is heard
+                for ref in ended:
+                    if (found := self._ended(ref, tasks)) is not None:
+                        yield found
+        finally:
+            self._dismiss()
+
+    def _hand_out(self, tasks: Tasks) -> None:
+        while len(self._workers) < self.count:
+            self._workers.append(self._hired())
+        for worker in self._workers:
+            if worker.ready and worker.task is None and (task := tasks.next(worker.last)) is not None:
+                worker.task = worker.last = task
+                self._running[worker.actor.do.remote(task.given())] = worker
+
+    def _hired(self, losses: int = 0) -> _Worker:
+        threads = torch.get_num_threads()
+        placed = {"num_cpus": 1, "num_gpus": 1} if self.on_gpus else {"num_cpus": threads, "num_gpus": 0}
+        loading = _Loading(_arguments(self.model), os.getcwd(), threads)
+        actor = self.ray.remote(**placed)(Holder).remote(loading, self._sent)
+        worker = _Worker(actor, losses)
+        self._running[actor.ready.remote()] = worker
+        return worker
+
+    @cached_property
+    def _sent(self) -> Any:
+        """The errand in Ray's store: sent once to each machine, however many workers it has."""
+        try:
+            return self.ray.put(self.errand)
+        except Exception as error:  # whatever pickling says of what it can't send
+            raise ClampdownError(f"this work can't be sent to workers ({_line(error)}); leave --ray out") from error
+
+    def _ended(self, ref: Any, tasks: Tasks) -> tuple[Task, Any, float] | None:
+        """What a worker's call gave; None where it gave no result. A worker that is gone is replaced."""
+        worker = self._running.pop(ref)
+        try:
+            told = self.ray.get(ref)
+        except self.ray.exceptions.RayTaskError as error:
+            raise _failed(error, worker.task) from error
+        except self.ray.exceptions.RayError as error:
+            self._replace(worker, tasks, _line(error))
+            return None
+        if worker.task is None:
+            self._check_same(told)
+            worker.ready, worker.losses = True, 0
+            return None
+        task, worker.task = worker.task, None
+        tasks.done(task)
+        return (task, *told)
+
+    def _replace(self, worker: _Worker, tasks: Tasks, why: str) -> None:
+        self._workers.remove(worker)
+        with suppress(Exception):  # it may be out of reach rather than gone, and must not come back
+            self.ray.kill(worker.actor)
+        if worker.task is not None:
+            tasks.lost(worker.task, why)
+        losses = worker.losses + (not worker.ready)
+        if losses < _LOSSES:
+            self._workers.append(self._hired(losses))
+            return
+        self.count -= 1
+        if self.count == 0:
+            raise ClampdownError(f"no worker lives long enough to load {self.model.name}: {why}. What is done is kept")
+
+    def _check_same(self, told: Mapping[str, Any]) -> None:
+        for key, value in self.facts.items():
+            if told.get(key) != value:
+                raise ClampdownError(
+                    f"a worker has another {key} ({told.get(key)}) than this machine ({value}), so its answers could "
+                    "differ; start this command on a machine like the workers, with the same packages"
+                )
+
+    def _dismiss(self) -> None:
+        for worker in self._workers:
+            with suppress(Exception):
+                self.ray.kill(worker.actor)
+        self._workers, self._running = [], {}
+
+
+@contextmanager
+def pool(cluster: Cluster, model: ChatModel, errand: Errand, progress: Progress = quiet) -> Iterator[Pool]:
+    """Workers on a cluster; a local one is started and ended where none is named. They come as tasks do.
+
+    Raises:
+        ClampdownError: Ray is missing, the cluster can't be reached, or has no room for a worker.
+    """
+    ray = need_ray()
+    on_gpus = model.device.type == "cuda"
+    begun = not ray.is_initialized()
+    if begun:
+        progress("starting", 0, 0, "Ray")
+        _begin(ray, cluster)
+    try:
+        there, facts = _room(ray, on_gpus), errand.facts(model)
+        with _aside(model):
+            yield Pool(ray, model, errand, cluster.workers or there, on_gpus, facts, progress)
+    finally:
+        if begun:
+            ray.shutdown()
+
+
+def need_ray() -> Any:
+    """The module. Raises ClampdownError where it is not installed."""
+    try:
+        import ray
+    except ImportError as error:
+        raise ClampdownError(f"--ray needs Ray ({error}): pip install 'clampdown[ray]'") from error
+    return ray
+
+
+def _begin(ray: Any, cluster: Cluster) -> None:
+    """Join the cluster, or start one here that has room for as many workers as are asked for."""
+    quietly = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
+    address = cluster.address or os.environ.get("RAY_ADDRESS", "")
+    try:
+        if address:
+            ray.init(address=address, **quietly)
+            return
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        cpus = max(os.cpu_count() or 1, (cluster.workers or 1) * torch.get_num_threads())
+        _started(ray, num_cpus=cpus, **quietly)
+    except Exception as error:  # Ray raises a dozen kinds, of which some are no RayError
+        named = f"at {address} can't be reached" if address else "can't be started here"
+        raise ClampdownError(f"a Ray cluster {named}: {_line(error)}") from error
+
+
+def _started(ray: Any, **options: Any) -> None:
+    """Start a cluster of this machine's. Ray gives it half a minute; where other work is going on, it needs more."""
+    for left in reversed(range(_STARTS)):
+        try:
+            ray.init(address="local", include_dashboard=False, **options)
+            return
+        except Exception as error:  # Ray has no name for this one
+            if not left or "timed out" not in str(error):
+                raise
+            ray.shutdown()
+
+
+def _room(ray: Any, on_gpus: bool) -> int:
+    """For how many workers a cluster has room.
+
+    Raises:
+        ClampdownError: for none, or it has GPUs, and this process has none.
+    """
+    free, all_of_it = ray.available_resources(), ray.cluster_resources()
+    if all_of_it.get("GPU", 0) >= 1 and not on_gpus:
+        raise ClampdownError(
+            "the cluster has GPUs, and this machine's model is on its CPU, so their answers could differ; start this "
+            "command where a GPU is, such as by `ray job submit --entrypoint-num-gpus 1`"
+        )
+    key, need = ("GPU", 1) if on_gpus else ("CPU", torch.get_num_threads())
+    if all_of_it.get(key, 0) < need:
+        raise ClampdownError(
+            f"the cluster has no room for one worker, which needs {need} {key}{'s' if need > 1 else ''}"
+            + ("" if on_gpus else "; set OMP_NUM_THREADS to fewer")
+        )
+    return max(1, int(free.get(key, 0) // need))
+
+
+@contextmanager
+def _aside(model: ChatModel) -> Iterator[None]:
+    """This process' own weights out of the GPU that a worker may be given, where they are on one."""
+    device = model.device
+    movable = device.type == "cuda" and not model.quantization and not getattr(model.hf, "hf_device_map", None)
+    if movable:
+        model.hf.to("cpu")
+        torch.cuda.empty_cache()
+    try:
+        yield
+    finally:
+        if movable:
+            model.hf.to(device)
+
+
+def _arguments(model: ChatModel) -> dict[str, Any]:
+    """What `load_chat_model` is told to load this model: in the precision that it has, whatever was wished.
+
+    Which GPU is a worker's, Ray says.
+    """
+    told = dict(model.loaded_by) or {"name": str(Path(model.folder).absolute())}
+    told["dtype"] = str(model.dtype).removeprefix("torch.")
+    if str(told.get("device") or "").startswith("cuda"):
+        told["device"] = None
+    return told
+
+
+def _failed(error: Any, task: Task | None) -> ClampdownError:
+    """What a worker raised, as one line; ours say themselves what to do."""
+    cause = getattr(error, "cause", None) or error
+    if isinstance(cause, ClampdownError):
+        return ClampdownError(str(cause))
+    named = f" over {task.title}" if task else ""
+    return ClampdownError(f"a worker failed{named}: {type(cause).__name__}: {_line(cause)}. What is done is kept")
+
+
+def _line(error: BaseException) -> str:
+    """The line of what an exception says that tells most: of a traceback its last, else the first."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return lines[-1 if "creation task" in lines[0] or "Traceback" in str(error) else 0].rstrip(".")
