@@ -15,6 +15,9 @@ the recipe's window), the safety system prompt in place of steering, and one fix
 "No gate" steers the first `--ungated` of a row, whatever the gate says, as the paper does. In conversations the gate
 decides before each turn, on all that was said. A question that it opens on is scored with the recipe's edit on.
 
+--known takes over what an earlier run of another recipe told of the same prompts: the answers without steering, and
+those under the same edits, where only the gate is another.
+
 Refused means: declined, in part at least, and without looping. Intervals are Wilson's, 95%, of clusters where there are
 some; differences are paired, by bootstrap, which has no width where nothing differs: there the share of open gates is
 the bound.
@@ -27,7 +30,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from answers import Answers
+from answers import Answers, Known
 from capability import Questions
 from conversations import conversations
 from conversations import measured as played
@@ -61,6 +64,10 @@ def main() -> None:
     parser.add_argument("--development", action="store_true")
     parser.add_argument("--only", default="", help="rows, with commas between them")
     parser.add_argument("--json", type=Path)
+    known = ("RECIPE", "FIGURES.json")
+    parser.add_argument(
+        "--known", type=Path, nargs=2, action="append", default=[], metavar=known, help="an earlier run"
+    )
     for name, (number, what) in NUMBERS.items():
         parser.add_argument(f"--{name}", type=int, default=number, help=f"{what} (default: {number})")
     parser.add_argument("--dtype", default="auto")
@@ -72,6 +79,7 @@ def main() -> None:
     settings = {"model": model.name, "dtype": str(model.dtype), "recipe": recipe.sha256[:12], "judge": JUDGE_VERSION}
     settings |= {name: getattr(args, name) for name in NUMBERS}
     body = kept(args.json, settings, parser)
+    agree(settings, args.known, parser)
     every = wanted(args, model, recipe)
     only = [name for name in args.only.split(",") if name]
     if unknown := [name for name in only if name not in every]:
@@ -92,18 +100,21 @@ def main() -> None:
 
 def wanted(args: argparse.Namespace, model: Any, recipe: Recipe) -> dict[str, Row]:
     """All rows by name, in the order in which they are measured."""
-    answers = Answers(model, recipe, args.tokens, args.ungated)
+    known = [earlier(recipe, *one) for one in args.known]
+    answers = Answers(model, recipe, args.tokens, args.ungated, known)
     if args.development:
         some = development(args.data, args.limit, args.seed)
     else:
         some = rows(args.data, args.limit, args.ordinary, args.wrapped, args.seed)
-    found: dict[str, Row] = {name: lambda read=read: answers.measured(read()) for name, read in some.items()}
+    found: dict[str, Row] = {
+        name: lambda name=name, read=read: answers.measured(name, read()) for name, read in some.items()
+    }
     if args.development:
         return found
     for name, load in conversations(args.data, args.conversations, args.seed).items():
         found[name] = lambda load=load: played(model, recipe, load(), args.tokens)
     counts = args.questions, args.ungated, args.passages
-    return found | Questions(model, recipe).rows(args.data, *counts, args.seed)
+    return found | Questions(model, recipe, known).rows(args.data, *counts, args.seed)
 
 
 def kept(path: Path | None, settings: dict[str, Any], parser: argparse.ArgumentParser) -> dict[str, Any]:
@@ -114,6 +125,25 @@ def kept(path: Path | None, settings: dict[str, Any], parser: argparse.ArgumentP
     if differing := [name for name in settings if body["settings"].get(name) != settings[name]]:
         parser.error(f"{path} was measured with another {differing[0]}; name another file")
     return body
+
+
+def agree(settings: dict[str, Any], known: list[list[Path]], parser: argparse.ArgumentParser) -> None:
+    """What decides which prompts are asked, and how an answer is read, must be as it was."""
+    for _, path in known:
+        its = json.loads(path.read_text(encoding="utf-8"))["settings"]
+        for name in ("model", "dtype", "judge", "limit", "ordinary", "wrapped", "questions", "tokens", "seed"):
+            if its.get(name) != settings[name]:
+                parser.error(f"{path} was measured with another {name}; leave it out")
+
+
+def earlier(recipe: Recipe, its: Path, figures: Path) -> Known:
+    """What was told of a recipe that may differ in its gate alone."""
+    other = Recipe.load(its)
+    body = json.loads(figures.read_text(encoding="utf-8"))
+    if body["settings"]["recipe"] != other.sha256[:12]:
+        raise SystemExit(f"{figures} is not of {its}")
+    same = (other.edits, other.positions) == (recipe.edits, recipe.positions)
+    return Known({name: row for name, row in body["rows"].items()}, same)
 
 
 def told_apart(rows: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from answers import Known, told
 from figures import digits
 from prompts import rows_of
 
@@ -25,8 +26,9 @@ SHOTS, BATCH, CHARACTERS = 5, 32, 2000
 class Questions:
     """Questions of a set, asked as chats, and behind five answered ones as raw text."""
 
-    def __init__(self, model: ChatModel, recipe: Recipe) -> None:
+    def __init__(self, model: ChatModel, recipe: Recipe, known: Sequence[Known] = ()) -> None:
         self.model, self.open, self.gate = model, recipe.deciding("open"), compile_gate(model, recipe)
+        self.known = known
 
     def rows(
         self, data: Path, limit: int, forced: int, plain: int, seed: int
@@ -42,13 +44,17 @@ class Questions:
         """The set's record. The clamp answers what opens the gate, and the first `forced` whatever it says."""
         random.Random(f"{seed} {name}").shuffle(rows)
         items = [question(row, name, number) for number, row in enumerate(rows)]
-        items, told = items[:limit], items[limit : limit + SHOTS]
-        shots = "".join(f"Question: {q.text}\nAnswer: {q.choices[q.answer]}\n\n" for q in told)
+        items, shown = items[:limit], items[limit : limit + SHOTS]
+        shots = "".join(f"Question: {q.text}\nAnswer: {q.choices[q.answer]}\n\n" for q in shown)
         opened = self.opens([self.model.prompt_ids(item.text) for item in items])
         raw = self.opens([Prompt(self.model.text_ids(f"{shots}Question: {item.text}\nAnswer:")) for item in items])
         steered = sorted({*np.flatnonzero(opened).tolist(), *range(min(forced, len(items)))})
-        hits = {"open": digits(opened), "open, five-shot": digits(raw), "none": digits(self.right(items, None))}
-        hits["edit"] = digits(self.right([items[i] for i in steered], self.open), steered, len(items))
+        hits = {"open": digits(opened), "open, five-shot": digits(raw)}
+        for arm, recipe, places in (("none", None, list(range(len(items)))), ("edit", self.open, steered)):
+            found = told(self.known, name, arm, places, len(items))
+            left = [place for place in places if place not in found]
+            found |= dict(zip(left, self.right([items[place] for place in left], recipe), strict=True))
+            hits[arm] = digits([found[place] for place in places], places, len(items))
         return {"kind": "questions", "n": len(items), "ungated": forced, "hits": hits}
 
     def opens(self, prompts: Sequence[Prompt]) -> Any:
