@@ -111,7 +111,7 @@ def _service(args: argparse.Namespace, model: "Model", progress: ProgressBar) ->
     return Service(
         chat,
         shelf,
-        LocalEngine(chat, most=limits.rows),
+        LocalEngine(chat, most=limits.rows, keep=True),
         limits,
         log_prompts=args.log_prompts,
         frontier=frontier,
