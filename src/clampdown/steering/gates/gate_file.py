@@ -163,7 +163,8 @@ def _load(path: Path, _version: tuple[int, ...]) -> GateFile:
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            # Copies: what is mapped would change with the file, under those who hold it by its hash.
+            tensors = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise ClampdownError(f"gate {path} is not a readable safetensors file ({error}); fetch it again") from error
     if FORMAT not in header:
