@@ -45,6 +45,8 @@ def test_an_unknown_recipe_is_refused_and_an_unknown_model_not_found(http, clien
         ({"clampdown": {"factor": float("nan")}}, "factor"),
         ({"clampdown": {"factor": 1e9}}, "factor"),
         ({"clampdown": {"threshold": 1.0}}, "no gate"),
+        ({"clampdown": {"spare": "code"}}, "spare"),
+        ({"model": "tiny", "clampdown": {"spare": "tool-calls"}}, "unsteered"),
         ({"clampdown": {"window": "everywhere"}}, "window"),
         ({"clampdown": {"window": {"prompt": "none", "generated": "none"}}}, "window"),
         ({"clampdown": {"recipe": {}}}, "edit"),
@@ -102,6 +104,13 @@ def test_a_request_changes_its_recipe(http, shelf):
     assert first["tokens_edited"] == 3
     assert first == steered(http, "tiny:clamp", window={"prompt": "last", "generated": 2})["clampdown"]["receipts"][0]
     assert sae.values == {3: 6.0, 7: 4.0}  # the recipe itself is as it was
+
+
+def test_a_request_may_have_tool_calls_spared_and_an_echo_may_not(http):
+    plain, told = (steered(http, "tiny:clamp", **more) for more in ({}, {"spare": "tool-calls"}))
+    assert told["clampdown"]["receipts"][0] == {**plain["clampdown"]["receipts"][0], "spared": 0}
+    echo = {"model": "tiny:clamp", "prompt": "a b", "max_tokens": 0, "echo": True, "logprobs": 1}
+    assert http.post("/v1/completions", json=echo | {"clampdown": {"spare": "tool-calls"}}).status_code == 400
 
 
 def test_a_request_moves_the_gate(http):
