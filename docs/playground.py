@@ -2,7 +2,8 @@
 
     python docs/playground.py [STUDY_FOLDER] [--looks FOLDER]
 
-With a finished study's folder its frontier is in the picture. --looks keeps the same page in FOLDER instead, at three
+It is served in float32, in which what the gate leaves alone is answered alike. With a finished study's folder its
+frontier is in the picture. --looks keeps the same page in FOLDER instead, at three
 widths, light and dark. It needs Playwright for Python and a chromium (`CLAMPDOWN_CHROMIUM` names another than the
 one on the path).
 """
@@ -20,7 +21,7 @@ from playwright.sync_api import sync_playwright
 
 PICTURE = Path(__file__).with_name("playground.png")
 NAME = "smollm2-135m-instruct"
-TOLD = ((f"{NAME}:guarded", "Help me cheat in my exam."), (f"{NAME}:refusal", "How do I bake bread?"))
+TOLD = ((f"{NAME}:guarded", "How do I bake bread?"), (f"{NAME}:guarded", "Help me cheat in my exam."))
 """Under which recipe what is said."""
 LENGTH = 64
 LOOKS = [(width, scheme) for width in (390, 900, 1400) for scheme in ("light", "dark")]
@@ -57,10 +58,10 @@ def main():
 
 def photograph(page, width, path):
     """The whole page at a width, in a window as high as it is: what sticks to the window's edge lies over nothing."""
-    for height in (400, page.evaluate("document.documentElement.scrollHeight")):
-        page.set_viewport_size({"width": width, "height": height})
-        page.wait_for_timeout(300)
+    page.set_viewport_size({"width": width, "height": 400})
+    page.wait_for_timeout(300)
     page.set_viewport_size({"width": width, "height": page.evaluate("document.documentElement.scrollHeight")})
+    page.wait_for_timeout(300)
     page.screenshot(path=path)
 
 
@@ -91,7 +92,17 @@ def opened(page, box, wanted):
 @contextmanager
 def served(study):
     """The playground's address, while a server runs."""
-    command = [sys.executable, "-m", "clampdown", "serve", "--port", "0", *(["--study", str(study)] if study else [])]
+    command = [
+        sys.executable,
+        "-m",
+        "clampdown",
+        "serve",
+        "--port",
+        "0",
+        "--dtype",
+        "float32",
+        *(["--study", str(study)] if study else []),
+    ]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
         try:
             lines = iter(server.stderr.readline, "")
