@@ -15,7 +15,7 @@ def serving(shelf, **limits):
     from clampdown.serving.service import Service
 
     made = Limits(**limits)
-    return Service(shelf.model, shelf, LocalEngine(shelf.model, most=made.rows), made)
+    return Service(shelf.model, shelf, LocalEngine(shelf.model, most=made.rows, keep=True), made)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from served import chat, listening, serving
 
 from clampdown.recipe import Clamp, Direction, Gate, Recipe
 from clampdown.recipe.bundled import bundled_path
+from clampdown.studies import charts
 
 PARTS = {path.name: path.read_text() for path in (files("clampdown") / "serving" / "playground").iterdir()}
 
@@ -135,3 +136,13 @@ def test_a_copied_recipe_finds_a_gate_that_came_along(tmp_path):
     beside = tmp_path / along.gate.kept_name
     beside.write_bytes(b"another")  # whoever puts a file there means it, and is told that it is another
     assert Recipe.load(copied).gate.file == str(beside)
+
+
+def test_the_page_draws_all_of_a_chart_that_the_report_draws():
+    """The charts are the report's, the page's style its own: a shape that it does not know would be black."""
+    points = [charts.Point(f"a point {i}", "clamp", 0.1 * i, 0.9, arm=f"arm {i}", chosen=i == 1) for i in range(4)]
+    svg = str(charts.scatter(points, x_title="cost", y_title="gain", name="gain against cost"))
+    drawn = {name for classes in re.findall(r'class="([^"]*)"', svg) for name in classes.split()}
+    styled = (files("clampdown") / "studies" / "chart.css.j2").read_text(encoding="utf-8")
+    known, own = (set(re.findall(r"\.([a-z-]+)", css)) for css in (styled, PARTS["style.css"]))
+    assert "paper" in drawn & known and not drawn & known - own

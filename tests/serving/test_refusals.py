@@ -2,9 +2,12 @@
 
 import json
 import random
+import threading
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from served import QUESTIONS, chat
+from served import QUESTIONS, chat, listening, serving
 
 from clampdown.recipe import Recipe
 
@@ -42,6 +45,8 @@ def test_an_unknown_recipe_is_refused_and_an_unknown_model_not_found(http, clien
         ({"clampdown": {"factor": float("nan")}}, "factor"),
         ({"clampdown": {"factor": 1e9}}, "factor"),
         ({"clampdown": {"threshold": 1.0}}, "no gate"),
+        ({"clampdown": {"spare": "code"}}, "spare"),
+        ({"model": "tiny", "clampdown": {"spare": "tool-calls"}}, "unsteered"),
         ({"clampdown": {"window": "everywhere"}}, "window"),
         ({"clampdown": {"window": {"prompt": "none", "generated": "none"}}}, "window"),
         ({"clampdown": {"recipe": {}}}, "edit"),
@@ -101,6 +106,13 @@ def test_a_request_changes_its_recipe(http, shelf):
     assert sae.values == {3: 6.0, 7: 4.0}  # the recipe itself is as it was
 
 
+def test_a_request_may_have_tool_calls_spared_and_an_echo_may_not(http):
+    plain, told = (steered(http, "tiny:clamp", **more) for more in ({}, {"spare": "tool-calls"}))
+    assert told["clampdown"]["receipts"][0] == {**plain["clampdown"]["receipts"][0], "spared": 0}
+    echo = {"model": "tiny:clamp", "prompt": "a b", "max_tokens": 0, "echo": True, "logprobs": 1}
+    assert http.post("/v1/completions", json=echo | {"clampdown": {"spare": "tool-calls"}}).status_code == 400
+
+
 def test_a_request_moves_the_gate(http):
     told = {said: steered(http, "tiny:gated", said)["clampdown"]["receipts"][0] for said in QUESTIONS}
     assert {receipt["gate"] for receipt in told.values()} == {"open", "shut"}
@@ -144,6 +156,47 @@ def test_a_recipe_comes_with_the_request_of_what_is_loaded(http, shelf):
 )  # fmt: skip
 def test_no_path_is_followed_and_nothing_is_fetched(recipe, word, http):
     refused(http, chat("tiny", clampdown={"recipe": recipe}), word)
+
+
+def test_a_gates_file_that_is_gone_is_told_without_where_it_lay(tiny, recipes, tmp_path, installed):
+    import httpx
+
+    from clampdown.serving.shelf import Shelf
+
+    folder = tmp_path / "a folder" / "of mine"
+    folder.mkdir(parents=True)
+    gate = recipes["gated"].gate
+    file = folder / "gate.safetensors"
+    file.write_bytes(Path(gate.file).read_bytes())
+    shelf = Shelf(tiny, "tiny", {"mine": replace(recipes["gated"], gate=replace(gate, file=str(file)))})
+    with listening(serving(shelf)) as (url, _), httpx.Client(base_url=url, timeout=60) as http:
+        assert http.post("/v1/chat/completions", json=chat("tiny:mine")).status_code == 200
+        for spoil in (lambda: file.write_bytes(b"another"), file.unlink):
+            spoil()
+            for path, body in (
+                ("/v1/chat/completions", chat("tiny:mine")),
+                ("/v1/chat/completions", chat("tiny:mine", stream=True)),
+                (
+                    "/v1/chat/completions",
+                    chat("tiny", clampdown={"recipe": {"edits": [PUSH], "gate": {"sha256": gate.sha256}}}),
+                ),
+                ("/v1/clampdown/activations", {"model": "tiny:mine", "text": "Hi"}),
+            ):
+                answer = http.post(path, json=body)
+                assert answer.status_code == 400 and "gate.safetensors" in answer.text
+                assert "mine" not in answer.text.replace("recipe mine", "").replace("tiny:mine", "")
+
+
+def test_an_inline_recipe_is_tested_by_the_engines_own_thread(http, monkeypatch):
+    from clampdown.serving import shelf
+
+    tested, whole = [], shelf.self_test
+    monkeypatch.setattr(
+        shelf, "self_test", lambda *told: (tested.append(threading.current_thread().name), whole(*told))
+    )
+    steered(http, "tiny", recipe={"edits": [{**PUSH, "strength": 1.25}]})
+    http.post("/v1/clampdown/activations", json={"model": "tiny:clamp", "text": "Hi", "clampdown": {"factor": 1.125}})
+    assert tested == ["engine"] * 2
 
 
 def test_what_overflows_is_an_error_and_no_answer(http):

@@ -11,8 +11,12 @@ if TYPE_CHECKING:
     from clampdown.models.chat_model import ChatModel
 
 
-def engine_named(args: argparse.Namespace, model: "ChatModel", most: int, progress: Progress) -> "Engine":
+def engine_named(
+    args: argparse.Namespace, model: "ChatModel", most: int, progress: Progress, *, keep: bool = False
+) -> "Engine":
     """The engine that `--engine` names, for a model that was loaded as `args` say; `most` rows are answered at once.
+
+    What chats open with is kept from one to the next if `keep`.
 
     Raises:
         ClampdownError: vLLM is not there, is another version, can't load the model, or does not steer it.
@@ -20,7 +24,7 @@ def engine_named(args: argparse.Namespace, model: "ChatModel", most: int, progre
     if args.engine == "transformers":
         from clampdown.engine.local import LocalEngine
 
-        return LocalEngine(model, most=most)
+        return LocalEngine(model, most=most, keep=keep)
     for name in ("quantization", "device_map"):
         if getattr(args, name):
             option = name.replace("_", "-")

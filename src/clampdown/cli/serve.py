@@ -112,7 +112,7 @@ def _service(args: argparse.Namespace, model: "Model", progress: ProgressBar) ->
     return Service(
         chat,
         shelf,
-        engine_named(args, chat, limits.rows, progress),
+        engine_named(args, chat, limits.rows, progress, keep=True),
         limits,
         log_prompts=args.log_prompts,
         frontier=frontier,

@@ -6,6 +6,7 @@ from functools import cached_property
 from itertools import count
 
 from clampdown.engine.gating import check_fits
+from clampdown.engine.openings import Openings
 from clampdown.engine.prefill import opened, read_together
 from clampdown.engine.request import Answer, Event, Request
 from clampdown.engine.running import Row, Running
@@ -21,15 +22,17 @@ class LocalEngine:
     Args:
         most: rows of the batch; further requests wait. Where a model's blocks keep what can't be joined (sliding
             windows, recurrent states), they wait until the batch is over.
+        keep: what chats open with is read by itself, and kept for those that open alike.
 
     Raises:
         ClampdownError: `most` leaves no room for a row.
     """
 
-    def __init__(self, model: ChatModel, *, most: int = 32) -> None:
+    def __init__(self, model: ChatModel, *, most: int = 32, keep: bool = False) -> None:
         if most < 1:
             raise ClampdownError(f"a batch needs room for one row at least, got {most}")
         self.model, self.most = model, most
+        self._openings = Openings(model) if keep else None
         self._numbers = count()
         self._waiting: deque[tuple[int, Request]] = deque()
         self._running: Running | None = None
@@ -114,12 +117,24 @@ class LocalEngine:
             return
         some = [self._waiting.popleft() for _ in range(room)]
         bearable = read_together(self.model, [request.prompt for _, request in some])
-        groups = [fitting for group in bearable for fitting in self._fitting(group, some)]
+        alike = [same for group in bearable for same in self._opening_alike(group, some)]
+        groups = [fitting for group in alike for fitting in self._fitting(group, some)]
         if not self._joins:  # what can't be read together can't join later either
             first, groups = set(groups[0]), groups[:1]
             self._waiting.extendleft(pair for place, pair in reversed(list(enumerate(some))) if place not in first)
         for places in groups:
             self._begin([some[place] for place in places])
+
+    def _opening_alike(self, group: list[int], pairs: Sequence[tuple[int, Request]]) -> list[list[int]]:
+        """Places in groups whose chats have the same opening, where that is kept."""
+        if self._openings is None:
+            return [group]
+        found: dict[tuple[int, ...], list[int]] = {}
+        for place in group:
+            prompt, sampling = pairs[place][1].prompt, pairs[place][1].sampling
+            opening = prompt[: self._openings.length(prompt, sampling.max_new_tokens)]
+            found.setdefault(tuple(opening), []).append(place)
+        return list(found.values())
 
     def _fitting(self, group: list[int], pairs: Sequence[tuple[int, Request]]) -> list[list[int]]:
         """Places in groups whose longest prompt and longest answer fit the context together, as reading them asks."""
@@ -140,7 +155,10 @@ class LocalEngine:
         prompts, recipes = [row.request.prompt for row in rows], [row.request.recipe for row in rows]
         room = max(row.request.sampling.max_new_tokens for row in rows)
         decisions = [row.request.decision for row in rows]
-        with opened(self.model, prompts, recipes, room, roomy=True, apart=True, decisions=decisions) as begun:
+        kept = self._openings
+        with opened(
+            self.model, prompts, recipes, room, roomy=True, apart=True, decisions=decisions, openings=kept
+        ) as begun:
             new = Running(self.model, begun, rows)
         if self._running is None:
             self._running = new

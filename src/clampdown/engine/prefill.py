@@ -10,6 +10,7 @@ from torch import Tensor
 
 from clampdown.engine.blocks import Below, forward
 from clampdown.engine.gating import Gates, put_together
+from clampdown.engine.openings import ENDLESS, Openings
 from clampdown.engine.prefilled import Opened
 from clampdown.errors import ClampdownError
 from clampdown.models.bearing import bearing
@@ -22,8 +23,6 @@ from clampdown.steering.gates.reading import Reading
 from clampdown.steering.positions import Places
 
 T = TypeVar("T")
-_ENDLESS = 1 << 40
-"""A prompt length no row reaches: what all prompts begin with is prompt, and not its last token."""
 
 
 @contextmanager
@@ -38,6 +37,7 @@ def opened(
     apart: bool = False,
     decisions: Sequence[bool | None] | None = None,
     share: bool = True,
+    openings: Openings | None = None,
 ) -> Iterator[Opened]:
     """Read prompts (token ids), row r under recipes[r]; the context keeps steering on for what follows them.
 
@@ -50,6 +50,7 @@ def opened(
         below: shares the lower blocks with whoever was asked the same just before.
         decisions: for each row what its recipe's gate decided, where that lies outside.
         share: run what all prompts begin with once, which in low precision moves what is then said.
+        openings: where what the chats open with is kept, if all of them open alike.
 
     Raises:
         ClampdownError: the longest prompt and `room` exceed the model's context, or the prompts can't be read together;
@@ -63,7 +64,7 @@ def opened(
             f"a prompt of {longest} tokens and an answer of {room} exceed the model's context of "
             f"{model.context_length}: shorten either"
         )
-    reader, gates = _Reader(model, room, roomy, apart, share), Gates(model, prompts, recipes, decisions)
+    reader, gates = _Reader(model, room, roomy, apart, share, openings), Gates(model, prompts, recipes, decisions)
     if not gates.scored:
         with reader.read(prompts, gates.first, below) as begun:
             begun.steering.decide(gates.decisions)
@@ -101,6 +102,7 @@ class _Reader:
     roomy: bool
     apart: bool
     share: bool
+    openings: Openings | None
 
     @contextmanager
     def read(
@@ -182,6 +184,13 @@ class _Reader:
         recurrent states, which it would run through.
         """
         model, apart = self.model, self.apart
+        if self.openings is not None and (length := self.openings.of_all(prompts, self.room)):
+            kept = self.openings.begun(
+                prompts, length, recipes, gates, room=self.room, roomy=self.roomy, apart=self.apart
+            )
+            with kept as continued:
+                yield continued
+            return
         number = {recipe: n for n, recipe in enumerate(dict.fromkeys(recipes))}
         distinct = list(number)
         lengths, turns = list(map(len, prompts)), [user_turns(prompt) for prompt in prompts]
@@ -203,7 +212,7 @@ class _Reader:
         opening = model.pad([prompts[0][:shared]] * len(distinct))
         first = [turns[list(recipes).index(recipe)] for recipe in distinct]  # as all its rows have it here
         begin = Steering(
-            model, distinct, prompt_lengths=[_ENDLESS] * len(distinct), user_turns=first, apart=apart, decided=True
+            model, distinct, prompt_lengths=[ENDLESS] * len(distinct), user_turns=first, apart=apart, decided=True
         )
         with begin as steering, torch.inference_mode(), ExitStack() as watching:
             for reading in readings:

@@ -56,6 +56,8 @@ class Request:
     """What the recipe's gate decided, where that lies outside."""
     likeliest: int | None = None
     """Tell of each token how likely it was, and so many that were likeliest in its place; None tells nothing."""
+    spare: bool = False
+    """Edit nothing of a tool's call in the answer, whatever the window."""
 
     def __post_init__(self) -> None:
         if not len(self.prompt):

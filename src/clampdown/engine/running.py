@@ -1,7 +1,7 @@
 """The one decode loop: rows that are being answered join, step and leave, each with its own recipe and sampling."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -10,6 +10,7 @@ from clampdown.engine.chances import chance_of
 from clampdown.engine.finite import NOT_FINITE, NOT_FINITE_UNSTEERED, not_finite
 from clampdown.engine.prefilled import Opened
 from clampdown.engine.request import Answer, Chance, Request
+from clampdown.engine.sparing import ToolCalls
 from clampdown.models import key_values
 from clampdown.models.chat_model import ChatModel
 from clampdown.steering.positions import Places
@@ -28,6 +29,7 @@ class Row:
         draws: numbers from 0 to 1, one for each token that may come; none where the answer is greedy.
         ids: the tokens said so far.
         chance: how likely the last of them was, where the request asks.
+        calls: follows the tools' calls that are to be spared.
         ended: it said its last, failed, or was cancelled.
     """
 
@@ -37,6 +39,7 @@ class Row:
     ids: list[int] = field(default_factory=list)
     chance: Chance | None = None
     ended: bool = False
+    calls: ToolCalls | None = None
 
     @classmethod
     def of(cls, request: Request, number: int, place: int = 0) -> "Row":
@@ -50,6 +53,8 @@ class Row:
     def takes(self, token: int, stop_ids: Collection[int]) -> None:
         """Say one more token. stop_ids: the model's."""
         self.ids.append(token)
+        if self.calls is not None:
+            self.calls.add(token)
         self.ended = self.finished(stop_ids) or len(self.ids) == self.request.sampling.max_new_tokens
 
     def finished(self, stop_ids: Collection[int]) -> bool:
@@ -72,6 +77,8 @@ class Running:
         self._prompt_length = begun.position + 1
         self._logits = begun.logits[:, -1]
         self._tokens: Tensor | None = None  # said, and not yet read by the model
+        for row in self.rows:
+            row.calls = ToolCalls(model) if row.request.spare else None
 
     @property
     def over(self) -> bool:
@@ -119,6 +126,8 @@ class Running:
         return [self._answer(row, receipts[row.number], errors.get(row.number, "")) for row in rows]
 
     def _answer(self, row: Row, receipt: Receipt, error: str) -> Answer:
+        if row.calls is not None:
+            receipt = replace(receipt, spared=row.calls.spared)
         if error:
             return Answer("", (), False, receipt, error)
         said, finished = self.model.said(row.ids, row.request.prompt), row.finished(self.model.stop_ids)
@@ -136,7 +145,8 @@ class Running:
         self._mask = torch.cat([self._mask, real.to(self._mask)], dim=1)
         self._position = self._position + 1
         nobody = torch.zeros_like(real)  # what is said now is an answer, and no user's turn
-        self.steering.expect(Places(real, self._position, self._prompt_length, begun=True, user=nobody))
+        places = Places(real, self._position, self._prompt_length, begun=True, user=nobody, spared=self._spared())
+        self.steering.expect(places)
         self._logits = self.model.hf(
             input_ids=self._tokens[:, None],
             attention_mask=self._mask,
@@ -146,6 +156,16 @@ class Running:
             logits_to_keep=1,
         ).logits[:, -1]
         self._tokens = None
+
+    def _spared(self) -> Tensor | None:
+        """Which rows' last tokens are of a tool's call that is to be spared, [row, 1]; they are counted. None: none."""
+        inside = [row.calls is not None and row.calls.inside and not row.ended for row in self.rows]
+        if not any(inside):
+            return None
+        for row, spared in zip(self.rows, inside, strict=True):
+            if spared and row.calls is not None:
+                row.calls.spared += 1
+        return torch.tensor(inside)[:, None].to(self._mask.device)
 
     def _keep(self, going: list[int]) -> None:
         """Go on with these rows of the batch only; the receipts of the others stand."""

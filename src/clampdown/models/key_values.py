@@ -52,6 +52,20 @@ def repeat_rows(cache: Any, rows: int, times: int) -> None:
         choose_rows(cache, torch.arange(rows).repeat_interleave(times))
 
 
+def put_side_by_side(cache: Any, caches: Sequence[Any], rows: Sequence[int]) -> None:
+    """Let row r of an empty cache of keys and values go on from the only row of caches[rows[r]], all of one length."""
+    index = torch.tensor(rows, dtype=torch.long)
+    for number, layers in enumerate(zip(*(one.layers for one in caches), strict=True)):
+        keys, values = (torch.cat([getattr(layer, name) for layer in layers]) for name in ("keys", "values"))
+        here = index.to(keys.device)
+        cache.update(keys[here], values[here], number)
+
+
+def held_bytes(cache: Any) -> int:
+    """The memory that a cache of keys and values takes."""
+    return sum(held.nbytes for layer in cache.layers for held in (layer.keys, layer.values))
+
+
 def copied(cache: Any) -> Any:
     """A copy to go on with by itself, which shares the tensors that are held already."""
     found = copy.copy(cache)

@@ -1,5 +1,6 @@
 """What a request is told that is not answered, in OpenAI's form."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,8 @@ from starlette.exceptions import HTTPException
 
 from clampdown.errors import ClampdownError
 
+_FOLDERS = re.compile(r"(?<![^\s'\"(=])(?:~[\w.-]*|[A-Za-z]:)?[/\\](?=[^\s/\\])(?:[^/\\:;,'\"()\n]*[/\\])*")
+"""The folders of an absolute path, which may have blanks in their names."""
 _KINDS = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 
 
@@ -48,7 +51,7 @@ def as_refusal(error: Exception) -> Refusal:
     if isinstance(error, Refusal):
         return error
     if isinstance(error, ClampdownError):
-        return Refusal(400, str(error), code="cannot_be_honoured")
+        return Refusal(400, without_folders(str(error)), code="cannot_be_honoured")
     if isinstance(error, RequestValidationError):
         return _invalid(error.errors())
     if isinstance(error, HTTPException):
@@ -56,6 +59,11 @@ def as_refusal(error: Exception) -> Refusal:
     if isinstance(error, TimeoutError):
         return Refusal(503, "the answer took too long; ask for fewer tokens, or come again", code="timeout")
     return Refusal(500, "this server failed; its log says where", code="internal_error")
+
+
+def without_folders(message: str) -> str:
+    """A message in which files go by their names alone: where they lie here is nobody's business."""
+    return _FOLDERS.sub("", message)
 
 
 async def refuse(_request: Request, error: Exception) -> JSONResponse:

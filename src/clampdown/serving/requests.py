@@ -52,6 +52,9 @@ class Override(Body):
     )
     threshold: Finite | None = Field(None, description="the score from which the gate opens")
     decide: Literal["score", "open", "shut", "watch"] | None = Field(None, description="force the gate, or only watch")
+    spare: Literal["tool-calls"] | None = Field(
+        None, description="leave what the answer says in a tool's call unedited, whatever the window; the receipt tells"
+    )
     window: Annotated[str, Field(max_length=40)] | Window | None = Field(
         None, description='positions, such as "all", "all+8", "last+14", "last+8~6"'
     )

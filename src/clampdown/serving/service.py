@@ -270,6 +270,7 @@ class Service:
         answering.prompts = [self._rendered(render, recipe, order.tokens) for render in order.prompts]
         seed = secrets.randbits(62) if order.seed is None else order.seed
         temperature = 1.0 if order.temperature is None else order.temperature
+        spare = order.override is not None and order.override.spare is not None
         found: list[tuple[Request, Listener]] = []
         for number, prompt in enumerate(answering.prompts):
             room = min(self.limits.answer_tokens, self.model.context_length - len(prompt))
@@ -282,11 +283,13 @@ class Service:
                     1.0 if order.top_p is None else order.top_p,
                 )
                 saying = Saying(self.model, prompt, number * order.n + one, order.stops, tell)
-                found.append((Request(prompt, recipe, sampling, likeliest=order.likeliest), saying))
+                found.append((Request(prompt, recipe, sampling, likeliest=order.likeliest, spare=spare), saying))
         return found
 
     def _echo(self, order: Order, render: Render) -> Generator[None, None, Echo]:
         recipe = self.shelf.under(order.model, order.override)
+        if order.override is not None and order.override.spare:
+            raise Refusal(400, "spare goes with what is answered, and an echo is not; leave it out", param="clampdown")
         ids = self._rendered(render, recipe, 0)
         check_told([recipe], [user_turns(ids)])
         self.metrics.tokens.labels(order.model, "read").inc(len(ids))

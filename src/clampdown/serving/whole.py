@@ -7,7 +7,7 @@ from typing import Any
 from clampdown.errors import ClampdownError
 from clampdown.recipe import Clamp, Gate
 from clampdown.saes.load import load_sae
-from clampdown.serving.refusals import Refusal
+from clampdown.serving.refusals import Refusal, as_refusal
 from clampdown.serving.service import Service
 from clampdown.serving.shelf import Shelf, shown_recipe
 from clampdown.steering.gates.compiled import read_gate
@@ -54,7 +54,7 @@ def _loadable(shelf: Shelf, point: Mapping[str, Any]) -> dict[str, Any]:
     try:
         recipe = shelf.inline(body)
     except (Refusal, ClampdownError) as error:
-        return {"recipe": None, "why": getattr(error, "message", str(error))}
+        return {"recipe": None, "why": as_refusal(error).message}
     return {"recipe": body, "gate_file": _gate_file(recipe.gate), "opens_from": _opens_from(recipe.gate)}
 
 

@@ -145,6 +145,15 @@ class Steering:
             recipes = self.rows.recipes
             check_told(recipes if self.per_row else recipes * len(user_turns), user_turns)
 
+    def go_on_from(self, begun: Sequence["Steering"]) -> None:
+        """Let row r go on from what was done to the only row of begun[r], which was kept apart; before any call.
+
+        These stay as they are. What their receipts say of a recipe is forgotten: each row has its own.
+        """
+        for steering in begun:
+            steering.settle()
+        self.rows.go_on_from([steering.rows for steering in begun])
+
     def join(self, other: "Steering") -> None:
         """Go on with the rows of both, these first; neither may be on. Rows that left before are forgotten."""
         if self._on is not None or other._on is not None:

@@ -22,18 +22,22 @@ class Places(NamedTuple):
     certain: bool = True  # whether prompt_length is known, or this call's columns may be prompt or answer
     begun: bool = False  # whether every row is known to have had a real token before these columns
     user: Tensor | None = None  # bool: content of a user's turn; None where that is not known
+    spared: Tensor | None = None  # bool: edited in no window
 
     def of(self, rows: Tensor) -> "Places":
         """The places of some rows."""
         here = rows.to(self.real.device)
         user = None if self.user is None else self.user[here]
         real, position, prompt_length = self.real[here], self.position[here], self.prompt_length[here]
-        return self._replace(real=real, position=position, prompt_length=prompt_length, user=user)
+        spared = None if self.spared is None else self.spared[here]
+        return self._replace(real=real, position=position, prompt_length=prompt_length, user=user, spared=spared)
 
     def columns(self, start: int | None, end: int | None) -> "Places":
         """The places of some columns."""
         user = None if self.user is None else self.user[:, start:end]
-        return self._replace(real=self.real[:, start:end], position=self.position[:, start:end], user=user)
+        spared = None if self.spared is None else self.spared[:, start:end]
+        real, position = self.real[:, start:end], self.position[:, start:end]
+        return self._replace(real=real, position=position, user=user, spared=spared)
 
     def chosen(self, windows: "Windows", norm: Tensor | None = None) -> Tensor:
         """Bool [row, column]: the places that each row's window holds; `norm` is the residual's, for sinks.
@@ -49,7 +53,7 @@ class Places(NamedTuple):
                 "positions, or say prompt_lengths"
             )
         windows = windows.to(self.real.device)
-        chosen = self.real
+        chosen = self.real if self.spared is None else self.real & ~self.spared
         if not windows.everywhere:
             generated = self.position - self.prompt_length  # 0 for the first generated token
             inside = (generated >= windows.low) & (generated < windows.high + windows.fade)

@@ -23,6 +23,8 @@ class Receipt:
             (which opens it), and of several rows.
         read_again: tokens of the prompt that were read once more, steered, after the gate had opened: all of them, or,
             where the window begins at the last and the model's cache can be cropped, that one.
+        spared: tokens of the answer that were edited in no window, being of a tool's call; None where nothing was to be
+            spared.
     """
 
     recipe_sha256: str = ""
@@ -34,6 +36,7 @@ class Receipt:
     score: float | None = None
     threshold: float | None = None
     read_again: int = 0
+    spared: int | None = None
 
     def accounts_for(self, recipe: Recipe | None) -> bool:
         """Whether this is what the recipe had to leave of one row, or of several together (see `joined`).
@@ -52,9 +55,10 @@ class Receipt:
         return (self.tokens_edited == 0) == held_back
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields; those of the gate only where there is one."""
+        """The fields; those of the gate only where there is one, and `spared` where something was to be."""
         fields = asdict(self)
-        return fields if self.gate else {name: fields[name] for name in list(fields)[:5]}
+        spared = {} if fields.pop("spared") is None else {"spared": self.spared}
+        return (fields if self.gate else {name: fields[name] for name in list(fields)[:5]}) | spared
 
     def __str__(self) -> str:
         if not self.recipe_sha256:
@@ -65,6 +69,7 @@ class Receipt:
         if self.gate and not self.tokens_edited:
             return f"{gate}only watched, unsteered · {self.tokens_seen} tokens"
         again = f" · {self.read_again} read again" if self.read_again else ""
+        again += f" · {self.spared} spared" if self.spared else ""
         return (
             f"{gate}steered by {self.recipe_sha256[:8]} · {self.tokens_edited} of {self.tokens_seen} tokens edited"
             f"{again} · mean ‖Δ‖/‖x‖ {self.relative_norm:.3f} · {self.path}"
@@ -96,6 +101,7 @@ def joined(receipts: Sequence[Receipt]) -> Receipt:
         score=_the_one({r.score for r in receipts if r.gate}),
         threshold=_the_one({r.threshold for r in receipts if r.gate}),
         read_again=sum(r.read_again for r in receipts),
+        spared=sum(known) if (known := [r.spared for r in receipts if r.spared is not None]) else None,
     )
 
 

@@ -169,6 +169,11 @@ class Rows:
         if self.tally is not None:
             self.tally.fan_out(index)
 
+    def go_on_from(self, begun: Sequence["Rows"]) -> None:
+        """Let row r go on, under its own recipe, from what was done to the only row of begun[r]; before any call."""
+        self.tally = Tally.of([rows.tally for rows in begun if rows.tally is not None])
+        self.finite.errors |= {row: rows.finite.errors[0] for row, rows in enumerate(begun) if rows.finite.errors}
+
     def join(self, other: "Rows") -> None:
         """Go on with the rows of both, these first; the rows that left before are forgotten, receipts and all."""
         assert self.tally is not None and other.tally is not None

@@ -47,9 +47,15 @@ class Tally:
 
     def joined(self, other: "Tally") -> "Tally":
         """The rows that still go on of both, these first; what others came to is forgotten."""
-        found = Tally(len(self.alive) + len(other.alive), self._now[0].device)
-        pairs = zip(self._now, other._now, strict=True)
-        found._now = [torch.cat([ours, theirs.to(ours.device)]) for ours, theirs in pairs]
+        return Tally.of([self, other])
+
+    @classmethod
+    def of(cls, tallies: Sequence["Tally"]) -> "Tally":
+        """The same of several."""
+        device = tallies[0]._now[0].device
+        found = cls(sum(len(one.alive) for one in tallies), device)
+        for place, totals in enumerate(zip(*(one._now for one in tallies), strict=True)):
+            found._now[place] = torch.cat([told.to(device) for told in totals])
         return found
 
     def rows(self) -> Sequence[tuple[int, int, float]]:

@@ -194,11 +194,11 @@ def test_questions_and_passages(tmp_path):
 
 ROW = {"question": "q", "choices": ["a", "b"], "answer": 0}
 BAD = {
-    "empty": ("safe", "a.jsonl", b"", "at least one"),
-    "only a mark": ("safe", "a.jsonl", b"\xef\xbb\xbf", "at least one"),
-    "empty csv": ("safe", "a.csv", b"", "at least one"),
+    "empty": ("safe", "a.jsonl", b"", "is empty"),
+    "only a mark": ("safe", "a.jsonl", b"\xef\xbb\xbf", "is empty"),
+    "empty csv": ("safe", "a.csv", b"", "is empty"),
     "header only": ("safe", "a.csv", b"prompt\n", "at least one"),
-    "blank text": ("safe", "a.txt", b"\n \n", "at least one"),
+    "blank text": ("safe", "a.txt", b"\n \n", "is empty"),
     "wrong column": ("safe", "a.jsonl", b'{"text": "x"}', "row 1"),
     "wrong csv column": ("safe", "a.csv", b"text\nx\n", "'prompt'"),
     "second row": ("safe", "a.jsonl", b'{"prompt": "x"}\n{"prompt": 3}', "row 2"),

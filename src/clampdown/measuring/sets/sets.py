@@ -119,6 +119,8 @@ def load_set(kind: str, path: Path) -> ItemSet:
     """
     path = Path(os.path.expanduser(path))
     rows, sha256 = read_rows(path, kind)
+    if not rows:
+        raise ClampdownError(f"set {path} is empty; a file needs at least one {kind} item")
     check_columns(rows, _COLUMNS | {SetKind(kind).column})
     items = tuple(
         make_item(row.cells, kind, row.where, f"{path.name}-{row.number}") for row in rows if _fits(row, kind)

@@ -142,11 +142,17 @@ def read_gate(gate: Gate) -> GateFile:
     except ClampdownError as error:
         way_out = "" if path.exists() else f"; {GOES_WITH}"
         raise ClampdownError(f"{error}{way_out}") from error
-    if file_sha256(path) != gate.sha256:
+    if _sha256(path, tuple(file_version(path))) != gate.sha256:
         raise ClampdownError(
             f"gate {path} is not the file that the recipe names (its hash is another); fetch it again, or fit a new one"
         )
     return _load(path, tuple(file_version(path)))
+
+
+@lru_cache(maxsize=64)
+def _sha256(path: Path, _version: tuple[int, ...]) -> str:
+    """The file's hash: each prompt would else read all of it again."""
+    return file_sha256(path)
 
 
 @lru_cache(maxsize=8)
@@ -157,7 +163,8 @@ def _load(path: Path, _version: tuple[int, ...]) -> GateFile:
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            # Copies: what is mapped would change with the file, under those who hold it by its hash.
+            tensors = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise ClampdownError(f"gate {path} is not a readable safetensors file ({error}); fetch it again") from error
     if FORMAT not in header:
