@@ -7,7 +7,7 @@ import pytest
 
 from clampdown.errors import ClampdownError
 from clampdown.models.prompt import Prompt
-from clampdown.plugins.vllm.keys import block_keys, most_cached
+from clampdown.plugins.vllm.prefix_keys import block_keys, most_cached
 from clampdown.plugins.vllm.version import TESTED, check_version
 from clampdown.plugins.vllm.wire import Asked, OwnText, asked_by, to_extra_args, written
 from clampdown.recipe import Direction, Gate, Positions, Recipe

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from clampdown.models.prompt import Spans
 from clampdown.plugins.vllm.gating import look
-from clampdown.plugins.vllm.keys import steers
+from clampdown.plugins.vllm.prefix_keys import steers
 from clampdown.plugins.vllm.recipes import Recipes
 from clampdown.plugins.vllm.requests import Steered
 from clampdown.steering.apply import apply

@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 from clampdown.models.prompt import Prompt
-from clampdown.plugins.vllm.keys import block_keys, most_cached
+from clampdown.plugins.vllm.prefix_keys import block_keys, most_cached
 from clampdown.plugins.vllm.told import RECEIPT, Told
 from clampdown.plugins.vllm.wire import Asked, asked_by
 from clampdown.steering.gates.gate_file import read_gate
