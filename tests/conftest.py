@@ -2,6 +2,10 @@
 
 import pytest
 import torch
+from jaxtyping import install_import_hook
+from shapes import FOLDERS
+
+install_import_hook(FOLDERS, "shapes.checked")
 
 from clampdown.models.bundled import bundled_folder
 from clampdown.models.chat_model import ChatModel, load_chat_model

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from clampdown.saes.tiles import product, tokens_at_a_time
@@ -15,11 +16,13 @@ _GROUP = 64
 class Crowd(NamedTuple):
     """The encoder of a topk SAE: the latents that a few have to compete with."""
 
-    w_enc: Tensor  # [n_latents, d_model], in any floating dtype
-    b_enc: Tensor  # [n_latents]
+    w_enc: Float[Tensor, "n_latents d_model"]  # in any floating dtype
+    b_enc: Float[Tensor, " n_latents"]
     k: int
 
-    def winners(self, x: Tensor, z: Tensor, index: Tensor) -> Tensor:
+    def winners(
+        self, x: Float[Tensor, "token d_model"], z: Float[Tensor, "token chosen"], index: Int[Tensor, " chosen"]
+    ) -> Float[Tensor, "token chosen"]:
         """What is left of `z` [token, chosen] where only the k largest pre-activations of a token stay on.
 
         `x` [token, d_model] are the encoder's inputs, z = max(pre, 0) of the latents in `index`. All pre-activations

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from clampdown.errors import ClampdownError
@@ -23,9 +24,9 @@ _PARTS = (*_PER_LATENT, "b_dec")
 class Normalised(NamedTuple):
     """An input as the SAE wants it, and how to go back: x = scale * inner + shift."""
 
-    inner: Tensor  # [..., d_model]
-    scale: Tensor | float  # [..., 1] or 1.0
-    shift: Tensor | float  # [..., 1] or 0.0
+    inner: Float[Tensor, "*rows d_model"]
+    scale: Float[Tensor, "*rows 1"] | float
+    shift: Float[Tensor, "*rows 1"] | float
 
 
 class _Lazy:
@@ -152,7 +153,7 @@ class SAE:
                     )
                 self._known[part] = True
 
-    def normalised(self, x: Tensor) -> Normalised:
+    def normalised(self, x: Float[Tensor, "*rows d_model"]) -> Normalised:
         """The SAE's own input for residuals x [..., d_model]."""
         x = x.float()
         if self.normalise == "none":
@@ -164,17 +165,19 @@ class SAE:
         scale = (x - shift).std(-1, keepdim=True) + 1e-5
         return Normalised((x - shift) / scale, scale, shift)
 
-    def encode(self, x: Tensor) -> Tensor:
+    def encode(self, x: Float[Tensor, "*rows d_model"]) -> Float[Tensor, "*rows n_latents"]:
         """Activations z for residuals x [..., d_model]: [..., n_latents]."""
         return self.activations(self.normalised(x).inner)
 
-    def activations(self, inner: Tensor) -> Tensor:
+    def activations(self, inner: Float[Tensor, "*rows d_model"]) -> Float[Tensor, "*rows n_latents"]:
         """The same for inputs already normalised."""
         self.check_finite(_ENCODER)
         bias = None if self.kind == "gated" else self.b_enc
         return self._activated(product(self.centred(inner), self.w_enc, bias))
 
-    def encode_latents(self, x: Tensor, latents: Sequence[int]) -> Tensor:
+    def encode_latents(
+        self, x: Float[Tensor, "*rows d_model"], latents: Sequence[int]
+    ) -> Float[Tensor, "*rows chosen"]:
         """Activations of a few latents, [..., len(latents)], without holding all of them.
 
         Sliced for every kind but topk; topk encodes in tiles only the tokens where a chosen pre-activation is
@@ -188,7 +191,9 @@ class SAE:
         flat = self.centred(inner).reshape(-1, self.d_model)
         return self.crowd().winners(flat, z.reshape(len(flat), len(index)), index).reshape(z.shape)
 
-    def decode(self, z: Tensor, like: Normalised | None = None) -> Tensor:
+    def decode(
+        self, z: Float[Tensor, "*rows n_latents"], like: Normalised | None = None
+    ) -> Float[Tensor, "*rows d_model"]:
         """Reconstruction of the residual from activations z [..., n_latents]: [..., d_model].
 
         A normalising SAE needs the `Normalised` of the residuals it encoded, to undo it.
@@ -203,18 +208,18 @@ class SAE:
             return inner
         return inner * like.scale + like.shift
 
-    def largest(self, x: Tensor) -> Tensor:
+    def largest(self, x: Float[Tensor, "token d_model"]) -> Float[Tensor, " n_latents"]:
         """Each latent's largest activation over residuals x [token, d_model], encoded in tiles: [n_latents]."""
         best = torch.zeros(self.n_latents, device=x.device)
         for tile in x.split(tokens_at_a_time(self.n_latents)) if len(x) else ():
             best = torch.maximum(best, self.encode(tile).amax(0))
         return best
 
-    def reconstruct(self, x: Tensor) -> Tensor:
+    def reconstruct(self, x: Float[Tensor, "*rows d_model"]) -> Float[Tensor, "*rows d_model"]:
         """decode(encode(x)), normalisation undone: [..., d_model]."""
         return self.decode(self.encode(x), self.normalised(x))
 
-    def centred(self, inner: Tensor) -> Tensor:
+    def centred(self, inner: Float[Tensor, "*rows d_model"]) -> Float[Tensor, "*rows d_model"]:
         """What the encoder's rows are multiplied with."""
         return inner - self.b_dec.float() if self.subtract_decoder_bias else inner
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 
@@ -68,7 +69,7 @@ class Scaled(Tensor):
         return self.stored.float() * self.by.unsqueeze(-1)
 
 
-def scaled(weight: Tensor, by: Tensor) -> Tensor:
+def scaled(weight: Float[Tensor, "n d"], by: Float[Tensor, "#n"] | Float[Tensor, ""]) -> Float[Tensor, "n d"]:
     """The rows of `weight` [n, d] times `by` [n], or times one number."""
     by = by.float().expand(len(weight))
     return Scaled(weight.stored, weight.by * by) if isinstance(weight, Scaled) else Scaled(weight, by)

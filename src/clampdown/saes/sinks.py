@@ -1,5 +1,6 @@
 """Attention sinks: positions whose residual is far larger than any other's. They are not edited, nor trained on."""
 
+from jaxtyping import Float
 from torch import Tensor
 
 TIMES = 10.0
@@ -7,6 +8,6 @@ TIMES = 10.0
 times it (massive activations: Sun et al. 2024, arXiv 2402.17762)."""
 
 
-def sink_norm(norms: Tensor) -> float:
+def sink_norm(norms: Float[Tensor, " token"]) -> float:
     """The norm beyond which a position is a sink, given the norms [token] of residuals at one layer."""
     return round(TIMES * float(norms.float().median()), 1)

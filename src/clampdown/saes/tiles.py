@@ -1,6 +1,7 @@
 """An SAE's large products in pieces: weights become float32 a tile at a time, tokens × latents is never held whole."""
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from clampdown.saes.scaled import Scaled
@@ -16,7 +17,9 @@ def tokens_at_a_time(n_latents: int) -> int:
     return max(1, _ACTIVATIONS // max(1, n_latents))
 
 
-def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def product(
+    x: Float[Tensor, "*rows d"], weight: Float[Tensor, "n d"], bias: Float[Tensor, " n"] | None = None
+) -> Float[Tensor, "*rows n"]:
     """x Wᵀ + b in float32, for x [..., d] and weights [n, d] stored in any floating dtype: [..., n]."""
     bias = None if bias is None else bias.float()
     if isinstance(weight, Scaled):
@@ -33,7 +36,7 @@ def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return out if bias is None else out + bias
 
 
-def weighted_rows(z: Tensor, weight: Tensor) -> Tensor:
+def weighted_rows(z: Float[Tensor, "*rows n"], weight: Float[Tensor, "n d"]) -> Float[Tensor, "*rows d"]:
     """z W in float32, for z [..., n] and weights [n, d] stored in any floating dtype: [..., d]."""
     if isinstance(weight, Scaled):
         return weighted_rows(z * weight.by, weight.stored)
@@ -45,7 +48,7 @@ def weighted_rows(z: Tensor, weight: Tensor) -> Tensor:
     return out
 
 
-def row_norms(weight: Tensor) -> Tensor:
+def row_norms(weight: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
     """The lengths of a matrix's rows [n, d] in float32: [n]."""
     norms = torch.empty(len(weight), device=weight.device)  # at once: kept pieces would leave holes between tiles
     for rows in _tiles(weight):
@@ -78,7 +81,9 @@ def _as_stored(x: Tensor, weight: Tensor) -> Tensor | None:
     return products.unflatten(0, (len(parts), -1)).sum(0) * unit
 
 
-def in_parts(x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+def in_parts(
+    x: Float[Tensor, "token d"], dtype: torch.dtype
+) -> tuple[Float[Tensor, "3 token d"], Float[Tensor, "token 1"]]:
     """x [token, d] as three parts [3, token, d] in a 16-bit dtype and a unit [token, 1]: x = unit · Σ parts.
 
     To float32's rounding of the token's largest value; the unit, a power of two, keeps float16 in its range.

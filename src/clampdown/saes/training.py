@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from clampdown.errors import ClampdownError
@@ -77,7 +78,7 @@ class Trainee(nn.Module):
         self.register_buffer("silent", torch.zeros(settings.latents))  # tokens since each latent fired
         self.register_buffer("cut", torch.tensor(0.0))  # running batchtopk threshold
 
-    def loss(self, raw: Tensor) -> tuple[Tensor, Tensor]:
+    def loss(self, raw: Float[Tensor, "row d_model"]) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         """Loss to descend and fraction of variance unexplained (FVU), for raw activations [rows, d_model].
 
         Both are of the whole batch, of which this process has some rows; the gradient is of these alone.

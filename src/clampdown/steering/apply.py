@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from clampdown.steering.bank import Bank, Under
@@ -15,12 +16,18 @@ class Applied(NamedTuple):
     does, because the next block's norm squares it too, and would give zeros without a warning.
     """
 
-    x: Tensor
-    ratio: Tensor
-    size: Tensor
+    x: Float[Tensor, "token d_model"]
+    ratio: Float[Tensor, " token"]
+    size: Float[Tensor, " token"]
 
 
-def apply(x: Tensor, bank: Bank, recipe: Under, weight: Tensor | None = None, norm: Tensor | None = None) -> Applied:
+def apply(
+    x: Float[Tensor, "token d_model"],
+    bank: Bank,
+    recipe: Under,
+    weight: Float[Tensor, " token"] | None = None,
+    norm: Float[Tensor, " token"] | None = None,
+) -> Applied:
     """Edit residuals x [token, d_model] under each token's recipe, by its number in the bank.
 
     No number is read from the device, however the recipes mix, unless a topk SAE has to find its tokens.

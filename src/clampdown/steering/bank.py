@@ -16,20 +16,21 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from clampdown.saes.sae import SAE
 from clampdown.saes.tiles import tokens_at_a_time
 from clampdown.steering.edits import AddDirection, CompiledEdit, DeltaClamp, ReconstructClamp, RemoveDirection
 
-Under: TypeAlias = Tensor | int
+Under: TypeAlias = Int[Tensor, " token"] | int
 """Which recipe each token is under, as its number [token]; or one number for all of them."""
 
 
 class Part(Protocol):
     """Edits of several recipes that are computed together."""
 
-    def delta(self, x: Tensor, recipe: Under) -> Tensor:
+    def delta(self, x: Float[Tensor, "token d_model"], recipe: Under) -> Float[Tensor, "token d_model"]:
         """Δ for float32 residuals x [token, d_model], each under its recipe."""
         ...
 
@@ -59,16 +60,16 @@ class Table:
             torch.tensor([[one == operation] for one in does], device=device) for operation in ("at-least", "multiply")
         )
 
-    def operated(self, z: Tensor, recipe: Under) -> Tensor:
-        """What the clamps make of activations z [token, slot]: V + (1 − A) ⊙ z, or the larger of V and z."""
+    def operated(self, z: Float[Tensor, "token slot"], recipe: Under) -> Float[Tensor, "... slot"]:
+        """What the clamps make of activations z: V + (1 − A) ⊙ z, or the larger of V and z; or [slot]."""
         own = self.values[recipe]
         if self.only_sets:
             return own
         changed = torch.where(self.multiplied[recipe], own * z, own)
         return torch.where(self.at_least[recipe], torch.maximum(own, z), changed)
 
-    def masked(self, u: Tensor, recipe: Under) -> Tensor:
-        """u [token, slot], and 0 in the slots that a token's recipe does not use."""
+    def masked(self, u: Float[Tensor, "... slot"], recipe: Under) -> Float[Tensor, "... slot"]:
+        """u [token, slot] or [slot], and 0 in the slots that a token's recipe does not use."""
         if isinstance(recipe, int) and self.whole[recipe]:
             return u
         return torch.where(self.used[recipe], u, 0.0)
@@ -87,7 +88,9 @@ class Bank:
             _parts([edits[stage] if stage < len(edits) else None for edits in recipes]) for stage in range(depth)
         ]
 
-    def edited(self, x: Tensor, recipe: Under, weight: Tensor | None = None) -> Tensor:
+    def edited(
+        self, x: Float[Tensor, "token d_model"], recipe: Under, weight: Float[Tensor, "token 1"] | None = None
+    ) -> Float[Tensor, "token d_model"]:
         """Float32 residuals x [token, d_model] after the edits of each token's recipe, one upon the other.
 
         weight: what Δ is multiplied by, [token, 1]; None is 1.
@@ -125,7 +128,7 @@ class SlicedClamps:
         self.index = torch.tensor(latents, dtype=torch.long, device=first.values.device)
         self.table = Table(recipes, len(latents), _cells(edits, latents), self.index.device, _operations(edits))
 
-    def delta(self, x: Tensor, recipe: Under) -> Tensor:
+    def delta(self, x: Float[Tensor, "token d_model"], recipe: Under) -> Float[Tensor, "token d_model"]:
         like = self.few.normalised(x)
         z = self.few.activations(like.inner)
         if self.crowd is not None:
@@ -145,7 +148,7 @@ class Directions:
         self.added = torch.tensor(adds, device=self.vectors.device)
         self.only_added = all(adds)
 
-    def delta(self, x: Tensor, recipe: Under) -> Tensor:
+    def delta(self, x: Float[Tensor, "token d_model"], recipe: Under) -> Float[Tensor, "token d_model"]:
         push = self.table.values[recipe]
         if not self.only_added:
             push = torch.where(self.added, push, -push * (x @ self.vectors.T))
@@ -166,7 +169,7 @@ class WholeClamps:
         self.mine = torch.zeros(recipes + 1, dtype=torch.bool, device=device)
         self.mine[list(edits)] = True
 
-    def delta(self, x: Tensor, recipe: Under) -> Tensor:
+    def delta(self, x: Float[Tensor, "token d_model"], recipe: Under) -> Float[Tensor, "token d_model"]:
         if isinstance(recipe, int):
             recipe = torch.full((len(x),), recipe, device=x.device)
         mine = self.mine[recipe]

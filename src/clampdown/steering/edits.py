@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from clampdown.errors import ClampdownError
@@ -29,12 +30,14 @@ class CompiledEdit(Protocol):
     layer: int
     path: str
 
-    def delta(self, x: Tensor) -> Tensor:
+    def delta(self, x: Float[Tensor, "token d_model"]) -> Float[Tensor, "token d_model"]:
         """Δ for float32 residuals x [tokens, d_model]: [tokens, d_model]."""
         ...
 
 
-def operated(operation: str, values: Tensor, z: Tensor) -> Tensor:
+def operated(
+    operation: str, values: Float[Tensor, "*#rows latent"], z: Float[Tensor, "*rows latent"]
+) -> Float[Tensor, "*#rows latent"]:
     """What a clamp's operation makes of activations z [..., latent], given its values [latent] or as broadcast."""
     if operation == "set":
         return values
@@ -67,7 +70,7 @@ class DeltaClamp:
         self.crowd = sae.crowd(device) if sae.kind == "topk" else None
         self.path = "sliced" if self.crowd is None else "full where a chosen latent is on"
 
-    def delta(self, x: Tensor) -> Tensor:
+    def delta(self, x: Float[Tensor, "token d_model"]) -> Float[Tensor, "token d_model"]:
         like = self.few.normalised(x)
         z = self.few.activations(like.inner)
         if self.crowd is not None:
@@ -95,7 +98,7 @@ class ReconstructClamp:
         self.index = torch.tensor(list(values), dtype=torch.long, device=self.sae.w_dec.device)
         self.values = torch.tensor(list(values.values()), dtype=torch.float32, device=self.sae.w_dec.device)
 
-    def delta(self, x: Tensor) -> Tensor:
+    def delta(self, x: Float[Tensor, "token d_model"]) -> Float[Tensor, "token d_model"]:
         return torch.cat([self._delta(tile) for tile in x.split(tokens_at_a_time(self.sae.n_latents))])
 
     def _delta(self, x: Tensor) -> Tensor:
@@ -112,7 +115,7 @@ class AddDirection:
     def __init__(self, vector: Tensor, layer: int, strength: float) -> None:
         self.layer, self.vector, self.strength = layer, vector, strength
 
-    def delta(self, x: Tensor) -> Tensor:
+    def delta(self, x: Float[Tensor, "token d_model"]) -> Float[Tensor, "token d_model"]:
         return (self.strength * self.vector).expand_as(x)
 
 
@@ -125,7 +128,7 @@ class RemoveDirection:
         self.layer, self.strength = layer, strength
         self.vector = vector / vector.norm()
 
-    def delta(self, x: Tensor) -> Tensor:
+    def delta(self, x: Float[Tensor, "token d_model"]) -> Float[Tensor, "token d_model"]:
         return -self.strength * (x @ self.vector)[..., None] * self.vector
 
 
@@ -185,7 +188,7 @@ def resolved(edit: Clamp, sae: SAE) -> dict[int, float]:
     return edit.resolved(maxima)
 
 
-def direction_vector(edit: Direction, d_model: int) -> Tensor:
+def direction_vector(edit: Direction, d_model: int) -> Float[Tensor, " {d_model}"]:
     """A direction's vector: its values, or the unit vector of its seed."""
     if edit.seed is not None:
         drawn = torch.randn(d_model, generator=torch.Generator().manual_seed(edit.seed))

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from clampdown.errors import ClampdownError
@@ -27,7 +28,9 @@ class Finite:
         self.errors: dict[int, str] = {}
         self._unread: list[tuple[Tensor, Tensor, Error]] = []
 
-    def look(self, sizes: Tensor, rows: Tensor, error: Error) -> Tensor | None:
+    def look(
+        self, sizes: Float[Tensor, " size"], rows: Int[Tensor, " size"], error: Error
+    ) -> Bool[Tensor, " size"] | None:
         """Ask now: bool, which of these ‖x‖ are not finite, of the rows so numbered; None where all are.
 
         Raises:
@@ -42,7 +45,7 @@ class Finite:
             self.errors.setdefault(row, error(row))
         return ~finite
 
-    def later(self, sizes: Tensor, rows: Tensor, error: Error) -> None:
+    def later(self, sizes: Float[Tensor, " size"], rows: Int[Tensor, " size"], error: Error) -> None:
         """Ask when it costs little: for a device that one has to wait for."""
         self._unread.append((sizes, rows, error))
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from weakref import ReferenceType, ref
 
 import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from clampdown.errors import ClampdownError
@@ -16,15 +17,15 @@ from clampdown.recipe import Positions, Recipe
 class Places(NamedTuple):
     """Where the columns of one forward call lie in their sequences, [row, column] each."""
 
-    real: Tensor  # bool: not padding
-    position: Tensor  # 0-based place among the row's real tokens
-    prompt_length: Tensor  # [row, 1]: real tokens of the prompt
+    real: Bool[Tensor, "row column"]  # not padding
+    position: Int[Tensor, "row column"]  # 0-based place among the row's real tokens
+    prompt_length: Int[Tensor, "row 1"]  # real tokens of the prompt
     certain: bool = True  # whether prompt_length is known, or this call's columns may be prompt or answer
     begun: bool = False  # whether every row is known to have had a real token before these columns
-    user: Tensor | None = None  # bool: content of a user's turn; None where that is not known
-    spared: Tensor | None = None  # bool: edited in no window
+    user: Bool[Tensor, "row column"] | None = None  # content of a user's turn; None where that is not known
+    spared: Bool[Tensor, "row column"] | None = None  # edited in no window
 
-    def of(self, rows: Tensor) -> "Places":
+    def of(self, rows: Int[Tensor, " some"]) -> "Places":
         """The places of some rows."""
         here = rows.to(self.real.device)
         user = None if self.user is None else self.user[here]
@@ -39,7 +40,7 @@ class Places(NamedTuple):
         real, position = self.real[:, start:end], self.position[:, start:end]
         return self._replace(real=real, position=position, user=user, spared=spared)
 
-    def chosen(self, windows: "Windows", norm: Tensor | None = None) -> Tensor:
+    def chosen(self, windows: "Windows", norm: Float[Tensor, "row column"] | None = None) -> Bool[Tensor, "row column"]:
         """Bool [row, column]: the places that each row's window holds; `norm` is the residual's, for sinks.
 
         Raises:
@@ -68,11 +69,13 @@ class Places(NamedTuple):
             chosen = chosen & ~(norm > windows.sink_norm)  # so that what is no number is edited, and told
         return chosen
 
-    def selected(self, positions: Positions, norm: Tensor | None = None) -> Tensor:
+    def selected(
+        self, positions: Positions, norm: Float[Tensor, "row column"] | None = None
+    ) -> Bool[Tensor, "row column"]:
         """The same where all rows have one window."""
         return self.chosen(Windows.of([positions]), norm)
 
-    def weights(self, windows: "Windows") -> Tensor | None:
+    def weights(self, windows: "Windows") -> Float[Tensor, "row column"] | None:
         """What Δ is multiplied by at each place, [row, column]; None where it is 1 wherever a place is chosen."""
         if not windows.fades:
             return None
@@ -92,12 +95,12 @@ class Windows(NamedTuple):
     contents of user turns where `users`.
     """
 
-    low: Tensor
-    high: Tensor
-    fade: Tensor
-    sinks: Tensor  # bool: edited too
-    sink_norm: Tensor
-    users: Tensor  # bool
+    low: Int[Tensor, "#row 1"]
+    high: Int[Tensor, "#row 1"]
+    fade: Int[Tensor, "#row 1"]
+    sinks: Bool[Tensor, "#row 1"]  # edited too
+    sink_norm: Float[Tensor, "#row 1"]
+    users: Bool[Tensor, "#row 1"]
     everywhere: bool  # no row tells prompt from answer
     spares: bool  # some row spares sinks
     limits: bool  # some row tells sinks by their norm
@@ -133,7 +136,7 @@ class Windows(NamedTuple):
             return self
         return self._replace(**{name: getattr(self, name).to(device) for name in self._fields[:6]})
 
-    def rows(self, rows: Tensor) -> "Windows":
+    def rows(self, rows: Int[Tensor, " some"]) -> "Windows":
         """The windows of some rows."""
         return self._replace(**{name: (t := getattr(self, name))[rows.to(t.device)] for name in self._fields[:6]})
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from clampdown.errors import ClampdownError
@@ -83,7 +84,7 @@ class Rows:
         here = [[edit for edit in edits if edit.layer == layer] for edits in self.edits]
         return _Layer(Bank(here), torch.tensor([*map(bool, here), False]), all(here))
 
-    def saw(self, places: Places, of: Tensor | None = None) -> None:
+    def saw(self, places: Places, of: Int[Tensor, " line"] | None = None) -> None:
         """A forward call begins, with such places [row, column].
 
         of: where tokens of all rows lie end to end (one column, a line a token), each line's row among those of now.
@@ -95,7 +96,9 @@ class Rows:
         if len(self.finite) >= _UNREAD:
             self.finite.settle()
 
-    def steer(self, layer: int, x: Tensor, places: Places) -> Tensor | None:
+    def steer(
+        self, layer: int, x: Float[Tensor, "line column d_model"], places: Places
+    ) -> Float[Tensor, "line column d_model"] | None:
         """The residual [row, column, d_model] with every row's edits at this layer; None where none are known to be.
 
         Raises:
@@ -151,13 +154,13 @@ class Rows:
         self._record(mask, ratio)
         return changed
 
-    def keep(self, rows: Tensor) -> None:
+    def keep(self, rows: Int[Tensor, " some"]) -> None:
         """Go on with these rows of the batch only; the receipts of the others stand."""
         if self.tally is not None:
             self.tally.keep(rows)
         self._now = None
 
-    def fan_out(self, rows: Tensor) -> None:
+    def fan_out(self, rows: Int[Tensor, " some"]) -> None:
         """Go on with a new batch whose row r continues row rows[r] of this one; no row was left out before."""
         if self.tally is not None and len(self.tally.alive) != len(self.tally):
             raise ClampdownError("rows were left out already; a batch can be fanned out before that only")

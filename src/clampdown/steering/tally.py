@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import torch
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 
@@ -21,11 +22,17 @@ class Tally:
     def __len__(self) -> int:
         return len(self._told)
 
-    def saw(self, real: Tensor, of: Tensor | None = None) -> None:
+    def saw(self, real: Shaped[Tensor, "line column"], of: Int[Tensor, " line"] | None = None) -> None:
         """These columns [row, column] were text. of: each line's row, where several lines are of one row."""
         self._add(0, real, of)
 
-    def edited(self, tokens: Tensor, edits: Tensor, ratio: Tensor, of: Tensor | None = None) -> None:
+    def edited(
+        self,
+        tokens: Shaped[Tensor, "line column"],
+        edits: Shaped[Tensor, "line column"],
+        ratio: Float[Tensor, "line column"],
+        of: Int[Tensor, " line"] | None = None,
+    ) -> None:
         """Of these columns `tokens` were edited for the first time in a call, `edits` now, by ‖Δ‖/‖x‖ of `ratio`.
 
         All are [row, column], the ratio 0 where nothing was edited.
@@ -33,13 +40,13 @@ class Tally:
         for place, more in enumerate((tokens, edits, ratio), 1):
             self._add(place, more, of)
 
-    def keep(self, rows: Tensor) -> None:
+    def keep(self, rows: Int[Tensor, " some"]) -> None:
         """Go on with these rows only; what the others came to stands."""
         self._told = self._whole()
         self.alive = self.alive[rows.cpu()]
         self._now = [total[rows.to(total.device)] for total in self._now]
 
-    def fan_out(self, rows: Tensor) -> None:
+    def fan_out(self, rows: Int[Tensor, " some"]) -> None:
         """Go on with new rows, row r continuing rows[r] of those so far, of which none was left out."""
         self._now = [total[rows.to(total.device)] for total in self._now]
         self.alive = torch.arange(len(rows))

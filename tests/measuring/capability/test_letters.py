@@ -4,16 +4,13 @@ import pytest
 
 from clampdown.engine.request import Sampling
 from clampdown.measuring.capability.letters import (
-    LetterAnswer,
     extract_letter,
     letter_answers,
     letter_counts,
     letter_prompt,
-    letter_summary,
 )
 from clampdown.measuring.sets.sets import Item
 from clampdown.recipe import Direction, Recipe
-from clampdown.steering.receipt import Receipt
 
 CITIES = ("London", "Paris", "New York", "York")
 
@@ -101,19 +98,6 @@ def test_no_more_letters_than_choices():
 
 def test_counts_tell_a_drift_to_one_letter():
     assert letter_counts([2, 2, 2, None, 0], 4) == {"A": 1, "B": 0, "C": 3, "D": 0, "none": 1}
-
-
-def test_refusals_are_counted_beside_the_right_ones():
-    items = [Item(str(n), "Which city?", "", str(n), CITIES, 1) for n in range(3)]
-    told = [("B", 1, "compliance"), ("I'm sorry, I can't help.", None, "refusal"), ("C", 2, "compliance")]
-    answers = [LetterAnswer(text, True, chosen, label, Receipt()) for text, chosen, label in told]
-    assert letter_summary(items, answers) == {
-        "n": 3,
-        "right": 1,
-        "no_letter": 1,
-        "refused": 1,
-        "letters": {"A": 0, "B": 1, "C": 1, "D": 0, "none": 1},
-    }
 
 
 def test_a_prompt_shows_every_choice_with_its_letter():

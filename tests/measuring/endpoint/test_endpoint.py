@@ -101,13 +101,6 @@ def test_nobody_there_is_one_line_at_once(one_line):
     one_line(caught, url, "running")
 
 
-def test_many_chats_keep_their_order_and_have_seeds_of_their_own(serve):
-    server = serve(lambda body: {"content": f"{body['messages'][0]['content']} {body['seed']}"})
-    chats = [[{"role": "user", "content": str(i)}] for i in range(20)]
-    said = fast(server).complete_all(chats, seed=100, at_once=5)
-    assert [c.text for c in said] == [f"{i} {100 + i}" for i in range(20)]
-
-
 def test_a_name_says_model_and_url(monkeypatch, one_line):
     monkeypatch.setenv("OPENAI_API_KEY", " sesame ")
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)

@@ -1,15 +1,12 @@
 """Single-turn wrappers: a request in, one prompt or several out. Pure functions of the request and a seed."""
 
-import hashlib
-import json
 import random
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from clampdown.errors import ClampdownError
-from clampdown.measuring.sets.sets import Item, ItemSet, read_rows
+from clampdown.measuring.sets.sets import read_rows
 from clampdown.measuring.sets.tables import TableRow, columns_found, is_table
 from clampdown.reading import read_text
 
@@ -88,21 +85,6 @@ def load_suffixes(path: Path) -> list[str]:
 def prompts_of(wrapper: Wrapper, name: str, text: str, seed: int) -> list[str]:
     """What a wrapper makes of one request; its draws depend on the seed, its name and the request alone."""
     return wrapper(text, random.Random(f"{seed} {name} {text}"))
-
-
-def wrapped_set(item_set: ItemSet, wrapper: Wrapper, name: str, seed: int = 0) -> ItemSet:
-    """The set as an attack sends it: every prompt an item of the same kind, in the cluster of the one it came from.
-
-    So a set with four prompts a goal is no set of four times as many goals: its intervals resample whole clusters.
-    """
-    items: list[Item] = []
-    for item in item_set.items:
-        prompts = prompts_of(wrapper, name, item.text, seed)
-        for number, prompt in enumerate(prompts, 1):
-            ident = item.id if len(prompts) == 1 else f"{item.id}#{number}"
-            items.append(replace(item, id=ident, text=prompt, cluster=item.cluster or item.id))
-    digest = hashlib.sha256(json.dumps([item_set.sha256, name, [item.text for item in items]]).encode()).hexdigest()
-    return replace(item_set, name=f"{item_set.name}, {name}", sha256=digest, items=tuple(items))
 
 
 def _text(row: TableRow, column: str) -> str:

@@ -7,12 +7,11 @@ both are counted beside the accuracy.
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from clampdown.engine.blocks import Below
 from clampdown.engine.generation import generate
 from clampdown.engine.request import Sampling
-from clampdown.measuring.judging.default.judge import REFUSING, Label, judge
+from clampdown.measuring.judging.default.judge import Label, judge
 from clampdown.measuring.sets.sets import Item
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.thinking import spoken
@@ -78,18 +77,6 @@ def letter_counts(chosen: Iterable[int | None], choices: int) -> dict[str, int]:
     for place in chosen:
         counts[NONE if place is None else LETTERS[place]] += 1
     return counts
-
-
-def letter_summary(items: Sequence[Item], answers: Sequence[LetterAnswer]) -> dict[str, Any]:
-    """Counts over all items: right (no letter is wrong), no letter, refused, and the letters chosen."""
-    widest = max((len(item.choices) for item in items), default=0)
-    return {
-        "n": len(items),
-        "right": sum(a.chosen == item.answer for item, a in zip(items, answers, strict=True)),
-        "no_letter": sum(a.chosen is None for a in answers),
-        "refused": sum(a.label in REFUSING for a in answers),
-        "letters": letter_counts((a.chosen for a in answers), widest),
-    }
 
 
 def extract_letter(text: str, choices: Sequence[str], question: str = "") -> int | None:

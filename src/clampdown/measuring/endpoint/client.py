@@ -12,7 +12,6 @@ from clampdown.errors import ClampdownError
 from clampdown.measuring.endpoint.http import Endless, Failed, Unreached, post
 from clampdown.measuring.endpoint.reply import FILTERED, Completion, Trouble, one_line, read_reply
 from clampdown.measuring.endpoint.settings import Taken, chosen
-from clampdown.measuring.endpoint.side_by_side import at_a_time
 from clampdown.measuring.endpoint.trouble import LIMITS, Meaning, meaning, refused_setting
 
 __all__ = ["DEFAULT_URL", "Chat", "Completion", "Endpoint", "Failing", "Refused", "TooLong"]
@@ -132,24 +131,6 @@ class Endpoint:
                     kind = Failing if self.taken.answered else ClampdownError
                     raise kind(f"{self} failed {tried} times: {again}; try later, or name another") from again
                 time.sleep(min(_LONGEST_WAIT, again.wait or self.backoff * 2 ** (tried - 1)))
-
-    def complete_all(
-        self,
-        chats: Sequence[Chat],
-        *,
-        temperature: float | None = 0.0,
-        max_tokens: int = 512,
-        seed: int | None = None,
-        at_once: int = 8,
-    ) -> list[Completion]:
-        """Answers to many conversations, a few requests at once, in the order asked; chat i is sent seed + i."""
-
-        def ask(numbered: tuple[int, Chat]) -> Completion:
-            number, chat = numbered
-            own = None if seed is None else seed + number
-            return self.complete(chat, temperature=temperature, max_tokens=max_tokens, seed=own)
-
-        return at_a_time(ask, list(enumerate(chats)), at_once)
 
     def __str__(self) -> str:
         return f"endpoint openai:{self.model}@{self.url}"
