@@ -23,7 +23,7 @@ from clampdown.recipe.bundled import bundled_path
 from clampdown.serving.shelf import shown_recipe
 from clampdown.steering.receipt import Receipt
 
-TOKENS = 20
+TOKENS = 16
 SAE = "smollm2-135m-instruct/layer-12"
 
 
