@@ -286,6 +286,9 @@ def test_plain_vllm_knows_where_the_users_turns_lie(engine, model, recipes, part
             "no SAE '/x'",
         ),
         ({"clampdown": '{"gate": {"file": "/etc/passwd", "sha256": "00"}}'}, "named by its sha256"),
+        ({"clampdown": '{"system_prompt": "Be brief.", "edits": []}'}, "brings a system prompt"),
+        ({"clampdown": '{"edits": []}'}, "no edits"),
+        ({"clampdown": "guarded", "clampdown_user": "[[0, 9999]]"}, "can't have user turns"),
         ({"clampdown_recipe": "guarded"}, "no clampdown_recipe"),
     ],
 )

@@ -155,3 +155,21 @@ def test_an_answer_that_is_broken_off_leaves_a_given_engine_empty(tiny):
     with pytest.raises(KeyboardInterrupt):
         stream(tiny, tiny.prompt_ids("Well?"), None, Sampling(8), stop, engine=engine)
     assert engine.idle
+
+
+@pytest.mark.parametrize(
+    "how, says",
+    [({"quantization": "8bit"}, "leave out --quantization"), ({"device_map": "auto"}, "leave out --device-map")],
+)
+def test_how_vllm_can_not_load_a_model(tiny, how, says):
+    from argparse import Namespace
+
+    from clampdown.cli.engines import engine_named
+    from clampdown.errors import ClampdownError
+    from clampdown.progress import quiet
+
+    args = Namespace(**({"engine": "vllm", "quantization": None, "device_map": None} | how))
+    with pytest.raises(ClampdownError, match=says):
+        engine_named(args, tiny, 1, quiet)
+    args = Namespace(engine="transformers", **how)
+    assert isinstance(engine_named(args, tiny, 1, quiet), LocalEngine)
