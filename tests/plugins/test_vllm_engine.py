@@ -18,12 +18,13 @@ from clampdown.measuring.sets.sets import selecting_prompts
 from clampdown.models.chat_model import load_chat_model
 from clampdown.plugins.vllm.engine import VllmEngine
 from clampdown.plugins.vllm.self_test import self_test
+from clampdown.plugins.vllm.wire import Asked, asked_by
 from clampdown.recipe import Clamp, Direction, Gate, Positions, Recipe
 from clampdown.recipe.bundled import bundled_path
 from clampdown.serving.shelf import shown_recipe
 from clampdown.steering.receipt import Receipt
 
-TOKENS = 20
+TOKENS = 16
 SAE = "smollm2-135m-instruct/layer-12"
 
 
@@ -256,6 +257,25 @@ def test_plain_vllm_takes_recipes_by_name_and_written_out(engine, model, recipes
         assert receipt["tokens_edited"] == want.receipt.tokens_edited
 
 
+@pytest.mark.parametrize("parts", [False, True])
+def test_plain_vllm_knows_where_the_users_turns_lie(engine, model, recipes, parts):
+    """Of a chat that its own server renders: so the gate reads what it reads here."""
+    from vllm import SamplingParams
+    from vllm.renderers.params import ChatParams
+
+    texts = ["Is it safe to swim in the river?", "It is, by day.", "And how do I drown somebody there?"]
+    roles = ("user", "assistant", "user")
+    chat = [{"role": role, "content": text} for role, text in zip(roles, texts, strict=True)]
+    sent = [{**one, "content": [{"type": "text", "text": one["content"]}]} if parts else one for one in chat]
+    _, [prompt] = engine._vllm.renderer.render_chat([sent], ChatParams())
+    ours = model.prompt_ids(chat)
+    assert tuple(prompt["prompt_token_ids"]) == ours
+    asked = engine._vllm.input_processor.process_inputs(
+        "r", prompt, SamplingParams(extra_args={"clampdown": "guarded"}), engine._vllm.get_supported_tasks()
+    )
+    assert asked_by(asked.sampling_params.extra_args) == Asked(recipes[2], ours.user)
+
+
 @pytest.mark.parametrize(
     "extra, says",
     [
@@ -266,6 +286,9 @@ def test_plain_vllm_takes_recipes_by_name_and_written_out(engine, model, recipes
             "no SAE '/x'",
         ),
         ({"clampdown": '{"gate": {"file": "/etc/passwd", "sha256": "00"}}'}, "named by its sha256"),
+        ({"clampdown": '{"system_prompt": "Be brief.", "edits": []}'}, "brings a system prompt"),
+        ({"clampdown": '{"edits": []}'}, "no edits"),
+        ({"clampdown": "guarded", "clampdown_user": "[[0, 9999]]"}, "can't have user turns"),
         ({"clampdown_recipe": "guarded"}, "no clampdown_recipe"),
     ],
 )

@@ -51,6 +51,11 @@ class Door:
         if prompt is None:
             raise ClampdownError("a recipe needs the prompt's token ids; embeddings alone are not steered")
         recipe = recipe_of(told.recipe) if told.own else self._named(told.recipe)
+        if recipe.system_prompt and not told.own:
+            raise ClampdownError(
+                f"recipe {recipe.name} brings a system prompt, which vLLM's chats don't take from there: make it the "
+                "chat's first message, and leave it out of the recipe"
+            )
         self._fits(recipe)
         unasked(recipe, told.decision)
         check_told([recipe], [Prompt(prompt, told.user).user])

@@ -34,12 +34,25 @@ class Rendered:
     def user_turns(self, text: str | None, ids: Sequence[int], tokenizer: Any) -> Spans | None:
         """Where in the ids of a rendered text the user's turns lie; None where that is not certain."""
         chat, how, render = self._chats.get(text or "", ((), "", str))
-        said = [message["content"] for message in chat if message["role"] == "user"]
+        said = [_text(message["content"]) for message in chat if message["role"] == "user"]
         if text is None or not chat or not all(isinstance(content, str) for content in said):
             return None
-        hollow = hollowed(chat)
+        hollow = [_as(message, other) for message, other in zip(hollowed(chat), chat, strict=True)]
         places = self._surroundings.places(text, said, (how, repr(hollow)), lambda: render(hollow))
         return places and control_tokens.token_spans(tokenizer, text, list(ids), places)
+
+
+def _text(content: Any) -> str | None:
+    """What a user said in one text; None where it is in several parts, or in pictures."""
+    if isinstance(content, list) and len(content) == 1 and isinstance(content[0], Mapping):
+        return content[0].get("text")
+    return content if isinstance(content, str) else None
+
+
+def _as(message: dict[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """A message with its content in parts, where the other's is."""
+    apart = isinstance(other["content"], list) and isinstance(message["content"], str)
+    return {**message, "content": [{"type": "text", "text": message["content"]}]} if apart else message
 
 
 RENDERED = Rendered()

@@ -107,6 +107,7 @@ def check_setup(config: Any) -> None:
     parallel = config.parallel_config
     wrong = {
         "pipeline parallelism": parallel.pipeline_parallel_size > 1,
+        "data parallelism": parallel.data_parallel_size > 1,
         "speculative decoding": config.speculative_config is not None,
         "a KV connector": config.kv_transfer_config is not None,
         "LoRA": config.lora_config is not None,

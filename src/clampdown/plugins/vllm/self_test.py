@@ -40,8 +40,7 @@ def self_test(core: Any) -> None:
     recipe = Recipe("self-test", "any", "", (edit,), Positions(prompt="last"))
     [alone] = _answers(core, [None])
     plain, steered = _answers(core, [None, recipe])
-    if not core.vllm_config.parallel_config.data_parallel_size > 1:
-        core.reset_prefix_cache()
+    core.reset_prefix_cache()
     receipt = steered[1]
     if plain[0] != alone[0]:
         why = "an unsteered request answered otherwise beside a steered one"
@@ -78,7 +77,7 @@ def _answers(core: Any, recipes: list[Recipe | None]) -> list[tuple[list[int], d
     receipts: list[dict[str, Any] | None] = [None for _ in recipes]
     left = len(recipes)
     while left:
-        for some in core.step_fn()[0].values():
+        for some in (core.step_fn()[0] or {}).values():
             for one in some.outputs:
                 place = int(one.request_id.rpartition("-")[2])
                 said[place] += one.new_token_ids
