@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -22,11 +23,9 @@ from clampdown.studies.plan import Plan
 from clampdown.studies.run import study
 from clampdown.studies.store import export
 
-try:
+if find_spec("ray"):
     import ray
-except ImportError:
-    ray = None
-needs_ray = pytest.mark.skipif(ray is None, reason="needs Ray (tests/optional.txt)")
+needs_ray = pytest.mark.skipif(not find_spec("ray"), reason="needs Ray (tests/optional.txt)")
 
 PLAN = Plan(
     name="spread", max_new_tokens=3, batch=4, arms=("none", "clamp", "random-latents", "system-prompt", "fixed-refusal")

@@ -21,6 +21,8 @@ from clampdown.saes.training import Settings, train
 
 _REFERENCE_BATCHES = 64
 """About a quarter of a million tokens: where a latent's maximum is looked for."""
+_REFERENCE_SHARE = 8
+"""After a short training on so many times fewer steps than that had."""
 
 
 def train_sae(
@@ -71,15 +73,19 @@ def train_sae(
         "model_sha256": model.sha256,
     }
     sae = trainee.finished(folder.name, layer, model.name, about)
-    sae = replace(sae, maximum=maxima(sae, cache))
+    sae = replace(sae, maximum=maxima(sae, cache, settings.steps // _REFERENCE_SHARE))
     ranks.agree(lambda: save_sae(sae, folder / "sae.safetensors") if ranks.first else None)
     return sae
 
 
-def maxima(sae: SAE, cache: Activations) -> Tensor:
-    """Each latent's largest activation on a seeded part of the training text, for clamp values such as "1.5x"."""
+def maxima(sae: SAE, cache: Activations, steps: int) -> Tensor:
+    """Each latent's largest activation on a seeded part of the training text, for clamp values such as "1.5x".
+
+    steps: how many batches at most; at least one is looked at, and never more than a quarter of a million tokens.
+    """
+    most = max(1, min(_REFERENCE_BATCHES, steps))
     best = torch.zeros(sae.n_latents)
-    for batch in islice(cache.batches(min(4096, cache.tokens), seed=0), _REFERENCE_BATCHES):
+    for batch in islice(cache.batches(min(4096, cache.tokens), seed=0), most):
         best = torch.maximum(best, sae.largest(batch))
     return best
 

@@ -40,8 +40,9 @@ class Tasks:
         self._lost: Counter[int] = Counter()
 
     @property
-    def left(self) -> bool:
-        return bool(self._waiting or self._doing)
+    def left(self) -> int:
+        """How many are not done."""
+        return len(self._waiting) + len(self._doing)
 
     def next(self, last: Task | None = None) -> Task | None:
         """The next task for a worker that did `last`; None where all that waits needs something first.

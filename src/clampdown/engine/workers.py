@@ -4,6 +4,7 @@ What a worker gives is what this process would have given: it loads the same wei
 many threads, and is refused where its libraries or its device differ.
 """
 
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -130,7 +131,7 @@ class Pool:
             self._dismiss()
 
     def _hand_out(self, tasks: Tasks) -> None:
-        while len(self._workers) < self.count:
+        while len(self._workers) < min(self.count, tasks.left):
             self._workers.append(self._hired())
         for worker in self._workers:
             if worker.ready and worker.task is None and (task := tasks.next(worker.last)) is not None:
@@ -234,6 +235,7 @@ def need_ray() -> Any:
 
 def _begin(ray: Any, cluster: Cluster) -> None:
     """Join the cluster, or start one here that has room for as many workers as are asked for."""
+    logging.getLogger("ray").setLevel(logging.ERROR)
     quietly = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
     address = cluster.address or os.environ.get("RAY_ADDRESS", "")
     try:
