@@ -204,6 +204,22 @@ def test_what_overflows_is_an_error_and_no_answer(http):
     refused(http, chat("tiny", clampdown={"recipe": huge}))
 
 
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [
+        ('{"model": "tiny:clamp", "model": "tiny", "messages": [{"role": "user", "content": "Hi"}]}', "twice"),
+        ('{"model": "tiny", "messages": [{"role": "user", "content": "Hi", "content": "Ho"}]}', "twice"),
+        ('{"model": "tiny:clamp", "clampdown": {"factor": 1, "factor": 0}, "messages": [{"role": "user"}]}', "twice"),
+        ('{"model": "tiny", "n": ' + "9" * 5000 + "}", "JSON"),
+        ("[" * 100_000, "JSON"),
+    ],
+)
+def test_a_body_that_can_be_read_in_two_ways_is_refused(body, word, http):
+    for path in ("chat/completions", "completions", "clampdown/activations"):
+        told = http.post(f"/v1/{path}", content=body, headers={"Content-Type": "application/json"})
+        assert told.status_code == 400 and word in told.json()["error"]["message"], told.text
+
+
 def test_hostile_bodies_are_refused_and_harm_nobody(http):
     draw = random.Random(0)
     good = json.dumps(chat("tiny:clamp", max_tokens=1))

@@ -14,6 +14,7 @@ from clampdown import __version__
 from clampdown.errors import ClampdownError
 from clampdown.serving.activations import Activations, ActivationsRequest
 from clampdown.serving.answers import ChatCompletion, Completion, ServedModel, ServedModels
+from clampdown.serving.bodies import StrictRoute
 from clampdown.serving.chat import chat_answer, chat_chunks, chat_order
 from clampdown.serving.completions import completion_answer, completion_chunks, completion_order, scored_answer
 from clampdown.serving.guard import Guard
@@ -40,6 +41,7 @@ def build_app(service: Service, *, key: str = "", hosts: Collection[str] = ()) -
 
     # FastAPI's own docs pages take scripts from elsewhere; see `pages` for ours.
     app = FastAPI(title="Clampdown", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
+    app.router.route_class = StrictRoute
     app.add_middleware(Guard, key=key, hosts=hosts, limits=service.limits, metrics=service.metrics)
     for kind in (Refusal, ClampdownError, RequestValidationError, HTTPException, TimeoutError):
         app.add_exception_handler(kind, refuse)
