@@ -15,7 +15,7 @@ from typing import Any
 
 from clampdown import arguments, library
 from clampdown.errors import ClampdownError
-from clampdown.measuring.outside_gate import decides_outside
+from clampdown.measuring.judging.outside_gate import decides_outside
 from clampdown.recipe import Recipe
 from clampdown.recipe.system import system_text
 

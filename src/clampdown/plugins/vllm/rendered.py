@@ -34,8 +34,9 @@ class Rendered:
     def user_turns(self, text: str | None, ids: Sequence[int], tokenizer: Any) -> Spans | None:
         """Where in the ids of a rendered text the user's turns lie; None where that is not certain."""
         chat, how, render = self._chats.get(text or "", ((), "", str))
-        said = [_text(message["content"]) for message in chat if message["role"] == "user"]
-        if text is None or not chat or not all(isinstance(content, str) for content in said):
+        every = [_text(message["content"]) for message in chat if message["role"] == "user"]
+        said = [content for content in every if content is not None]
+        if text is None or not chat or len(said) < len(every):
             return None
         hollow = [_as(message, other) for message, other in zip(hollowed(chat), chat, strict=True)]
         places = self._surroundings.places(text, said, (how, repr(hollow)), lambda: render(hollow))
