@@ -43,11 +43,12 @@ def test_a_batch_is_answered_as_the_library_does_and_one_long_prompt_ends_nothin
         steered({"text": PROMPTS})
 
 
-def test_two_workers_answer_a_dataset(recipe, wanted):
+def test_two_workers_answer_a_dataset(recipe, wanted, monkeypatch):
     ray = pytest.importorskip("ray")
     data = pytest.importorskip("ray.data", exc_type=ImportError)
     from clampdown.engine import workers
 
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # else whatever runs beside a test goes first
     workers._begin(ray, workers.Cluster(workers=2))
     try:
         rows = data.from_items([{"n": n, "prompt": prompt} for n, prompt in enumerate(PROMPTS)]).repartition(2)

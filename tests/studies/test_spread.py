@@ -57,6 +57,7 @@ def alone(loaded, gated, sets, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def cluster():
+    os.environ.setdefault("RAY_worker_niceness", "0")  # else whatever runs beside a test goes first
     workers._begin(ray, CLUSTER)
     yield CLUSTER
     ray.shutdown()
