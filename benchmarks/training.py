@@ -5,8 +5,8 @@
 All train a TopK SAE of one size on one layer of the bundled model, on the same text in rows of 256 tokens, in steps of
 4,096 tokens, on one thread; each as its own manual has it, with its own optimiser and defaults otherwise, and in a
 process of its own, in turn. A second is one of the processor's, so that other programs on the machine count little;
-from the model, loaded, to the SAE on disk. Every model is in bfloat16, as its weights are. Where
-the text is read in several passes, ours computes its activations once, as it does by itself; tokens count in each pass.
+from the model, loaded, to the SAE on disk. Every model is in bfloat16, as its weights are. Where the text is read in
+several passes, ours computes its activations once, as it does by itself; tokens count in each pass.
 
 Needs eai-sparsify and sae-lens (tests/saes/formats/owners.txt).
 """
