@@ -49,9 +49,10 @@ def test_two_workers_answer_a_dataset(recipe, wanted, monkeypatch):
     from clampdown.engine import workers
 
     monkeypatch.setenv("RAY_worker_niceness", "0")  # else whatever runs beside a test goes first
-    workers._begin(ray, workers.Cluster(workers=2))
+    workers._begin(ray, workers.Cluster(workers=3))  # two answer, and what hands rows out needs a core too
     try:
-        rows = data.from_items([{"n": n, "prompt": prompt} for n, prompt in enumerate(PROMPTS)]).repartition(2)
+        asked = [{"n": n, "prompt": prompt} for n, prompt in enumerate(PROMPTS)]
+        rows = data.from_items(asked, override_num_blocks=2)
         told = {"recipe": recipe, "load": {"dtype": "float32"}, "max_new_tokens": 6}
         pool = data.ActorPoolStrategy(size=2)
         found = rows.map_batches(Steered, fn_constructor_kwargs=told, batch_size=2, compute=pool).take_all()
