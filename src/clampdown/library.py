@@ -572,12 +572,13 @@ def study(
     """
     from clampdown.studies.notebook import StudyResults
 
+    cluster = _cluster(ray, ray_workers)
     ready = prepare_study(recipe, plan=plan, sets=sets, attacks=attacks, tasks=tasks)
     if folder is not None:
         arguments.path("folder", folder)
     loaded = _model(ready.recipe.model if model is None else model)
     where = None if folder is None else Path(folder)
-    return StudyResults(ready.run(loaded.chat, where, progress, cluster=_cluster(ray, ray_workers)))
+    return StudyResults(ready.run(loaded.chat, where, progress, cluster=cluster))
 
 
 def prepare_study(

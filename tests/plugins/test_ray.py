@@ -43,14 +43,16 @@ def test_a_batch_is_answered_as_the_library_does_and_one_long_prompt_ends_nothin
         steered({"text": PROMPTS})
 
 
-def test_two_workers_answer_a_dataset(recipe, wanted):
+def test_two_workers_answer_a_dataset(recipe, wanted, monkeypatch):
     ray = pytest.importorskip("ray")
     data = pytest.importorskip("ray.data", exc_type=ImportError)
     from clampdown.engine import workers
 
-    workers._begin(ray, workers.Cluster(workers=2))
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # else whatever runs beside a test goes first
+    workers._begin(ray, workers.Cluster(workers=3))  # two answer, and what hands rows out needs a core too
     try:
-        rows = data.from_items([{"n": n, "prompt": prompt} for n, prompt in enumerate(PROMPTS)]).repartition(2)
+        asked = [{"n": n, "prompt": prompt} for n, prompt in enumerate(PROMPTS)]
+        rows = data.from_items(asked, override_num_blocks=2)
         told = {"recipe": recipe, "load": {"dtype": "float32"}, "max_new_tokens": 6}
         pool = data.ActorPoolStrategy(size=2)
         found = rows.map_batches(Steered, fn_constructor_kwargs=told, batch_size=2, compute=pool).take_all()

@@ -13,6 +13,7 @@ sys.path.append(str(Path(__file__).parent.parent / "steering"))
 
 from gates import part, written
 
+from clampdown import library
 from clampdown.cli.main import main
 from clampdown.engine import workers
 from clampdown.engine.tasks import Task, Tasks
@@ -56,6 +57,7 @@ def alone(loaded, gated, sets, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def cluster():
+    os.environ.setdefault("RAY_worker_niceness", "0")  # else whatever runs beside a test goes first
     workers._begin(ray, CLUSTER)
     yield CLUSTER
     ray.shutdown()
@@ -185,6 +187,16 @@ def test_options_that_do_not_fit_are_told(arguments, words, capsys):
     assert main(["study", *arguments]) == 2
     said = capsys.readouterr().err.strip()
     assert words in said and "\n" not in said
+
+
+def test_in_python_the_same_is_said(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ClampdownError, match="give ray"):
+        library.study(ray_workers=2)
+    with pytest.raises(ClampdownError, match=r"clampdown\[ray\]"):
+        library.study(ray="")
+    with pytest.raises(ClampdownError, match="ray must be"):
+        library.study(ray=8)
 
 
 def workers_of_mine() -> list[int]:
