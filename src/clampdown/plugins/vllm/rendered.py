@@ -34,8 +34,9 @@ class Rendered:
     def user_turns(self, text: str | None, ids: Sequence[int], tokenizer: Any) -> Spans | None:
         """Where in the ids of a rendered text the user's turns lie; None where that is not certain."""
         chat, how, render = self._chats.get(text or "", ((), "", str))
-        said = [_text(message["content"]) for message in chat if message["role"] == "user"]
-        if text is None or not chat or not all(isinstance(content, str) for content in said):
+        told = [_text(message["content"]) for message in chat if message["role"] == "user"]
+        said = [content for content in told if content is not None]
+        if text is None or not chat or len(said) < len(told):
             return None
         hollow = [_as(message, other) for message, other in zip(hollowed(chat), chat, strict=True)]
         places = self._surroundings.places(text, said, (how, repr(hollow)), lambda: render(hollow))
@@ -45,7 +46,8 @@ class Rendered:
 def _text(content: Any) -> str | None:
     """What a user said in one text; None where it is in several parts, or in pictures."""
     if isinstance(content, list) and len(content) == 1 and isinstance(content[0], Mapping):
-        return content[0].get("text")
+        text = content[0].get("text")
+        return text if isinstance(text, str) else None
     return content if isinstance(content, str) else None
 
 
