@@ -10,6 +10,7 @@ from typing import Any
 from clampdown.models import control_tokens
 from clampdown.models.prompt import Spans
 from clampdown.models.user_turns import Surroundings, hollowed
+from clampdown.plugins.vllm.patching import around
 
 _KEPT = 1024
 """Chats that are remembered."""
@@ -64,8 +65,6 @@ RENDERED = Rendered()
 def patch() -> None:
     """Let what vLLM renders be remembered."""
     from vllm.renderers import hf
-
-    from clampdown.plugins.vllm.register import around
 
     def applied(original: Any, config: Any, tokenizer: Any, conversation: Any, **how: Any) -> Any:
         text = original(config, tokenizer, conversation, **how)
