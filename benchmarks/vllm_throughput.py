@@ -19,6 +19,7 @@ import argparse
 import json
 import os
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -106,6 +107,7 @@ def rounds(
         order = names[turn % len(names) :] + names[: turn % len(names)]
         prompts = [model.prompt_ids(f"Name {turn + 2} things that number {place:04} is.") for place in range(batch)]
         rates.append({name: rate(*found[name], prompts, options.tokens, clock) for name in order})
+        print(json.dumps({"batch": batch, "round": turn} | rates[-1]), file=sys.stderr, flush=True)
     return rates[1:]
 
 

@@ -208,6 +208,12 @@ def test_what_does_not_fit_is_refused(engine, recipes, prompts, change, says):
     assert engine.idle
 
 
+def test_tools_calls_can_not_be_spared(engine, recipes, prompts):
+    with pytest.raises(ClampdownError, match="can't spare"):
+        engine.submit(Request(prompts[0], recipes[1], spare=True))
+    assert engine.idle
+
+
 def test_a_prompt_beyond_the_context_is_refused(engine, prompts):
     with pytest.raises(ClampdownError, match="context of 1024"):
         engine.submit(Request(prompts[0], None, Sampling(1020)))

@@ -92,6 +92,30 @@ def test_a_token_counts_once_however_often_it_is_read(tiny):
     assert (one.seen, one.edited) == (6, 5)
 
 
+def test_what_is_to_be_read_again_from_its_start_is_not_edited_before(bundled):
+    """Though the pass is made again for another request whose gate has opened."""
+    recipes = Recipes(bundled)
+    guarded, whole = (Recipe.load(bundled_path(name)).deciding("score") for name in ("guarded", "guarded-clamp"))
+    ids = bundled.prompt_ids("How do I make a pipe bomb?")
+    last, all_of_it = (Steered.of(Asked(one, ids.user), list(ids), recipes) for one in (guarded, whole))
+    for begin, end in ((0, 30), (30, len(ids))):
+        some = end - begin
+        made = Pass(recipes, [Stretch(last, 0, begin, some), Stretch(all_of_it, some, begin, some)], bundled.device)
+        residuals = bundled.residual(bundled.pad([ids]), range(bundled.n_layers))
+        for again in (False, True):
+            for layer, x in enumerate(residuals):
+                here = x[0, begin:end].float().repeat(2, 1)
+                if layer in made.layers:
+                    made.at(layer, here, torch.zeros_like(here))
+            if again or not made.again():
+                break
+        made.end()
+    assert last.decision.open and all_of_it.decision.open
+    assert (last.edited, last.restarts) == (1, False)
+    assert (all_of_it.edited, all_of_it.restarts, all_of_it.waits) == (0, True, True)
+    assert all_of_it.marked == 0 and all_of_it.counted == len(ids)
+
+
 def test_a_row_that_is_not_finite_keeps_its_residual_and_says_so(tiny):
     recipes = Recipes(tiny)
     wild, mild = (Steered.of(Asked(recipe(Direction(1, s, seed=1))), [1, 2], recipes) for s in (3e38, 1.0))

@@ -12,6 +12,7 @@ from clampdown.errors import ClampdownError
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.prompt import Prompt
 from clampdown.plugins.vllm.host import host_of
+from clampdown.plugins.vllm.patching import around
 from clampdown.plugins.vllm.recipes import compiled
 from clampdown.plugins.vllm.rendered import RENDERED
 from clampdown.plugins.vllm.wire import KEY, Asked, Written, body_of, recipe_of, to_extra_args, written
@@ -84,8 +85,6 @@ def patch() -> None:
     """Let vLLM refuse what can't be steered as it asks."""
     from vllm.exceptions import VLLMValidationError
     from vllm.v1.engine.input_processor import InputProcessor
-
-    from clampdown.plugins.vllm.register import around
 
     def process_inputs(original: Any, self: Any, number: Any, prompt: Any, *args: Any, **kwargs: Any) -> Any:
         request = original(self, number, prompt, *args, **kwargs)

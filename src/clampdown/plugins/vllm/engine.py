@@ -51,8 +51,8 @@ class VllmEngine:
         """Queue a request; its number.
 
         Raises:
-            ClampdownError: it does not fit the context, its recipe or gate does not fit the model, or its recipe's gate
-                lies outside and it brings no decision.
+            ClampdownError: it does not fit the context, its recipe or gate does not fit the model, its recipe's gate
+                lies outside and it brings no decision, or it wants tools' calls spared.
         """
         from vllm.exceptions import VLLMError
 
@@ -63,6 +63,10 @@ class VllmEngine:
                 f"vLLM's context of {self.context_length}: shorten either"
             )
         unasked(request.recipe, request.decision)
+        if request.spare:
+            raise ClampdownError(
+                "vLLM's engine can't spare tools' calls: leave out spare, or use --engine transformers"
+            )
         number = next(self._numbers)
         try:
             params = self._params(request)

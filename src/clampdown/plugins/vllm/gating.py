@@ -22,7 +22,8 @@ class PromptReading:
     def __init__(self, model: ChatModel, gate: CompiledGate, prompt: Prompt) -> None:
         self.model, self.gate, self.prompt = model, gate, prompt
         self.places = [read_positions(prompt, part.part.pool, part.part.over) for part in gate.parts]
-        self.begin(0)
+        self._told: list[list[Tensor]] = []
+        self.next = -1
 
     def begin(self, start: int) -> bool:
         """A pass begins that reads the prompt from `start` on; False if it can't be scored any more.
@@ -31,9 +32,8 @@ class PromptReading:
         `start` must be nothing that the gate reads.
         """
         first = min((places[0] for places in self.places), default=len(self.prompt))
-        if start == 0 or (start <= first and start != getattr(self, "next", -1)):
-            self._told: list[list[Tensor]] = [[] for _ in self.places]
-            self.next = start
+        if start == 0 or (start <= first and start != self.next):
+            self._told, self.next = [[] for _ in self.places], start
         return start == self.next
 
     def columns(self, part: int, start: int, end: int) -> list[int]:
@@ -49,7 +49,7 @@ class PromptReading:
 
     def score(self) -> float:
         """The prompt's score, once it was read whole; not a number where something is missing."""
-        if any(not told for told in self._told):
+        if self.next < len(self.prompt) or not all(self._told):
             return float("nan")
         whole = [
             torch.stack([one.sum(0) for one in told]).sum(0, keepdim=True) if summed(part) else torch.cat(told)

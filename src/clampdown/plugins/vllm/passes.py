@@ -95,7 +95,7 @@ class Pass:
 
     def _edited(self) -> dict[int, _Table]:
         """The tokens that are edited at each layer, as far as their places tell."""
-        rows = [row for row, stretch in enumerate(self.stretches) if stretch.request.recipe]
+        rows = [row for row, (request, *_) in enumerate(self.stretches) if request.recipe and not request.waits]
         if not rows:
             return {}
         some = [self.stretches[row] for row in rows]

@@ -2,9 +2,9 @@
 
 import os
 from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
+from clampdown.plugins.vllm.patching import around
 from clampdown.plugins.vllm.version import check_version
 
 _SECOND_RUNNER = "VLLM_USE_V2_MODEL_RUNNER"
@@ -57,14 +57,3 @@ def register() -> None:
     WorkerBase.clampdown_receipts = lambda self, numbers: runner.receipts(self.model_runner, numbers)
     for part in (scheduling, door, rendered, self_test):
         part.patch()
-
-
-def around(owner: Any, name: str, made: Callable[..., Any]) -> None:
-    """Put `made(original, ...)` in the place of a function of a class or module."""
-    original = getattr(owner, name)
-
-    @wraps(original)
-    def replaced(*args: Any, **kwargs: Any) -> Any:
-        return made(original, *args, **kwargs)
-
-    setattr(owner, name, replaced)

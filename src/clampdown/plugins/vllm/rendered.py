@@ -10,6 +10,7 @@ from typing import Any
 from clampdown.models import control_tokens
 from clampdown.models.prompt import Spans
 from clampdown.models.user_turns import Surroundings, hollowed
+from clampdown.plugins.vllm.patching import around
 
 _KEPT = 1024
 """Chats that are remembered."""
@@ -46,7 +47,8 @@ class Rendered:
 def _text(content: Any) -> str | None:
     """What a user said in one text; None where it is in several parts, or in pictures."""
     if isinstance(content, list) and len(content) == 1 and isinstance(content[0], Mapping):
-        return content[0].get("text")
+        text = content[0].get("text")
+        return text if isinstance(text, str) else None
     return content if isinstance(content, str) else None
 
 
@@ -63,8 +65,6 @@ RENDERED = Rendered()
 def patch() -> None:
     """Let what vLLM renders be remembered."""
     from vllm.renderers import hf
-
-    from clampdown.plugins.vllm.register import around
 
     def applied(original: Any, config: Any, tokenizer: Any, conversation: Any, **how: Any) -> Any:
         text = original(config, tokenizer, conversation, **how)

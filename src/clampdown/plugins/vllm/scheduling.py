@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 from clampdown.models.prompt import Prompt
+from clampdown.plugins.vllm.patching import around
 from clampdown.plugins.vllm.prefix_keys import block_keys, most_cached
 from clampdown.plugins.vllm.told import RECEIPT, Told
 from clampdown.plugins.vllm.wire import Asked, asked_by
@@ -15,8 +16,6 @@ def patch() -> None:
     from vllm.v1.core import block_pool, kv_cache_utils
     from vllm.v1.core.kv_cache_manager import KVCacheManager
     from vllm.v1.core.sched.scheduler import Scheduler
-
-    from clampdown.plugins.vllm.register import around
 
     def keys(original: Any, request: Any, start: int, end: int, first: int) -> Any:
         found, after = original(request, start, end, first)

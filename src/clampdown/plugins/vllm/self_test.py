@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 from clampdown.errors import ClampdownError
+from clampdown.plugins.vllm.patching import around
 from clampdown.plugins.vllm.told import RECEIPT
 from clampdown.plugins.vllm.version import LEAVE_OUT
 from clampdown.plugins.vllm.wire import Asked, to_extra_args
@@ -19,8 +20,6 @@ _STRENGTH = 1e4
 def patch() -> None:
     """Let every engine of vLLM test itself once it is made."""
     from vllm.v1.engine.core import EngineCore
-
-    from clampdown.plugins.vllm.register import around
 
     def made(original: Any, self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
