@@ -264,7 +264,8 @@ def test_plain_vllm_takes_recipes_by_name_and_written_out(engine, model, recipes
 
 
 @pytest.mark.parametrize("parts", [False, True])
-def test_plain_vllm_knows_where_the_users_turns_lie(engine, model, recipes, parts):
+@pytest.mark.parametrize("at_once", [False, True])
+def test_plain_vllm_knows_where_the_users_turns_lie(engine, model, recipes, parts, at_once):
     """Of a chat that its own server renders: so the gate reads what it reads here."""
     from vllm import SamplingParams
     from vllm.renderers.params import ChatParams
@@ -273,7 +274,8 @@ def test_plain_vllm_knows_where_the_users_turns_lie(engine, model, recipes, part
     roles = ("user", "assistant", "user")
     chat = [{"role": role, "content": text} for role, text in zip(roles, texts, strict=True)]
     sent = [{**one, "content": [{"type": "text", "text": one["content"]}]} if parts else one for one in chat]
-    _, [prompt] = engine._vllm.renderer.render_chat([sent], ChatParams())
+    how = {"add_generation_prompt": True, "tokenize": at_once}
+    _, [prompt] = engine._vllm.renderer.render_chat([sent], ChatParams(chat_template_kwargs=how))
     ours = model.prompt_ids(chat)
     assert tuple(prompt["prompt_token_ids"]) == ours
     asked = engine._vllm.input_processor.process_inputs(

@@ -154,6 +154,8 @@ def test_where_users_speak_is_found_in_a_chat_as_it_was_rendered(bundled):
     rendered.keep(text, chat, "", render)
     assert rendered.user_turns(text, ids, bundled.tokenizer) == ids.user
     assert rendered.user_turns(None, ids, bundled.tokenizer) is None
+    rendered.keep(list(ids), chat, "", render)
+    assert rendered.user_turns(None, list(ids), bundled.tokenizer) == ids.user
 
 
 def test_the_engine_that_is_not_there_is_named(tiny, monkeypatch):

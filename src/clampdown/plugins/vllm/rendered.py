@@ -1,6 +1,6 @@
 """Where the user's turns lie in chats that vLLM renders: asked of the same template.
 
-vLLM hands on the rendered text alone. So the last chats are remembered by it, until their requests come in.
+vLLM hands on the rendered text or its ids alone. So the last chats are remembered by these, until requests come in.
 """
 
 from collections import OrderedDict
@@ -22,22 +22,29 @@ class Rendered:
     """The chats that were rendered last."""
 
     def __init__(self) -> None:
-        self._chats: OrderedDict[str, tuple[Chat, str, Callable[[Chat], str]]] = OrderedDict()
+        self._chats: OrderedDict[Any, tuple[str, Chat, str, Callable[[Chat], str]]] = OrderedDict()
         self._surroundings = Surroundings()
 
-    def keep(self, text: str, chat: Chat, how: str, render: Callable[[Chat], str]) -> None:
-        """A chat was rendered, and would be so again by `render`; `how` tells everything but the chat that decides."""
-        self._chats[text] = (chat, how, render)
-        self._chats.move_to_end(text)
+    def keep(self, made: str | Sequence[int], chat: Chat, how: str, render: Callable[[Chat], str]) -> None:
+        """A chat was made a text, or ids at once, and would be so again by `render`.
+
+        how: tells everything but the chat that decides.
+        """
+        key = made if isinstance(made, str) else tuple(made)
+        self._chats[key] = (made if isinstance(made, str) else render(chat), chat, how, render)
+        self._chats.move_to_end(key)
         while len(self._chats) > _KEPT:
             self._chats.popitem(last=False)
 
     def user_turns(self, text: str | None, ids: Sequence[int], tokenizer: Any) -> Spans | None:
         """Where in the ids of a rendered text the user's turns lie; None where that is not certain."""
-        chat, how, render = self._chats.get(text or "", ((), "", str))
-        every = [_text(message["content"]) for message in chat if message["role"] == "user"]
-        said = [content for content in every if content is not None]
-        if text is None or not chat or len(said) < len(every):
+        known = self._chats.get(text) or self._chats.get(tuple(ids))
+        if known is None:
+            return None
+        text, chat, how, render = known
+        told = [_text(message["content"]) for message in chat if message["role"] == "user"]
+        said = [content for content in told if content is not None]
+        if len(said) < len(told):
             return None
         hollow = [_as(message, other) for message, other in zip(hollowed(chat), chat, strict=True)]
         places = self._surroundings.places(text, said, (how, repr(hollow)), lambda: render(hollow))
@@ -67,12 +74,12 @@ def patch() -> None:
     from vllm.renderers import hf
 
     def applied(original: Any, config: Any, tokenizer: Any, conversation: Any, **how: Any) -> Any:
-        text = original(config, tokenizer, conversation, **how)
-        if isinstance(text, str):
+        made, as_text = original(config, tokenizer, conversation, **how), {**how, "tokenize": False}
+        if isinstance(made, str | list):
             chat = [dict(message) for message in conversation]
             RENDERED.keep(
-                text, chat, repr(sorted(how.items())), lambda other: str(original(config, tokenizer, other, **how))
+                made, chat, repr(sorted(how.items())), lambda other: str(original(config, tokenizer, other, **as_text))
             )
-        return text
+        return made
 
     around(hf, "safe_apply_chat_template", applied)
