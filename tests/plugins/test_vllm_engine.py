@@ -24,6 +24,8 @@ from clampdown.recipe.bundled import bundled_path
 from clampdown.serving.shelf import shown_recipe
 from clampdown.steering.receipt import Receipt
 
+pytestmark = pytest.mark.filterwarnings("default")  # vLLM brings warnings of its own
+
 TOKENS = 16
 SAE = "smollm2-135m-instruct/layer-12"
 
