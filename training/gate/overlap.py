@@ -158,7 +158,8 @@ def main() -> None:
     parser.add_argument("--remove", action="store_true", help="write the items' files without what was found")
     given = parser.parse_args()
 
-    rows = [(file, json.loads(line)) for file in sorted(ITEMS.glob("*.jsonl")) for line in file.open(encoding="utf-8")]
+    texts = [(file, file.read_text(encoding="utf-8")) for file in sorted(ITEMS.glob("*.jsonl"))]
+    rows = [(file, json.loads(line)) for file, text in texts for line in text.rstrip("\n").split("\n")]
     texts, wholes = [said(row) for _, row in rows], [whole(row) for _, row in rows]
     both: defaultdict[Gram, set[str]] = defaultdict(set)
     for text, (_, row) in zip(wholes, rows, strict=True):
