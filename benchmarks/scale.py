@@ -90,7 +90,7 @@ from clampdown.saes.load import load_sae
 from clampdown.steering.edits import DeltaClamp
 
 def status(word):
-    lines = open("/proc/self/status").read().splitlines()
+    lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(word))
 
 before = status("VmRSS")

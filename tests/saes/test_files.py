@@ -210,7 +210,7 @@ from clampdown.saes.sae import SAE
 from clampdown.steering.edits import compile_edit
 
 def resident():
-    return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 def clamp(path):
     edit = Clamp(str(path), "", 3, {latent * 7000 + 7: 1.0 for latent in range(4)})
