@@ -157,11 +157,11 @@ def test_ctrl_c_is_one_line_and_130(clampdown, monkeypatch):
 def test_a_killed_reader_is_no_error():
     code = "import sys; from clampdown.cli import main, show; show.run = lambda args: print('x' * 1_000_000) or 0; "
     code += "sys.exit(main.main(['show']))"
-    writer = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    writer.stdout.read(10)
-    writer.stdout.close()
-    assert writer.stderr.read() == b""
-    assert writer.wait() == 128 + signal.SIGPIPE
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as writer:
+        writer.stdout.read(10)
+        writer.stdout.close()
+        assert writer.stderr.read() == b""
+    assert writer.returncode == 128 + signal.SIGPIPE
 
 
 def test_an_error_of_the_system_is_one_line(clampdown, monkeypatch):

@@ -100,8 +100,10 @@ def test_rewordings_by_grammar(goal, name, text):
     assert rewordings(goal)[name] == text
 
 
-def test_what_stands_around_a_request_is_none_of_what_the_gate_was_fitted_on():
-    fitted = " ".join(path.read_text(encoding="utf-8") for path in ITEMS.glob("*.jsonl"))
+def test_what_stands_around_a_request_is_in_no_items_but_those_that_harden():
+    """Of these every second sentence is left out, as tests/training/test_gate_items.py holds."""
+    files = [path for path in ITEMS.glob("*.jsonl") if path.stem != "attacked"]
+    fitted = " ".join(path.read_text(encoding="utf-8") for path in files)
     texts = [*FRAMINGS, *ENDINGS, *(text for turns in TURNS.values() for _, text in turns)]
     pieces = [piece.strip() for text in texts for piece in re.split(r"\{\w+\}|\n", text)]
     assert all(json.dumps(piece)[1:-1] not in fitted for piece in pieces if len(piece) > 24)
