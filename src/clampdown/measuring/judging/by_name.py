@@ -12,7 +12,9 @@ from clampdown.measuring.judging.rubrics import Rubric
 
 NAMES = "rules, wildguard, harmbench, openai:MODEL@URL, strongreject:MODEL@URL or xstest:MODEL@URL"
 OF_HARM = ("wildguard", "harmbench", "strongreject")
-"""The kinds that tell how far an answer does harm; the others tell refusals alone."""
+"""The kinds that tell how far an answer does harm."""
+OF_REFUSALS = ("rules", "xstest")
+"""The kinds that tell refusals alone; any other name is a chat model's, or an endpoint's."""
 _ASKED: dict[str, Callable[[], Rubric]] = {
     "openai": rubrics.own,
     "strongreject": rubrics.strongreject,

@@ -1,4 +1,4 @@
-"""Every set that has a name, with what is known of it and whether it is at hand."""
+"""What `clampdown sets` tells of each named set, and whether it is at hand; the list itself is in `__init__.py`."""
 
 from collections.abc import Iterable
 from dataclasses import asdict
