@@ -233,7 +233,7 @@ def answering(monkeypatch):
     from clampdown.engine.request import Answer
     from clampdown.steering.receipt import Receipt
 
-    def stream(model, ids, recipe, sampling, write, decision=None, over=None):
+    def stream(model, ids, recipe, sampling, write, decision=None, over=None, engine=None):
         for sign in ANSWER:
             write(sign)
         return Answer(ANSWER, (1,), True, Receipt("", 1, 0))
