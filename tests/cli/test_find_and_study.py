@@ -264,5 +264,7 @@ def test_an_empty_set_is_told_before_the_model_is_loaded(clampdown, studied, rec
     empty = tmp_path / "empty.txt"
     empty.write_text("\n")
     status, out, err = clampdown("study", recipe, "--unsafe", empty)
-    assert (status, out) == (2, "") and err.count("\n") == 1 and "is empty; a file needs at least one unsafe item" in err
+    assert (
+        (status, out) == (2, "") and err.count("\n") == 1 and "is empty; a file needs at least one unsafe item" in err
+    )
     assert "named" not in studied
