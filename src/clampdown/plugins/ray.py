@@ -10,17 +10,16 @@ The second needs the vLLM plug-in on the workers.
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from clampdown import arguments, library
 from clampdown.errors import ClampdownError
 from clampdown.measuring.judging.outside_gate import decides_outside
+from clampdown.plugins.vllm.wire import DECISION, KEY
 from clampdown.recipe import Recipe
 from clampdown.recipe.system import system_text
-
-KEY = "clampdown"
-"""What the vLLM plug-in reads a recipe from, among a request's extra arguments."""
 
 
 class Steered:
@@ -110,7 +109,8 @@ class Asking:
         self, recipe: Recipe | str | Path | None = None, *, column: str = "prompt", system: str = "", **sampling: Any
     ) -> None:
         self.recipe, self.column, self.system = arguments.recipe(recipe), column, system
-        self.sampling = sampling_params(self.recipe, **sampling)
+        steering = self.recipe and replace(self.recipe, system_prompt="")  # which the chat holds
+        self.sampling = sampling_params(steering, **sampling)
 
     def __call__(self, row: Mapping[str, Any]) -> dict[str, Any]:
         prompt = _plain(row[self.column])
@@ -123,6 +123,9 @@ class Asking:
 def sampling_params(recipe: Recipe | str | Path | None, **sampling: Any) -> dict[str, Any]:
     """vLLM's sampling parameters for requests under a recipe, greedy if no temperature is given.
 
+    A gate is named by its hash alone, as no path that a request brings is followed: vLLM's workers must have a recipe
+    with it, one that comes along or one in CLAMPDOWN_RECIPES.
+
     Raises:
         ClampdownError: the recipe's gate decides outside, for each request by itself; or its window holds what the user
             says, which vLLM can't tell from the template in rows that come tokenized.
@@ -134,15 +137,16 @@ def sampling_params(recipe: Recipe | str | Path | None, **sampling: Any) -> dict
     if decides_outside(chosen):
         raise ClampdownError(
             f"recipe {chosen.name}: its gate decides outside, so parameters can't be the same for all requests; add "
-            f"{KEY}_decision, open or shut, to each row's extra_args, and force the gate open here"
+            f"{DECISION}, open or shut, to each row's extra_args, and force the gate open here"
         )
     if chosen.positions.prompt == "user":
         raise ClampdownError(
             f"recipe {chosen.name}: its window holds what the user says, which ray.data.llm's rows don't tell; use "
             "Steered, or a window of all or the last of the prompt's tokens"
         )
-    extra = {**found.get("extra_args", {}), KEY: json.dumps(chosen.to_dict())}
-    return found | {"extra_args": extra}
+    body = chosen.to_dict()
+    body.get("gate", {}).pop("file", None)
+    return found | {"extra_args": {**found.get("extra_args", {}), KEY: json.dumps(body)}}
 
 
 def _plain(prompt: Any) -> Any:
