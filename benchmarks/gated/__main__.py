@@ -79,8 +79,7 @@ def main() -> None:
     settings = {"model": model.name, "dtype": str(model.dtype), "recipe": recipe.sha256[:12], "judge": JUDGE_VERSION}
     settings |= {name: getattr(args, name) for name in NUMBERS}
     body = kept(args.json, settings, parser)
-    agree(settings, args.known, parser)
-    every = wanted(args, model, recipe)
+    every = wanted(args, model, recipe, [earlier(recipe, *one, settings) for one in args.known])
     only = [name for name in args.only.split(",") if name]
     if unknown := [name for name in only if name not in every]:
         parser.error(f"no row is called {unknown[0]}; rows are {', '.join(every)}")
@@ -98,9 +97,8 @@ def main() -> None:
     print(f"\n{page(body)}")
 
 
-def wanted(args: argparse.Namespace, model: Any, recipe: Recipe) -> dict[str, Row]:
+def wanted(args: argparse.Namespace, model: Any, recipe: Recipe, known: list[Known]) -> dict[str, Row]:
     """All rows by name, in the order in which they are measured."""
-    known = [earlier(recipe, *one) for one in args.known]
     answers = Answers(model, recipe, args.tokens, args.ungated, known)
     if args.development:
         some = development(args.data, args.limit, args.seed)
@@ -127,23 +125,17 @@ def kept(path: Path | None, settings: dict[str, Any], parser: argparse.ArgumentP
     return body
 
 
-def agree(settings: dict[str, Any], known: list[list[Path]], parser: argparse.ArgumentParser) -> None:
-    """What decides which prompts are asked, and how an answer is read, must be as it was."""
-    for _, path in known:
-        its = json.loads(path.read_text(encoding="utf-8"))["settings"]
-        for name in ("model", "dtype", "judge", "limit", "ordinary", "wrapped", "questions", "tokens", "seed"):
-            if its.get(name) != settings[name]:
-                parser.error(f"{path} was measured with another {name}; leave it out")
-
-
-def earlier(recipe: Recipe, its: Path, figures: Path) -> Known:
-    """What was told of a recipe that may differ in its gate alone."""
+def earlier(recipe: Recipe, its: Path, figures: Path, settings: dict[str, Any]) -> Known:
+    """What was told of a recipe that may differ in its gate alone; which prompts were asked, and how an answer is read,
+    must be as now."""
     other = Recipe.load(its)
     body = json.loads(figures.read_text(encoding="utf-8"))
     if body["settings"]["recipe"] != other.sha256[:12]:
         raise SystemExit(f"{figures} is not of {its}")
-    same = (other.edits, other.positions) == (recipe.edits, recipe.positions)
-    return Known({name: row for name, row in body["rows"].items()}, same)
+    for name in ("model", "dtype", "judge", "limit", "ordinary", "wrapped", "questions", "tokens", "seed"):
+        if body["settings"].get(name) != settings[name]:
+            raise SystemExit(f"{figures} was measured with another {name}; leave it out")
+    return Known(body["rows"], (other.edits, other.positions) == (recipe.edits, recipe.positions))
 
 
 def told_apart(rows: dict[str, Any]) -> dict[str, Any]:
