@@ -34,7 +34,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from clampdown.discovery.gate_attacks.black_box import ByDecision, slots
+from clampdown.discovery.gate_attacks.black_box import ByDecision, moved, moves
 from clampdown.discovery.gate_attacks.dress import Dress
 from clampdown.discovery.gate_attacks.found import found_rows
 from clampdown.discovery.gate_attacks.lock import Lock
@@ -57,6 +57,8 @@ from clampdown.steering.gates.gate_file import save_gate
 
 POOLS = ("last@14,17,20", "request-last@17", "mean@11,14,17,20")
 OTHERS = ("advbench", "strongreject")
+OF_ANY = ("quoted", "about", "asked by another")
+"""Rewordings of any request."""
 
 
 def main() -> None:
@@ -209,10 +211,8 @@ def tell_draws(model: ChatModel, recipes: Mapping[str, Recipe], options: argpars
 
 def drawn(goal: str, draws: random.Random, step: int) -> Dress:
     """One to three moves; of framings and endings only every `step`-th, from the second on where some are left out."""
-    choices = {name: [one for one in values if one not in ("", None)] for name, values in slots(goal).items()}
-    choices |= {name: choices[name][step - 1 :: step] for name in ("framing", "ending")}
-    names = draws.sample(list(choices), draws.randint(1, 3))
-    return Dress(**{name: draws.choice(choices[name]) for name in names})
+    choices = moves(goal)
+    return moved({**choices, **{name: choices[name][step - 1 :: step] for name in ("framing", "ending")}}, draws)
 
 
 def opened_by(model: ChatModel, gates: Sequence[CompiledGate], chats: Sequence[list[Message]]) -> list[list[bool]]:
@@ -244,9 +244,8 @@ def tell_moves(model: ChatModel, recipe: Recipe, options: argparse.Namespace, na
 def moves_by_kind() -> dict[str, list[Dress]]:
     """Each move by itself; sentences that `training/gate/attacked.py` draws from, which is every second, apart."""
     found: dict[str, list[Dress]] = {}
-    for name, values in slots("").items():
-        some = list(values[1:]) if name != "rewording" else ["quoted", "about", "asked by another"]
-        dresses = [Dress(**{name: value}) for value in some]
+    for name, some in moves("").items():
+        dresses = [Dress(**{name: value}) for value in (some if name != "rewording" else OF_ANY)]
         if name in ("framing", "ending"):
             found |= {f"{name}, hardened with": dresses[::2], f"{name}, others": dresses[1::2]}
         else:

@@ -18,7 +18,7 @@ from typing import Any
 import grammar_spellings
 from tasks import Item, write
 
-from clampdown.discovery.gate_attacks.black_box import slots
+from clampdown.discovery.gate_attacks.black_box import moved, moves
 from clampdown.discovery.gate_attacks.dress import Dress
 from clampdown.discovery.gates.scores import prompt_scores
 from clampdown.measuring.sets.sets import builtin_set
@@ -29,7 +29,6 @@ from clampdown.steering.gates.compiled import compile_gate
 
 PAIRS = 300  # beside the built-in set's
 DRAWN, KEPT = 4, 3  # dresses for a request
-MOVES = 3
 
 
 def built_in() -> list[tuple[Item, Item]]:
@@ -43,14 +42,11 @@ def built_in() -> list[tuple[Item, Item]]:
 
 def dresses(request: str, rng: random.Random) -> list[Dress]:
     """Different ones, each of one to three moves."""
-    choices = slots(request)
-    for name in ("framing", "ending"):
-        choices[name] = choices[name][1::2]
+    choices = moves(request)
+    choices |= {name: choices[name][::2] for name in ("framing", "ending")}
     found: dict[Dress, None] = {}
     while len(found) < DRAWN:
-        names = rng.sample(list(choices), rng.randint(1, MOVES))
-        moves = {name: rng.choice([value for value in choices[name] if value not in ("", None)]) for name in names}
-        found[Dress(**moves)] = None
+        found[moved(choices, rng)] = None
     return list(found)
 
 

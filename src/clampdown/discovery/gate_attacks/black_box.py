@@ -67,6 +67,17 @@ def slots(goal: str) -> _Slots:
     }
 
 
+def moves(goal: str) -> _Slots:
+    """The same without nothing: what each field of a dress may be changed to."""
+    return {name: [one for one in values if one not in ("", None)] for name, values in slots(goal).items()}
+
+
+def moved(choices: _Slots, rng: random.Random, most: int = 3) -> Dress:
+    """A dress of one to so many of these moves."""
+    names = rng.sample(list(choices), rng.randint(1, most))
+    return Dress(**{name: rng.choice(choices[name]) for name in names})
+
+
 def _changed(parents: Sequence[Dress], choices: _Slots, rng: random.Random, most: int = 2) -> Dress:
     """One of the dresses with up to so many of its fields drawn anew."""
     names = rng.sample([one.name for one in fields(Dress) if one.name in choices], rng.randint(1, most))
