@@ -66,7 +66,7 @@ class Steering:
             None if (waits and asks(recipe)) or (decision and not decision.steers) else recipe
             for recipe, decision in zip(given, told, strict=True)
         ]
-        self._compile = partial(_compiled, model, saes=saes)
+        self._compile = partial(compiled, model, saes=saes)
         self.rows = Rows(steered, self._compile, Finite(apart))
         for recipe in self._asking.gates if self._asking else ():
             self._compile(recipe)  # so that what does not fit is told now
@@ -233,7 +233,8 @@ class Steering:
         return self._mine(hook)
 
 
-def _compiled(model: ChatModel, recipe: Recipe, saes: Sequence[SAE]) -> list[CompiledEdit]:
+def compiled(model: ChatModel, recipe: Recipe, saes: Sequence[SAE] = ()) -> list[CompiledEdit]:
+    """A recipe's edits made ready for a model. Raises ClampdownError where they do not fit it."""
     check_weights(model, recipe)
     try:
         check_named_once(recipe.edits, saes)

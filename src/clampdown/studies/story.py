@@ -25,7 +25,7 @@ def mends(study: "Study") -> str:
         return _what_the_gate_does(study)
     if study.recommended.get("gate"):
         return "A gate decides here; no arm of this study ran without it, so what it spares is not told."
-    costs = [cost for kind in _VERBS if (cost := _cost(study, study.recommended, kind)) is not None]
+    costs = _costs(study, study.recommended)
     if not costs:
         return "What it costs was not measured."
     if max(costs) < DEAR:
@@ -46,7 +46,7 @@ def next_steps(study: "Study", results: Mapping[str, Any]) -> list[tuple[str, st
     path = str((results.get("recommended") or {}).get("path") or "RECIPE")
     recipe = shlex.quote(path)
     found.append(("Talk to it.", f"clampdown chat --recipe {recipe}"))
-    costs = [cost for kind in _VERBS if (cost := _cost(study, chosen, kind)) is not None]
+    costs = _costs(study, chosen)
     if not chosen.get("gate") and costs and max(costs) >= DEAR:
         found.append(("Give it a gate, and study that.", f"clampdown gate fit {recipe} --out gated.toml"))
     sizes = [_n(study, kind) for kind in (SetKind.UNSAFE, SetKind.SAFE)]
@@ -72,6 +72,11 @@ def _what_the_gate_does(study: "Study") -> str:
         return "Its gate; what that spares was not measured."
     spared = ", ".join(told)
     return f"Its gate, which leaves the model alone where a prompt is harmless. Forced open → left to decide: {spared}."
+
+
+def _costs(study: "Study", arm: Mapping[str, Any]) -> list[float]:
+    """What an arm costs, of each kind that was measured."""
+    return [cost for kind in _VERBS if (cost := _cost(study, arm, kind)) is not None]
 
 
 def _cost(study: "Study", arm: Mapping[str, Any], kind: str) -> float | None:

@@ -64,9 +64,7 @@ class Worker:
 
     def run(self, batch: Batch) -> Found:
         """The rows of one batch."""
-        if batch.column:
-            return self.sweep([batch])[0]
-        if batch.kind == "prompts":
+        if batch.column or batch.kind == "prompts":
             return self.sweep([batch])[0]
         self._turn_to(("set", batch.kind))
         return _by_set(batch, (self._questions if batch.kind == SetKind.CAPABILITY else self._passages)(batch))

@@ -13,10 +13,10 @@ from clampdown.models.chat_model import ChatModel
 from clampdown.models.prompt import Prompt
 from clampdown.plugins.vllm.host import host_of
 from clampdown.plugins.vllm.patching import around
-from clampdown.plugins.vllm.recipes import compiled
 from clampdown.plugins.vllm.rendered import RENDERED
 from clampdown.plugins.vllm.wire import KEY, Asked, Written, body_of, recipe_of, to_extra_args, written
 from clampdown.recipe import Recipe
+from clampdown.steering.attach import compiled
 from clampdown.steering.decision import unasked
 from clampdown.steering.gates.asking import asks
 from clampdown.steering.gates.compiled import compile_gate

@@ -24,11 +24,6 @@ def steers(asked: Asked) -> bool:
     return bool(asked.recipe.edits) and not watches and (decision is None or decision.steers)
 
 
-def scores(recipe: Recipe) -> bool:
-    """Whether the recipe's gate scores prompts."""
-    return asks(recipe)
-
-
 def block_keys(asked: Asked, prompt_length: int, start: int, end: int, request: str) -> tuple[Any, ...]:
     """The extra keys of the block that holds tokens [start, end) of a request so numbered."""
     if not steers(asked):
@@ -37,9 +32,9 @@ def block_keys(asked: Asked, prompt_length: int, start: int, end: int, request: 
     begins = {"last": prompt_length - 1, "none": prompt_length}.get(window.prompt, 0)
     if end <= begins:
         return ()
-    if scores(recipe) and begins == 0:
+    if asks(recipe) and begins == 0:
         return ("clampdown", recipe.sha256, request)  # steered or not, as the whole prompt decides
-    if end <= prompt_length and not scores(recipe):
+    if end <= prompt_length and not asks(recipe):
         return ("clampdown", recipe.sha256, *_here(asked.user, start, end, window.prompt))
     if window.everywhere:
         return ("clampdown", recipe.sha256)
@@ -54,12 +49,12 @@ def _here(user: Spans | None, start: int, end: int, window: str) -> tuple[Any, .
 
 
 def _all(user: Spans | None, recipe: Recipe) -> tuple[Any, ...]:
-    return tuple(user or ()) if recipe.positions.prompt == "user" or scores(recipe) else ()
+    return tuple(user or ()) if recipe.positions.prompt == "user" or asks(recipe) else ()
 
 
 def most_cached(asked: Asked, prompt: Prompt, gate: GateFile | None) -> int | None:
     """How many of the prompt's tokens may come from the cache: a gate must see those that it reads. None is any."""
-    if not scores(asked.recipe) or gate is None:
+    if not asks(asked.recipe) or gate is None:
         return None
     if asked.recipe.positions.prompt in ("all", "user"):
         return 0

@@ -1,19 +1,17 @@
 """The recipes that requests are under now, compiled and laid in banks, one for each layer."""
 
 from collections.abc import Collection
-from functools import partial
 
 import torch
 from torch import Tensor
 
-from clampdown.errors import ClampdownError
 from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Recipe
+from clampdown.steering.attach import compiled
 from clampdown.steering.bank import Bank
-from clampdown.steering.edits import CompiledEdit, check_named_once, compile_edit
+from clampdown.steering.edits import CompiledEdit
 from clampdown.steering.gates.asking import asks
 from clampdown.steering.gates.compiled import CompiledGate, compile_gate
-from clampdown.steering.weights import check_weights
 
 _KEPT = 64
 """Recipes that stay in the banks though no request is under them; the banks are laid anew when others come."""
@@ -69,14 +67,3 @@ class Recipes:
         at = {layer: [[edit for edit in some if edit.layer == layer] for some in edits] for layer in layers}
         self.banks = {layer: Bank(here) for layer, here in at.items()}
         self._has = {layer: torch.tensor([bool(some) for some in here]) for layer, here in at.items()}
-
-
-def compiled(model: ChatModel, recipe: Recipe) -> list[CompiledEdit]:
-    """A recipe's edits made ready for a model. Raises ClampdownError where they do not fit it."""
-    check_weights(model, recipe)
-    make = partial(compile_edit, n_layers=model.n_layers, d_model=model.d_model)
-    try:
-        check_named_once(recipe.edits)
-        return [make(edit, device=model.device_at(edit.layer)) for edit in recipe.edits]
-    except ClampdownError as error:
-        raise ClampdownError(f"recipe {recipe.name}: {error}") from error
