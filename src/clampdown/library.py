@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from clampdown.discovery.check_sae import SAECheck
     from clampdown.discovery.find import Found
     from clampdown.discovery.tuning.tune import Tuned
+    from clampdown.engine.cluster import Cluster
     from clampdown.engine.request import Answer, Sampling
-    from clampdown.engine.workers import Cluster
     from clampdown.measuring.attacks.spec import AttackSpec
     from clampdown.measuring.capability.lm_eval.tasks import TaskSettings
     from clampdown.measuring.sets.sets import ItemSet
@@ -621,7 +621,7 @@ def _cluster(address: str | None, workers: int | None) -> Cluster | None:
         if workers is not None:
             raise ClampdownError("ray_workers is for work on a Ray cluster; give ray, its address")
         return None
-    from clampdown.engine.workers import Cluster, need_ray
+    from clampdown.engine.cluster import Cluster, need_ray
 
     arguments.text("ray", address, empty=True)
     if workers is not None:

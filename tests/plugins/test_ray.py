@@ -8,7 +8,9 @@ import pytest
 from clampdown import library
 from clampdown.errors import ClampdownError
 from clampdown.plugins.ray import Asking, Steered, sampling_params
+from clampdown.plugins.vllm.wire import written
 from clampdown.recipe import Clamp, Gate, Positions, Recipe
+from clampdown.recipe.bundled import BUNDLED, bundled_path
 from clampdown.saes.files import save_sae
 
 PROMPTS = ["Tell me of herons.", "What is rain?", "Name a river.", "why " * 600]
@@ -46,10 +48,10 @@ def test_a_batch_is_answered_as_the_library_does_and_one_long_prompt_ends_nothin
 def test_two_workers_answer_a_dataset(recipe, wanted, monkeypatch):
     ray = pytest.importorskip("ray")
     data = pytest.importorskip("ray.data", exc_type=ImportError)
-    from clampdown.engine import workers
+    from clampdown.engine import cluster
 
     monkeypatch.setenv("RAY_worker_niceness", "0")  # else whatever runs beside a test goes first
-    workers._begin(ray, workers.Cluster(workers=3))  # two answer, and what hands rows out needs a core too
+    cluster._begin(ray, cluster.Cluster(workers=3))  # two answer, and what hands rows out needs a core too
     try:
         asked = [{"n": n, "prompt": prompt} for n, prompt in enumerate(PROMPTS)]
         rows = data.from_items(asked, override_num_blocks=2)
@@ -75,6 +77,19 @@ def test_vllm_is_told_the_recipe_and_how_to_sample(recipe):
     assert row["sampling_params"]["max_tokens"] == 9
     chat = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Yes?"}]
     assert Asking(None)({"prompt": chat}) == {"messages": chat, "sampling_params": {"temperature": 0.0}}
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_what_vllm_is_asked_our_plug_in_lets_in(bundled, name):
+    """Gates and system prompts as well: a path or a second system prompt would be refused there."""
+    pytest.importorskip("fastapi")
+    from clampdown.plugins.vllm.door import Door
+
+    recipe = replace(Recipe.load(bundled_path(name)), system_prompt="Be kind.")
+    told = written(Asking(recipe)({"prompt": "Hello"})["sampling_params"]["extra_args"])
+    asked = Door(bundled).asked(told, bundled.prompt_ids("Hello", system="Be kind."))
+    assert asked.recipe.edits == recipe.edits
+    assert (asked.recipe.gate and asked.recipe.gate.sha256) == (recipe.gate and recipe.gate.sha256)
 
 
 def test_what_one_set_of_parameters_can_not_say_is_refused(recipe, one_line):

@@ -15,9 +15,9 @@ from gates import part, written
 
 from clampdown import library
 from clampdown.cli.main import main
-from clampdown.engine import workers
+from clampdown.engine.cluster import Cluster, _begin
 from clampdown.engine.tasks import Task, Tasks
-from clampdown.engine.workers import Cluster, pool
+from clampdown.engine.workers import pool
 from clampdown.errors import ClampdownError
 from clampdown.models.chat_model import load_chat_model
 from clampdown.studies.plan import Plan
@@ -58,7 +58,7 @@ def alone(loaded, gated, sets, tmp_path_factory):
 @pytest.fixture(scope="module")
 def cluster():
     os.environ.setdefault("RAY_worker_niceness", "0")  # else whatever runs beside a test goes first
-    workers._begin(ray, CLUSTER)
+    _begin(ray, CLUSTER)
     yield CLUSTER
     ray.shutdown()
 

@@ -8,7 +8,7 @@ from clampdown.cli.options import positive
 from clampdown.errors import ClampdownError
 
 if TYPE_CHECKING:
-    from clampdown.engine.workers import Cluster
+    from clampdown.engine.cluster import Cluster
 
 
 def add_cluster(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +33,7 @@ def read_cluster(args: argparse.Namespace) -> "Cluster | None":
         return None
     if args.ray.endswith(".toml") or Path(args.ray).is_file():
         raise ClampdownError(f"--ray takes a cluster's address, and {args.ray} is a file; write the file before --ray")
-    from clampdown.engine.workers import Cluster, need_ray
+    from clampdown.engine.cluster import Cluster, need_ray
 
     need_ray()
     return Cluster(args.ray, args.ray_workers)

@@ -4,7 +4,6 @@ What a worker gives is what this process would have given: it loads the same wei
 many threads, and is refused where its libraries or its device differ.
 """
 
-import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +15,7 @@ from typing import Any, Protocol
 
 import torch
 
+from clampdown.engine.cluster import Cluster, joined, ray_reason, room
 from clampdown.engine.tasks import Task, Tasks
 from clampdown.errors import ClampdownError
 from clampdown.models.chat_model import ChatModel, load_chat_model
@@ -23,9 +23,6 @@ from clampdown.progress import Progress, quiet
 
 _LOSSES = 3
 """A place whose workers end so often before they are ready is given up."""
-
-
-_STARTS = 4
 
 
 class Errand(Protocol):
@@ -36,20 +33,6 @@ class Errand(Protocol):
 
     def begin(self, model: ChatModel) -> Callable[[Any], Any]:
         """What does one task after the other, from what `Task.given` makes."""
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """Where workers run.
-
-    Attributes:
-        address: a Ray cluster's, such as "auto" or "head:6379"; empty is the one that $RAY_ADDRESS names, or else one
-            that is started here and ends with the work.
-        workers: how many at most; None is one a GPU, or on CPUs as many as have this process' threads.
-    """
-
-    address: str = ""
-    workers: int | None = None
 
 
 @dataclass
@@ -153,7 +136,9 @@ class Pool:
         try:
             return self.ray.put(self.errand)
         except Exception as error:  # whatever pickling says of what it can't send
-            raise ClampdownError(f"this work can't be sent to workers ({_line(error)}); leave --ray out") from error
+            raise ClampdownError(
+                f"this work can't be sent to workers ({ray_reason(error)}); leave --ray out"
+            ) from error
 
     def _ended(self, ref: Any, tasks: Tasks) -> tuple[Task, Any, float] | None:
         """What a worker's call gave; None where it gave no result. A worker that is gone is replaced."""
@@ -163,7 +148,7 @@ class Pool:
         except self.ray.exceptions.RayTaskError as error:
             raise _failed(error, worker.task) from error
         except self.ray.exceptions.RayError as error:
-            self._replace(worker, tasks, _line(error))
+            self._replace(worker, tasks, ray_reason(error))
             return None
         if worker.task is None:
             self._check_same(told)
@@ -209,79 +194,11 @@ def pool(cluster: Cluster, model: ChatModel, errand: Errand, progress: Progress 
     Raises:
         ClampdownError: Ray is missing, the cluster can't be reached, or has no room for a worker.
     """
-    ray = need_ray()
     on_gpus = model.device.type == "cuda"
-    begun = not ray.is_initialized()
-    if begun:
-        progress("starting", 0, 0, "Ray")
-        _begin(ray, cluster)
-    try:
-        there, facts = _room(ray, on_gpus), errand.facts(model)
+    with joined(cluster, progress) as ray:
+        there, facts = room(ray, on_gpus), errand.facts(model)
         with _aside(model):
             yield Pool(ray, model, errand, cluster.workers or there, on_gpus, facts, progress)
-    finally:
-        if begun:
-            ray.shutdown()
-
-
-def need_ray() -> Any:
-    """The module. Raises ClampdownError where it is not installed."""
-    try:
-        import ray
-    except ImportError as error:
-        raise ClampdownError(f"--ray needs Ray ({error}): pip install 'clampdown[ray]'") from error
-    return ray
-
-
-def _begin(ray: Any, cluster: Cluster) -> None:
-    """Join the cluster, or start one here that has room for as many workers as are asked for."""
-    logging.getLogger("ray").setLevel(logging.ERROR)
-    quietly = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
-    address = cluster.address or os.environ.get("RAY_ADDRESS", "")
-    try:
-        if address:
-            ray.init(address=address, **quietly)
-            return
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        cpus = max(os.cpu_count() or 1, (cluster.workers or 1) * torch.get_num_threads())
-        _started(ray, num_cpus=cpus, **quietly)
-    except Exception as error:  # Ray raises a dozen kinds, of which some are no RayError
-        named = f"at {address} can't be reached" if address else "can't be started here"
-        raise ClampdownError(f"a Ray cluster {named}: {_line(error)}") from error
-
-
-def _started(ray: Any, **options: Any) -> None:
-    """Start a cluster of this machine's. Ray gives it half a minute; where other work is going on, it needs more."""
-    for left in reversed(range(_STARTS)):
-        try:
-            ray.init(address="local", include_dashboard=False, **options)
-            return
-        except Exception as error:  # Ray has no name for this one
-            if not left or "timed out" not in str(error):
-                raise
-            ray.shutdown()
-
-
-def _room(ray: Any, on_gpus: bool) -> int:
-    """For how many workers a cluster has room.
-
-    Raises:
-        ClampdownError: for none, or it has GPUs, and this process has none.
-    """
-    free, all_of_it = ray.available_resources(), ray.cluster_resources()
-    if all_of_it.get("GPU", 0) >= 1 and not on_gpus:
-        raise ClampdownError(
-            "the cluster has GPUs, and this machine's model is on its CPU, so their answers could differ; start this "
-            "command where a GPU is, such as by `ray job submit --entrypoint-num-gpus 1`"
-        )
-    key, need = ("GPU", 1) if on_gpus else ("CPU", torch.get_num_threads())
-    if all_of_it.get(key, 0) < need:
-        raise ClampdownError(
-            f"the cluster has no room for one worker, which needs {need} {key}{'s' if need > 1 else ''}"
-            + ("" if on_gpus else "; set OMP_NUM_THREADS to fewer")
-        )
-    return max(1, int(free.get(key, 0) // need))
 
 
 @contextmanager
@@ -317,10 +234,4 @@ def _failed(error: Any, task: Task | None) -> ClampdownError:
     if isinstance(cause, ClampdownError):
         return ClampdownError(str(cause))
     named = f" over {task.title}" if task else ""
-    return ClampdownError(f"a worker failed{named}: {type(cause).__name__}: {_line(cause)}. What is done is kept")
-
-
-def _line(error: BaseException) -> str:
-    """The line of what an exception says that tells most: of a traceback its last, else the first."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    return lines[-1 if "creation task" in lines[0] or "Traceback" in str(error) else 0].rstrip(".")
+    return ClampdownError(f"a worker failed{named}: {type(cause).__name__}: {ray_reason(cause)}. What is done is kept")

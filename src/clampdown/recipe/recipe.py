@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from clampdown.errors import ClampdownError
+from clampdown.errors import ClampdownError, reason
 from clampdown.reading import read_text
 from clampdown.recipe.bundled import COME_ALONG
 from clampdown.recipe.checks import check_known, is_whole, require, shown, table_at, text_at
@@ -121,7 +121,7 @@ class Recipe:
         try:
             body = tomllib.loads(text)
         except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, and endless brackets
-            raise ClampdownError(f"not valid TOML ({str(error).splitlines()[0]})") from error
+            raise ClampdownError(f"not valid TOML ({reason(error)})") from error
         return cls.from_dict(body)
 
     @classmethod

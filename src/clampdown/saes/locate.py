@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from clampdown.errors import ClampdownError
+from clampdown.errors import ClampdownError, reason
 
 _SUFFIXES = (".safetensors", ".npz", ".pt", ".pth")
 _CONFIGS = ("cfg.json", "config.json", "hyperparams.json", "activation_scaler.json")
@@ -126,7 +126,7 @@ def _said(error: Any, repo: str, revision: str | None) -> str:
     if isinstance(error, errors.RevisionNotFoundError):
         return f"hub repository {repo} has no revision {revision!r}; name a commit, tag or branch"
     if isinstance(error, errors.HFValidationError):
-        return f"{repo!r} is no name of a hub repository: {_first_line(error)}"
+        return f"{repo!r} is no name of a hub repository: {reason(error)}"
     if isinstance(error, OSError) and not isinstance(error, ConnectionError | errors.HfHubHTTPError) and error.errno:
         return f"could not keep {repo} in the hub's cache: {error.strerror or error}"
     if isinstance(error, errors.HfHubHTTPError) and error.response is not None:
@@ -134,7 +134,3 @@ def _said(error: Any, repo: str, revision: str | None) -> str:
     return (
         f"can't reach the hub for {repo} ({type(error).__name__}), nor was it fetched before; connect, or name a file"
     )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [""])[0]

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
-from clampdown.errors import ClampdownError
+from clampdown.errors import ClampdownError, reason
 
 T = TypeVar("T")
 _PATIENCE = timedelta(hours=12)
@@ -136,8 +136,7 @@ def joined() -> Iterator[Ranks]:
         dist.init_process_group("nccl" if gpus else "gloo", timeout=_PATIENCE)
         meet = dist.new_group(backend="gloo", timeout=_PATIENCE) if gpus else None
     except (RuntimeError, ValueError) as error:
-        said = str(error).partition("\n")[0]
-        raise ClampdownError(f"the processes that torchrun started don't find each other: {said}") from error
+        raise ClampdownError(f"the processes that torchrun started don't find each other: {reason(error)}") from error
     try:
         yield Ranks(dist.get_rank(), count, meet)
     finally:

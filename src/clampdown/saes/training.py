@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from clampdown.errors import ClampdownError
+from clampdown.errors import ClampdownError, reason
 from clampdown.saes.activations import Activations
 from clampdown.saes.ranks import ALONE, Ranks
 from clampdown.saes.sae import SAE
@@ -277,7 +277,7 @@ def _checkpoint(folder: Path, settings: Settings, step: int, trainee: Trainee, o
         try:
             torch.save(state, part)
         except RuntimeError as error:  # as which PyTorch reports a full disk
-            raise ClampdownError(f"could not write {path}: {str(error).partition(chr(10))[0]}") from error
+            raise ClampdownError(f"could not write {path}: {reason(error)}") from error
 
 
 def _resume(folder: Path, settings: Settings, trainee: Trainee, optimizer: torch.optim.Adam) -> int:

@@ -12,7 +12,7 @@ from clampdown.studies.plan import Plan
 from clampdown.studies.probes.base import Column
 
 if TYPE_CHECKING:
-    from clampdown.engine.workers import Cluster
+    from clampdown.engine.cluster import Cluster
     from clampdown.measuring.judging.outside_gate import OutsideGate
     from clampdown.models.chat_model import ChatModel
 

@@ -38,7 +38,7 @@ from clampdown.studies.worker import Worker
 from clampdown.writing import json_text, write_whole
 
 if TYPE_CHECKING:
-    from clampdown.engine.workers import Cluster
+    from clampdown.engine.cluster import Cluster
 
 REPORT, RESULTS, RECIPES = "report.html", "results.json", "recipes"
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from clampdown.engine.cluster import Cluster
 from clampdown.engine.tasks import Task, Tasks
-from clampdown.engine.workers import Cluster, pool
+from clampdown.engine.workers import pool
 from clampdown.measuring.judging.outside_gate import OutsideGate, decides_outside
 from clampdown.measuring.sets.sets import ItemSet
 from clampdown.models.chat_model import ChatModel

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clampdown.errors import ClampdownError
+from clampdown.errors import ClampdownError, reason
 from clampdown.measuring.judging.by_name import OF_HARM
 from clampdown.measuring.sets.kinds import KINDS
 from clampdown.measuring.sets.named import BUILT_IN, NAMED
@@ -51,7 +51,7 @@ def read_study_file(path: Path) -> StudyFile:
     try:
         body = tomllib.loads(read_text(path, "study file"))
     except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, and endless brackets
-        raise ClampdownError(f"study file {path} is not valid TOML ({str(error).splitlines()[0]})") from error
+        raise ClampdownError(f"study file {path} is not valid TOML ({reason(error)})") from error
     try:
         return _study(body, path)
     except ClampdownError as error:

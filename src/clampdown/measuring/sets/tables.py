@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from clampdown.errors import ClampdownError
+from clampdown.errors import ClampdownError, reason
 from clampdown.reading import as_text, unpacked
 
 LAYOUTS = (".csv", ".tsv", ".jsonl", ".json", ".parquet")
@@ -176,7 +176,7 @@ def _parquet(data: bytes, name: str) -> list[TableRow]:
         _check_header(table.column_names, name)
         rows = table.to_pylist()
     except (pyarrow.ArrowException, OSError) as error:
-        raise ClampdownError(f"{name} is not readable Parquet ({str(error).partition(chr(10))[0]})") from error
+        raise ClampdownError(f"{name} is not readable Parquet ({reason(error)})") from error
     return [TableRow(row, number, f"{name}, row {number}") for number, row in enumerate(rows, 1)]
 
 

@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any
 
 from clampdown.engine.request import Answer, Chance, Event, Request
-from clampdown.errors import ClampdownError
+from clampdown.errors import ClampdownError, reason
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.prompt import user_turns
 from clampdown.plugins.vllm.told import RECEIPT
@@ -183,7 +183,7 @@ def _started(model: ChatModel, most: int, options: Mapping[str, Any]) -> Any:
     except ClampdownError:
         raise
     except Exception as error:  # of whatever it could not be started
-        raise ClampdownError(f"vLLM could not be started: {str(error).partition(chr(10))[0]}") from error
+        raise ClampdownError(f"vLLM could not be started: {reason(error)}") from error
 
 
 def _chance(token: int, told: Mapping[int, Any] | None, likeliest: int | None) -> Chance | None:

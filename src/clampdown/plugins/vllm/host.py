@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from clampdown.errors import ClampdownError
+from clampdown.errors import ClampdownError, reason
 from clampdown.models import residual, source
 from clampdown.models.chat_model import ChatModel
 
@@ -49,7 +49,7 @@ def host_of(config: Any, device: torch.device) -> Host:
         tokenizer = AutoTokenizer.from_pretrained(told.tokenizer, padding_side="left")
     except (ValueError, OSError, KeyError) as error:
         raise ClampdownError(
-            f"Clampdown can't tell which model vLLM runs: {str(error).splitlines()[0]}; recipes name models by hash"
+            f"Clampdown can't tell which model vLLM runs: {reason(error)}; recipes name models by hash"
         ) from error
     place = source.weights_place(source.Source(str(told.model), told.revision), hf)
     name = source.bundled.NAME if Path(place).name == source.bundled.folder_name() else str(told.model)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from clampdown.errors import ClampdownError
+from clampdown.errors import ClampdownError, reason
 from clampdown.models.prompt import Spans
 from clampdown.recipe import Recipe
 
@@ -126,7 +126,7 @@ def body_of(text: str) -> dict[str, Any]:
     try:
         body = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ClampdownError(f"{KEY} in vllm_xargs is no JSON: {str(error).splitlines()[0]}") from error
+        raise ClampdownError(f"{KEY} in vllm_xargs is no JSON: {reason(error)}") from error
     if not isinstance(body, dict):
         raise ClampdownError(f"{KEY} in vllm_xargs must be a recipe's file as JSON, an object")
     return body

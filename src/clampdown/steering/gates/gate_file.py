@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from clampdown.errors import ClampdownError
+from clampdown.errors import ClampdownError, reason
 from clampdown.reading import check_file
 from clampdown.recipe import Gate
 from clampdown.recipe.gate import GOES_WITH
@@ -174,8 +174,7 @@ def _load(path: Path, _version: tuple[int, ...]) -> GateFile:
     except ClampdownError as error:
         raise ClampdownError(f"gate {path}: {error}; fetch it again, or fit a new one") from error
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        told = str(error).partition("\n")[0] or type(error).__name__
-        raise ClampdownError(f"gate {path}: its header is damaged ({told}); fetch it again") from error
+        raise ClampdownError(f"gate {path}: its header is damaged ({reason(error)}); fetch it again") from error
 
 
 def _made(body: dict[str, Any], tensors: dict[str, Tensor]) -> GateFile:
