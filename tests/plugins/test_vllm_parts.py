@@ -190,12 +190,15 @@ def test_an_answer_that_is_broken_off_leaves_a_given_engine_empty(tiny):
 def test_how_vllm_can_not_load_a_model(tiny, how, says):
     from argparse import Namespace
 
-    from clampdown.cli.engines import engine_named
+    from clampdown.cli.engines import check_engine, engine_named
     from clampdown.errors import ClampdownError
     from clampdown.progress import quiet
 
     args = Namespace(**({"engine": "vllm", "quantization": None, "device_map": None} | how))
     with pytest.raises(ClampdownError, match=says):
         engine_named(args, tiny, 1, quiet)
+    with pytest.raises(ClampdownError, match=says):  # and before a model is loaded
+        check_engine(args)
     args = Namespace(engine="transformers", **how)
+    check_engine(args)
     assert isinstance(engine_named(args, tiny, 1, quiet), LocalEngine)

@@ -5,7 +5,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from clampdown.cli.asides import Repetition, note_system, receipt
-from clampdown.cli.engines import engine_named
+from clampdown.cli.engines import check_engine, engine_named
 from clampdown.cli.loading import load_model
 from clampdown.cli.options import (
     RECIPE,
@@ -63,6 +63,7 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     from clampdown.measuring.judging.outside_gate import outside_gate
 
+    check_engine(args)
     prompt = _prompt(args)
     recipe = _recipe(args)
     outside = outside_gate(recipe, args.gate_endpoint, args.gate_model)

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clampdown.cli.engines import engine_named
+from clampdown.cli.engines import check_engine, engine_named
 from clampdown.cli.loading import load_model
 from clampdown.cli.options import add_engine, add_model, command, positive
 from clampdown.cli.progress import ProgressBar
@@ -77,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
         raise ClampdownError(f"serving needs {error.name}; install it with: pip install 'clampdown[serve]'") from error
     key = args.api_key if args.api_key is not None else os.environ.get(KEY, "")
     server.check_address(args.host, key)
+    check_engine(args)
     with ProgressBar() as progress:
         service = _service(args, load_model(args.model, args, progress), progress)
     server.log_to_stderr()
