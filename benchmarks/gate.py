@@ -104,12 +104,12 @@ class Prefill:
     def plain(self) -> Any:
         return self.model.hf(input_ids=self.ids, use_cache=True, logits_to_keep=1)
 
-    def without_blocks(self) -> Any:
-        """What is left of a prefill: embeddings, and the head at the last token."""
+    def without_blocks(self, tokens: int | None = None) -> Any:
+        """What is left of a prefill, or of so many of its tokens: embeddings, and the head at the last token."""
         decoder, blocks = self.model.hf.model, self.model.hf.model.layers
         decoder.layers = torch.nn.ModuleList()
         try:
-            return self.model.hf(input_ids=self.ids, use_cache=False, logits_to_keep=1)
+            return self.model.hf(input_ids=self.ids[:, :tokens], use_cache=False, logits_to_keep=1)
         finally:
             decoder.layers = blocks
 
@@ -221,7 +221,7 @@ def main() -> None:
         own, longer = times[f"own {name}"], times[f"read {name}"] - times["plain"]
         shares = (whole.gate(spent, len(gate.parts)) / whole.model(times["plain"]) for spent in (own, longer))
         print("{:38}{:>10.3%}{:>+16.2%}".format(name, *shares), flush=True)
-    told_steps(model, prefill, whole, options)
+    told_steps(model, prefill, options)
 
 
 def made(options: argparse.Namespace, dtype: torch.dtype) -> ChatModel:
@@ -233,7 +233,7 @@ def made(options: argparse.Namespace, dtype: torch.dtype) -> ChatModel:
     return ChatModel("a model of Llama's shape", Path(), hf, None)
 
 
-def told_steps(model: ChatModel, prefill: Prefill, whole: Whole, options: argparse.Namespace) -> None:
+def told_steps(model: ChatModel, prefill: Prefill, options: argparse.Namespace) -> None:
     """Print a decode step, and what a shut gate adds to one: a hook at one block, whatever their number."""
     steps: dict[bool, list[float]] = {False: [], True: []}
     for turn in range(2 * options.repeats + 2):
@@ -241,7 +241,8 @@ def told_steps(model: ChatModel, prefill: Prefill, whole: Whole, options: argpar
         if turn > 1:
             steps[bool(turn % 2)] += spent
     none, shut = (statistics.median(steps[which]) for which in (False, True))
-    step = whole.model(none)
+    alone = [seconds(lambda: prefill.without_blocks(1), options.device) for _ in range(STEPS)]
+    step = Whole(options.blocks, options.of, statistics.median(alone[1:])).model(none)
     told = f"measured on {options.blocks} blocks: {1000 * none:.2f} and {1000 * shut:.2f} ms"
     print(
         f"\na decode step: {1000 * step:.2f} ms; where gates stayed shut {1 + (shut - none) / step:.4f} of it ({told})"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from clampdown.discovery.find import Found
     from clampdown.discovery.tuning.tune import Tuned
     from clampdown.engine.cluster import Cluster
+    from clampdown.engine.engine import Engine
     from clampdown.engine.request import Answer, Sampling
     from clampdown.measuring.attacks.spec import AttackSpec
     from clampdown.measuring.capability.lm_eval.tasks import TaskSettings
@@ -545,6 +546,7 @@ def study(
     folder: str | Path | None = None,
     ray: str | None = None,
     ray_workers: int | None = None,
+    engine: Engine | None = None,
     progress: Progress = quiet,
 ) -> dict[str, Any]:
     """Measure what a recipe gains and costs beside its controls; killed, the same call goes on where it was.
@@ -562,6 +564,8 @@ def study(
         folder: where results go; None picks a folder below clampdown-studies that the same study always gets.
         ray: a Ray cluster's address, whose workers do the work; empty is a cluster of this machine's own.
         ray_workers: how many at most.
+        engine: who answers prompts in Transformers' place, such as `clampdown.plugins.vllm.engine.VllmEngine` made for
+            `model.chat`. Likelihoods are Transformers' all the same.
 
     Returns:
         The results, of schema "clampdown-study/1": `report` and `database` are paths, `arms` hold the measures. A
@@ -578,7 +582,7 @@ def study(
         arguments.path("folder", folder)
     loaded = _model(ready.recipe.model if model is None else model)
     where = None if folder is None else Path(folder)
-    return StudyResults(ready.run(loaded.chat, where, progress, cluster=cluster))
+    return StudyResults(ready.run(loaded.chat, where, progress, cluster=cluster, engine=engine))
 
 
 def prepare_study(

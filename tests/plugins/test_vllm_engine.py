@@ -316,3 +316,27 @@ def test_the_self_test_stops_what_does_not_steer(engine, monkeypatch):
     monkeypatch.setattr(type(worker(engine)), "steer", lambda *_: None)
     with pytest.raises(ClampdownError, match="vLLM was stopped, for in a self-test 0 tokens were edited"):
         self_test(core)
+
+
+def test_a_study_is_answered_alike(engine, model, tmp_path):
+    """Every row of a study, but for what only Transformers says: likelihoods, and how surprising an answer is."""
+    from clampdown.library import default_recipe
+    from clampdown.measuring.sets.sets import builtin_set
+    from clampdown.studies.plan import Plan
+    from clampdown.studies.record import read_record
+    from clampdown.studies.run import study
+
+    sets = [builtin_set(kind).half("report").sample(4, 0) for kind in ("unsafe", "safe", "capability")]
+    plan = Plan(
+        name="small", max_new_tokens=8, batch=12, factors=(1.0,), strengths=(1.0,),
+        arms=("none", "clamp", "system-prompt"), gates=("recipe", "open"),
+    )  # fmt: skip
+    for name, answering in (("usual", None), ("vllm", engine)):
+        study(model, default_recipe(), sets, plan, tmp_path / name, engine=answering)
+    usual, other = (read_record(tmp_path / name) for name in ("usual", "vllm"))
+    assert other.about["environment"]["engine"] == "vllm 0.32.0"
+    assert usual.rows.keys() == other.rows.keys()
+    for key, rows in usual.rows.items():
+        for one, same in zip(rows, other.rows[key], strict=True):
+            assert (one.place, one.text, one.label) == (same.place, same.text, same.label), key
+            assert (one.receipt or {}).get("tokens_edited") == (same.receipt or {}).get("tokens_edited"), key

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clampdown.cli.cluster import add_cluster, read_cluster
+from clampdown.cli.engines import check_engine, engine_named
 from clampdown.cli.loading import load_model
 from clampdown.cli.options import (
     RECIPE,
+    add_engine,
     add_json,
     add_model,
     add_outside_gate,
@@ -52,6 +54,7 @@ def add_parser(subparsers: Any) -> None:
     said = "(default: quick; a study file stands alone)"
     parser.add_argument("--plan", metavar="{quick,full}", type=_plan_name, help=said)
     add_model(parser, "the one the recipe names")
+    add_engine(parser)
     parser.add_argument("--recipe", metavar="FILE", type=recipe_file, help=f"{RECIPE} (default: guarded)")
     add_sets(parser, KINDS)
     said = (
@@ -75,6 +78,9 @@ def run(args: argparse.Namespace) -> int:
     from clampdown.studies.power import power_lines
 
     cluster = read_cluster(args)
+    check_engine(args)
+    if cluster is not None and args.engine != "transformers":
+        raise ClampdownError(f"a cluster's workers answer by Transformers: leave out --ray, or --engine {args.engine}")
     file = _file(args)
     plan = _with_options(file, args)
     named: dict[str, Any] = {kind: files for kind in KINDS if (files := getattr(args, kind))}
@@ -104,7 +110,10 @@ def run(args: argparse.Namespace) -> int:
 
         say(f"note: {warning(model.name, plan)}", aside=True)
     with ProgressBar() as progress:
-        results = ready.run(model.chat, args.out, progress, _first_report, outside, cluster)
+        engine = None  # without one, what the arms share is read once
+        if args.engine != "transformers":
+            engine = engine_named(args, model.chat, plan.batch, progress)
+        results = ready.run(model.chat, args.out, progress, _first_report, outside, cluster, engine)
     for note in results.get("notes") or []:
         say(f"note: {note}", aside=True)
     if args.json:

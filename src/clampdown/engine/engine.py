@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from clampdown.engine.request import Answer, Continuation, Event, Question, Request, Swept
+from clampdown.models.chat_model import ChatModel
 from clampdown.recipe import Recipe
 
 
@@ -12,6 +13,8 @@ class Engine(Protocol):
 
     A request's answer does not depend on the others, but for rounding where a batch has another shape.
     """
+
+    model: ChatModel
 
     def submit(self, request: Request) -> int:
         """Queue a request; its number.
@@ -41,6 +44,11 @@ class Engine(Protocol):
     @property
     def idle(self) -> bool:
         """Whether nothing waits or runs."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """The library that runs the model, and its version: answers of two may differ by rounding."""
         ...
 
 

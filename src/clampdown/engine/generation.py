@@ -1,6 +1,7 @@
 """Closed batches, and one answer as it comes: results that depend on nothing that runs beside."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from clampdown.engine.blocks import Below
 from clampdown.engine.engine import Engine
@@ -8,7 +9,7 @@ from clampdown.engine.local import LocalEngine
 from clampdown.engine.prefill import in_order, opened, read_together
 from clampdown.engine.prefilled import Opened
 from clampdown.engine.request import Answer, Request, Sampling, all_answered
-from clampdown.engine.running import Row, Running
+from clampdown.engine.running import Row, Running, seed_at
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.speech import Speech
 from clampdown.recipe import Recipe
@@ -22,6 +23,7 @@ def generate(
     below: Below | None = None,
     decisions: Sequence[bool | None] | None = None,
     draws: Sequence[int] | None = None,
+    engine: Engine | None = None,
 ) -> list[Answer]:
     """Answers to rendered prompts (token ids), row r under recipes[r], as one batch.
 
@@ -30,12 +32,13 @@ def generate(
         decisions: for each prompt what its recipe's gate decided, where that lies outside.
         draws: the place that each row is sampled for, where it is not its own in this batch; rows of one place draw
             alike.
+        engine: an idle one that answers in place of this loop, under draws of its own; it shares nothing below.
 
     Raises:
         ClampdownError: prompts and answers do not fit the context, or a recipe does not fit the model.
         Unanswered: something was not finite for some rows, once the others are answered.
     """
-    return all_answered(generate_apart(model, prompts, recipes, sampling, below, decisions, draws))
+    return all_answered(generate_apart(model, prompts, recipes, sampling, below, decisions, draws, engine))
 
 
 def generate_apart(
@@ -46,6 +49,7 @@ def generate_apart(
     below: Below | None = None,
     decisions: Sequence[bool | None] | None = None,
     draws: Sequence[int] | None = None,
+    engine: Engine | None = None,
 ) -> list[Answer]:
     """The same, but a row for which something was not finite says so in its answer's `error`."""
     if not prompts:
@@ -56,7 +60,25 @@ def generate_apart(
         for prompt, recipe, decision in zip(prompts, recipes, told, strict=True)
     ]
     drawn = range(len(prompts)) if draws is None else draws
+    if engine is not None:
+        return _answered(engine, requests, drawn)
     return in_order(read_together(model, prompts), lambda places: _together(model, requests, places, below, drawn))
+
+
+def _answered(engine: Engine, requests: Sequence[Request], draws: Sequence[int]) -> list[Answer]:
+    """The answers of an engine to these requests, in their order."""
+    numbers: list[int] = []
+    found: dict[int, Answer] = {}
+    try:
+        for request, place in zip(requests, draws, strict=True):
+            sampling = replace(request.sampling, seed=seed_at(request.sampling, place))
+            numbers.append(engine.submit(replace(request, sampling=sampling)))
+        while not engine.idle:
+            found |= {event.request: event.answer for event in engine.step() if event.answer is not None}
+    finally:
+        for number in numbers:
+            engine.cancel(number)  # where something went wrong: nothing of it is left for the next batch
+    return [found[number] for number in numbers]
 
 
 def _together(

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Sequence
 from functools import cached_property
+from importlib.metadata import version
 from itertools import count
 
 from clampdown.engine.gating import check_fits
@@ -45,6 +46,10 @@ class LocalEngine:
     @property
     def idle(self) -> bool:
         return not self._waiting and not self._asked
+
+    @property
+    def version(self) -> str:
+        return f"transformers {version('transformers')}"
 
     def submit(self, request: Request) -> int:
         """Queue a request; its number.

@@ -9,7 +9,7 @@ from torch import Tensor
 from clampdown.engine.chances import chance_of
 from clampdown.engine.finite import NOT_FINITE, NOT_FINITE_UNSTEERED, not_finite
 from clampdown.engine.prefilled import Opened
-from clampdown.engine.request import Answer, Chance, Request
+from clampdown.engine.request import Answer, Chance, Request, Sampling
 from clampdown.engine.sparing import ToolCalls
 from clampdown.models import key_values
 from clampdown.models.chat_model import ChatModel
@@ -18,6 +18,11 @@ from clampdown.steering.receipt import Receipt
 
 _MIX = 1_000_003
 """A prime that keeps apart the draws of rows with one seed."""
+
+
+def seed_at(sampling: Sampling, place: int) -> int:
+    """The seed of what is drawn at a place, for all that share a sampling."""
+    return (sampling.seed * _MIX + place) % 2**63
 
 
 @dataclass
@@ -47,7 +52,7 @@ class Row:
         sampling = request.sampling
         if sampling.temperature == 0:
             return cls(request, number)
-        draw = torch.Generator().manual_seed((sampling.seed * _MIX + place) % 2**63)
+        draw = torch.Generator().manual_seed(seed_at(sampling, place))
         return cls(request, number, torch.rand(sampling.max_new_tokens, generator=draw, dtype=torch.float64))
 
     def takes(self, token: int, stop_ids: Collection[int]) -> None:

@@ -16,7 +16,7 @@ SCHEMA = "clampdown-against/1"
 _SAME = ("max_new_tokens", "temperature", "samples")
 """What of the plans must be equal for answers to be comparable; seeds and batches need not be."""
 _TEMPLATE = "template options"
-_PRECISION = ("dtype", "quantization")
+_PRECISION = ("dtype", "quantization", "engine")
 
 
 def against(a: Record, b: Record, arm_a: str, arm_b: str) -> dict[str, Any]:
@@ -86,8 +86,8 @@ def _check_templates(a: Record, b: Record) -> None:
 
 
 def _made(record: Record) -> Mapping[str, Any]:
-    """Libraries, precision and template options, as the study's identity has them."""
-    return record.identity.get("libraries and precision", {})
+    """Libraries, precision, engine and template options, as the study's identity has them."""
+    return {"engine": "transformers"} | dict(record.identity.get("libraries and precision", {}))
 
 
 def _shared(a: Record, b: Record, first: Arm, second: Arm) -> tuple[list[ItemSet], list[str]]:

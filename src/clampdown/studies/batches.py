@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
+from clampdown.engine.engine import Engine
 from clampdown.engine.request import Sampling
 from clampdown.measuring.sets.kinds import SetKind
 from clampdown.measuring.sets.sets import Item, ItemSet
@@ -81,6 +82,7 @@ def cut(
     plan: Plan,
     columns: Mapping[str, Column] | None = None,
     rendered: Rendered | None = None,
+    engine: Engine | None = None,
 ) -> list[Batch]:
     """All batches of a study: the first arms' (see `first`), then the others'.
 
@@ -88,11 +90,12 @@ def cut(
 
     columns: by the name of their set, which is among the sets.
     rendered: what the model reads of the items, where some of it is known already.
+    engine: who answers, if not `generate`'s own loop.
 
     Raises:
         ClampdownError: a prompt is longer than the context.
     """
-    own, read, same = columns or {}, rendered or Rendered(model, plan), decisive(model)
+    own, read, same = columns or {}, rendered or Rendered(model, plan), decisive(model, engine)
     turn: dict[tuple[Any, ...], int] = {}
     found = []
     for arm in arms:
@@ -220,11 +223,11 @@ def _column_cost(column: Column, place: int, plan: Plan) -> int:
     return round(work.get("tokens_generated", 0) / samples(column.item_set, plan) + _PREFILL * work["tokens_read"])
 
 
-def decisive(model: ChatModel) -> list[Any]:
-    """What of the model decides all rows alike."""
+def decisive(model: ChatModel, engine: Engine | None = None) -> list[Any]:
+    """What of the model, and of the engine that answers, decides all rows alike."""
     told = [CODE, model.sha256, str(model.dtype), model.device.type, model.quantization]
     told += [dict(model.template_options or {}), sorted(model.stop_ids), model.context_length]
-    return [*told, template_fingerprint(model)]
+    return [*told, template_fingerprint(model), *([engine.version] if engine else [])]
 
 
 def _key(same: Sequence[Any], batch: Batch, plan: Plan, ids: Sequence[Sequence[int]]) -> str:

@@ -7,12 +7,16 @@ from typing import Any
 
 import torch
 
+from clampdown.engine.engine import Engine
 from clampdown.measuring.sets.sets import LM_EVAL
 from clampdown.models.chat_model import ChatModel
 
 
-def environment(model: ChatModel, asked: Iterable[str] = ()) -> dict[str, Any]:
-    """Versions, precision, device and threads, as plain data; lm-eval's version where a set in `asked` is its task."""
+def environment(model: ChatModel, asked: Iterable[str] = (), engine: Engine | None = None) -> dict[str, Any]:
+    """Versions, precision, device and threads, as plain data; lm-eval's version where a set in `asked` is its task.
+
+    engine: who answers, where it is not Transformers alone.
+    """
     return {
         "clampdown": _version("clampdown"),
         "python": platform.python_version(),
@@ -23,6 +27,7 @@ def environment(model: ChatModel, asked: Iterable[str] = ()) -> dict[str, Any]:
         "device": _device(model.device),
         "threads": torch.get_num_threads(),
         "machine": f"{platform.system()} {platform.machine()}",
+        **({"engine": engine.version} if engine else {}),
     }
 
 

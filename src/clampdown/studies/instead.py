@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from clampdown.engine.blocks import Below
+from clampdown.engine.engine import Engine
 from clampdown.engine.generation import generate
 from clampdown.engine.request import Answer
 from clampdown.measuring.capability.likelihood import choice_scores
@@ -25,9 +26,17 @@ from clampdown.studies.store import Row
 
 
 def instead_answers(
-    model: ChatModel, plan: Plan, batch: Batch, decisions: Sequence[Decision], unsteered: Sequence[Row]
+    model: ChatModel,
+    plan: Plan,
+    batch: Batch,
+    decisions: Sequence[Decision],
+    unsteered: Sequence[Row],
+    engine: Engine | None = None,
 ) -> list[Row]:
-    """The batch's rows, from what the gate said of the prompts as `none` is asked them."""
+    """The batch's rows, from what the gate said of the prompts as `none` is asked them.
+
+    engine: who answers where it opened; see `generate`.
+    """
     recipe = _recipe(batch)
     rows = [
         _noted(row, decision, Receipt(**(row.receipt or {})))
@@ -41,7 +50,7 @@ def instead_answers(
         asked = [
             model.prompt_ids(batch.items[r].text, system=recipe.system_prompt, room=plan.max_new_tokens) for r in opened
         ]
-        said = generate(model, asked, [None] * len(asked), sampling_of(plan, batch), draws=opened)
+        said = generate(model, asked, [None] * len(asked), sampling_of(plan, batch), draws=opened, engine=engine)
         surprise = answer_surprise(model, asked, [answer.ids for answer in said])
     for r, answer, nats in zip(opened, said, surprise, strict=True):
         rows[r] = _noted(_answered(rows[r], batch.items[r], answer, nats), decisions[r], answer.receipt)

@@ -13,6 +13,7 @@ from clampdown.studies.probes.base import Column
 
 if TYPE_CHECKING:
     from clampdown.engine.cluster import Cluster
+    from clampdown.engine.engine import Engine
     from clampdown.measuring.judging.outside_gate import OutsideGate
     from clampdown.models.chat_model import ChatModel
 
@@ -41,6 +42,7 @@ class Prepared:
         first_report: Callable[[Mapping[str, Any]], None] = lambda results: None,
         outside: "OutsideGate | None" = None,
         cluster: "Cluster | None" = None,
+        engine: "Engine | None" = None,
     ) -> dict[str, Any]:
         """Run it, or go on where it was: see `run.study`."""
         from clampdown.studies.run import study
@@ -57,4 +59,5 @@ class Prepared:
             first_report=first_report,
             outside=outside,
             cluster=cluster,
+            engine=engine,
         )

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from clampdown.engine.engine import Engine
 from clampdown.errors import ClampdownError
 from clampdown.measuring.attacks.outcome import Outcome
 from clampdown.measuring.attacks.surprising import without_babble
@@ -92,6 +93,7 @@ def facts(
     plan: Plan,
     latents: Sequence[Mapping[str, Any]],
     started: datetime,
+    engine: Engine | None = None,
 ) -> dict[str, Any]:
     """What a store keeps besides arms and rows, so that `read_record` can give a study back without its inputs.
 
@@ -100,7 +102,7 @@ def facts(
     moment = started.isoformat() if is_dated(template_text(model.tokenizer)) else None
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "environment": environment(model, [item_set.name for item_set in sets]),
+        "environment": environment(model, [item_set.name for item_set in sets], engine),
         "plan": plan.to_dict(),
         "model": {"name": model.name, "sha256": model.sha256},
         "template": {"sha256": template_fingerprint(model), "moment": moment},

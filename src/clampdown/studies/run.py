@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clampdown.engine.engine import Engine
 from clampdown.engine.gating import check_fits
 from clampdown.errors import ClampdownError
 from clampdown.measuring.judging.outside_gate import OutsideGate, decides_outside, need_outside
@@ -56,6 +57,7 @@ def study(
     first_report: Callable[[Mapping[str, Any]], None] = lambda results: None,
     outside: OutsideGate | None = None,
     cluster: "Cluster | None" = None,
+    engine: Engine | None = None,
 ) -> dict[str, Any]:
     """Answer, judge, measure and compare every arm of the plan, and write the report.
 
@@ -71,6 +73,7 @@ def study(
         outside: who is asked where the recipe's gate decides outside.
         first_report: told the results of the first arms, whose `missing` names the others, once they are written.
         cluster: whose workers do the batches, which give what this process would have given; None does them here.
+        engine: who answers prompts, for this model; None for Transformers. Likelihoods are scored by Transformers.
 
     Returns:
         The results, of schema "clampdown-study/1", as in results.json.
@@ -83,30 +86,31 @@ def study(
     _check(asked)
     check_steady(model)
     _check_outside(recipe, columns, outside)
+    _check_engine(model, cluster, engine)
     check_fits(model, recipe)  # before a database is claimed for a recipe that can't run
     rendered = Rendered(model.at(ANY_DAY), plan)
-    identity = identify(model, recipe, asked, plan, rendered) | ({"gate": outside.version} if outside else {})
+    identity = identify(model, recipe, asked, plan, rendered, engine) | ({"gate": outside.version} if outside else {})
     folder = Path(folder) if folder is not None else default_folder(recipe, plan, identity)
     own = {column.item_set.name: column for column in columns}
     still = model.at(started := datetime.now())
     # Built and cut first, so that what can't be run or asked leaves no database behind.
     fresh = [] if (folder / DATABASE).exists() else _built(still, recipe, plan, progress)
-    first = cut(still, fresh, asked, plan, own, _of(rendered, still))
+    first = cut(still, fresh, asked, plan, own, _of(rendered, still), engine)
     with Store(folder / DATABASE) as store:
-        store.claim(identity, facts(model, recipe, asked, plan, latents, started))
+        store.claim(identity, facts(model, recipe, asked, plan, latents, started, engine))
         if (began := _began(store, started)) != started:  # prompts keep the date on which the study began
             still, fresh = model.at(began), []
         arms = [_found(arm, folder, recipe) for arm in _kept(store)]
         if not arms:
             arms = fresh or _built(still, recipe, plan, progress)
             store.keep("arms", [arm.to_dict() for arm in arms])
-        batches = first if arms is fresh else cut(still, arms, asked, plan, own, _of(rendered, still))
+        batches = first if arms is fresh else cut(still, arms, asked, plan, own, _of(rendered, still), engine)
         _check_same_prompts(store, batches)
         soon, later = ([*swept(some)] for some in _todo(store, batches, arms))
         groups = [*soon, *later]
         total = sum(batch.cost for group in groups for batch in group)  # what is done counts no more: see the time left
         if cluster is None or not groups:
-            doing = alone(Worker(still, arms, plan, store.rows, outside), groups, total, progress)
+            doing = alone(Worker(still, arms, plan, store.rows, outside, engine), groups, total, progress)
         else:
             from clampdown.studies.spread import StudyErrand, spread
 
@@ -144,7 +148,12 @@ def conclude(record: Record) -> dict[str, Any]:
 
 
 def identify(
-    model: ChatModel, recipe: Recipe, sets: Sequence[ItemSet], plan: Plan, rendered: Rendered
+    model: ChatModel,
+    recipe: Recipe,
+    sets: Sequence[ItemSet],
+    plan: Plan,
+    rendered: Rendered,
+    engine: Engine | None = None,
 ) -> dict[str, Any]:
     """Everything that decides a study's answers: two studies are one where these are equal.
 
@@ -162,7 +171,8 @@ def identify(
         "tokenization": rendered.digest(sets),
         "end of answers": {"stop ids": sorted(model.stop_ids), "context": model.context_length},
         "libraries and precision": {key: made[key] for key in ("torch", "transformers", "dtype", "device")}
-        | {"quantization": model.quantization, "template options": dict(model.template_options or {})},
+        | {"quantization": model.quantization, "template options": dict(model.template_options or {})}
+        | ({"engine": engine.version} if engine else {}),
     }
 
 
@@ -192,6 +202,16 @@ def _check_outside(recipe: Recipe, columns: Sequence[Column], outside: OutsideGa
                 f"{column.item_set.name} can't be asked of a gate that decides outside, so it can't be measured under "
                 "one; leave it out, or name a set of questions with choices"
             )
+
+
+def _check_engine(model: ChatModel, cluster: "Cluster | None", engine: Engine | None) -> None:
+    """An engine answers for the study's model, and here."""
+    if engine is None:
+        return
+    if cluster is not None:
+        raise ClampdownError("a cluster's workers answer by Transformers: leave out the cluster, or the engine")
+    if engine.model.sha256 != model.sha256:
+        raise ClampdownError(f"the engine answers for {engine.model.name}, and the study is of {model.name}")
 
 
 def _kept(store: Store) -> list[Arm]:

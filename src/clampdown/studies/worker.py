@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from clampdown.engine.blocks import Below
 from clampdown.engine.deciding import decided
+from clampdown.engine.engine import Engine
 from clampdown.engine.generation import generate
 from clampdown.engine.request import Answer
 from clampdown.measuring.capability.likelihood import choice_scores, passage_ids, question_ids, text_nats
@@ -43,6 +44,8 @@ class Worker:
 
     kept: the finished rows of an arm on a set, by their names; where a gate is shut, those of `none` are looked up.
     outside: who is asked where a gate decides outside.
+    engine: who answers prompts; None for `generate`'s own loop. Likelihoods, and what a gate says before arms that edit
+        nothing, are the model's own.
     """
 
     def __init__(
@@ -52,8 +55,9 @@ class Worker:
         plan: Plan,
         kept: Callable[[str, str], Sequence[Row]] = lambda arm, item_set: (),
         outside: OutsideGate | None = None,
+        engine: Engine | None = None,
     ) -> None:
-        self.model, self.plan, self.kept, self.outside = model, plan, kept, outside
+        self.model, self.plan, self.kept, self.outside, self.engine = model, plan, kept, outside, engine
         self.below = Below(model, [recipe for arm in arms for recipe in arm.recipes])
         self._view: Unsteered | None = None
         self._turned_to: Hashable = None
@@ -76,7 +80,7 @@ class Worker:
             self._turn_to(("set", first.kind))
             return [_by_set(batch, rows) for batch, rows in zip(batches, self._answers(batches), strict=True)]
         self._turn_to(("column", first.column.item_set.name))
-        asked = Asked(self.model, self.plan, first.places, first.sample, self.below, self.outside)
+        asked = Asked(self.model, self.plan, first.places, first.sample, self.below, self.outside, self.engine)
         found = first.column.run(asked, [batch.arm for batch in batches])
         return [{first.column.item_set.name: rows} for rows in found]
 
@@ -93,11 +97,11 @@ class Worker:
         prompts = [self.model.prompt_ids(item.text, system=system, room=room) for item in first.items]
         if first.arm.instead:
             told = self._decided(first, prompts, first.arm.recipes[0])
-            return [instead_answers(self.model, self.plan, first, told, self._unsteered(first))]
+            return [instead_answers(self.model, self.plan, first, told, self._unsteered(first), self.engine)]
         recipes, draws = [recipe for batch in batches for recipe in batch.recipes], [*range(len(prompts))] * many
         sampling = sampling_of(self.plan, first)
         said = brought(self.outside, recipes, [_chat(item) for item in first.items] * many)
-        answers = generate(self.model, prompts * many, recipes, sampling, self.below, said, draws)
+        answers = generate(self.model, prompts * many, recipes, sampling, self.below, said, draws, self.engine)
         parts = [answers[at : at + len(prompts)] for at in range(0, len(answers), len(prompts))]
         return [self._judged(batch, prompts, part) for batch, part in zip(batches, parts, strict=True)]
 

@@ -8,6 +8,7 @@ from clampdown.measuring.attacks.conversation import Reply, SteeredTarget, rende
 from clampdown.measuring.endpoint.client import Chat
 
 if TYPE_CHECKING:
+    from clampdown.engine.engine import Engine
     from clampdown.engine.request import Sampling
     from clampdown.measuring.judging.outside_gate import OutsideGate
     from clampdown.models.chat_model import ChatModel
@@ -20,6 +21,7 @@ class BehindGate:
     """The unsteered model; its recipe's gate reads each conversation, without the recipe's system prompt.
 
     sentence: the answer where the gate opens; empty for the model's own under the recipe's system prompt.
+    engine: who answers, as for `SteeredTarget`; the gate is read by the model itself.
     """
 
     model: "ChatModel"
@@ -28,6 +30,7 @@ class BehindGate:
     sentence: str = ""
     weigh: bool = False
     outside: "OutsideGate | None" = field(default=None, compare=False)
+    engine: "Engine | None" = field(default=None, compare=False)
 
     def reply(self, chats: Sequence[Chat], *, seed: int = 0) -> list[Reply | None]:
         """Answers, each with a receipt of what the gate said; None where a conversation outgrew the context."""
@@ -52,13 +55,13 @@ class BehindGate:
         return found
 
     def _shut(self, chats: Sequence[Chat], seed: int) -> list[Reply | None]:
-        return SteeredTarget(self.model, None, self.sampling, self.weigh).reply(chats, seed=seed)
+        return SteeredTarget(self.model, None, self.sampling, self.weigh, engine=self.engine).reply(chats, seed=seed)
 
     def _opened(self, chats: Sequence[Chat], seed: int) -> list[Reply | None]:
         if self.sentence:
             return [Reply(self.sentence) for _ in chats]
         asked = replace(self.recipe, gate=None)
-        return SteeredTarget(self.model, asked, self.sampling, self.weigh).reply(chats, seed=seed)
+        return SteeredTarget(self.model, asked, self.sampling, self.weigh, engine=self.engine).reply(chats, seed=seed)
 
 
 def _noted(reply: Reply, decision: "Decision") -> Reply:

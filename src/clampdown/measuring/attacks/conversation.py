@@ -12,6 +12,7 @@ BLOCKED = "[the service's content filter answered in the model's place]"
 """Stands for an answer that a filter kept back: an empty turn is refused by many a server."""
 
 if TYPE_CHECKING:
+    from clampdown.engine.engine import Engine
     from clampdown.engine.request import Answer, Sampling
     from clampdown.measuring.judging.outside_gate import OutsideGate
     from clampdown.models.chat_model import ChatModel
@@ -53,6 +54,7 @@ class SteeredTarget:
 
     weigh: tell, too, how much the answers that comply in words surprise the model without steering.
     outside: who is asked where the gate decides outside.
+    engine: who answers; None for `generate`'s own loop.
     """
 
     model: "ChatModel"
@@ -60,6 +62,7 @@ class SteeredTarget:
     sampling: "Sampling"
     weigh: bool = False
     outside: "OutsideGate | None" = field(default=None, compare=False)
+    engine: "Engine | None" = field(default=None, compare=False)
 
     def reply(self, chats: Sequence[Chat], *, seed: int = 0) -> list[Reply | None]:
         """Answers in one batch, each with its receipt; `seed` is added to the sampling's own."""
@@ -73,7 +76,7 @@ class SteeredTarget:
         fit = [chat for chat, row in zip(chats, rows, strict=True) if row is not None]
         recipes = [self.recipe] * len(fitting)
         decisions = brought(self.outside, recipes, fit)
-        answers = generate(self.model, fitting, recipes, sampling, decisions=decisions)
+        answers = generate(self.model, fitting, recipes, sampling, decisions=decisions, engine=self.engine)
         asked = [chat[-1]["content"] for chat in fit]
         surprise = self._surprise(asked, fitting, answers) if self.weigh else [None] * len(answers)
         replies = (Reply(a.text, a.finished, a.receipt.to_dict(), s) for a, s in zip(answers, surprise, strict=True))

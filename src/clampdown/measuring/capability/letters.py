@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from clampdown.engine.blocks import Below
+from clampdown.engine.engine import Engine
 from clampdown.engine.generation import generate
 from clampdown.engine.request import Sampling
 from clampdown.measuring.judging.default.judge import Label, judge
@@ -45,10 +46,11 @@ def letter_answers(
     recipes: Sequence[Recipe | None],
     sampling: Sampling,
     below: Below | None = None,
+    engine: Engine | None = None,
 ) -> list[LetterAnswer]:
     """One batch of questions answered in the chat template, item i under recipes[i].
 
-    below: as `generate` takes it.
+    below, engine: as `generate` takes them.
 
     Raises:
         ClampdownError: a question that does not fit the context, or a recipe that does not fit the model.
@@ -58,7 +60,7 @@ def letter_answers(
                          room=sampling.max_new_tokens)
         for item, recipe in zip(items, recipes, strict=True)
     ]  # fmt: skip
-    answers = generate(model, prompts, recipes, sampling, below)
+    answers = generate(model, prompts, recipes, sampling, below, engine=engine)
     return [
         LetterAnswer(
             text=answer.text,

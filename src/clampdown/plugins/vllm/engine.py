@@ -11,6 +11,7 @@ from clampdown.errors import ClampdownError, reason
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.prompt import user_turns
 from clampdown.plugins.vllm.told import RECEIPT
+from clampdown.plugins.vllm.version import TESTED
 from clampdown.plugins.vllm.wire import Asked, to_extra_args
 from clampdown.steering.decision import unasked
 from clampdown.steering.receipt import Receipt
@@ -46,6 +47,10 @@ class VllmEngine:
     @property
     def idle(self) -> bool:
         return not self._asked
+
+    @property
+    def version(self) -> str:
+        return f"vllm {TESTED}"
 
     def submit(self, request: Request) -> int:
         """Queue a request; its number.

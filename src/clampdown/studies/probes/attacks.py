@@ -94,9 +94,9 @@ def _target(asked: Asked, arm: "Arm", recipe: "Recipe | None", sampling: "Sampli
     from clampdown.studies.arms import FIXED_REFUSAL
 
     if not arm.instead or recipe is None:
-        return SteeredTarget(asked.model, recipe, sampling, weigh=True, outside=asked.outside)
+        return SteeredTarget(asked.model, recipe, sampling, weigh=True, outside=asked.outside, engine=asked.engine)
     sentence = FIXED_REFUSAL if arm.instead == "fixed-refusal" else ""
-    return BehindGate(asked.model, recipe, sampling, sentence, weigh=True, outside=asked.outside)
+    return BehindGate(asked.model, recipe, sampling, sentence, weigh=True, outside=asked.outside, engine=asked.engine)
 
 
 def attack_columns(spec: AttackSpec) -> list[AttackColumn]:

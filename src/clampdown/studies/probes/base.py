@@ -8,6 +8,7 @@ from clampdown.measuring.sets.sets import LETTERS, LM_EVAL, ItemSet
 
 if TYPE_CHECKING:
     from clampdown.engine.blocks import Below
+    from clampdown.engine.engine import Engine
     from clampdown.measuring.judging.outside_gate import OutsideGate
     from clampdown.models.chat_model import ChatModel
     from clampdown.studies.arms import Arm
@@ -48,6 +49,7 @@ class Asked:
 
     below: keeps what the lower blocks made of a batch's prompts for the next arm.
     outside: who is asked where a gate decides outside.
+    engine: who answers; None for `generate`'s own loop.
     """
 
     model: "ChatModel"
@@ -56,6 +58,7 @@ class Asked:
     sample: int
     below: "Below"
     outside: "OutsideGate | None" = None
+    engine: "Engine | None" = None
 
 
 def is_column(name: str) -> bool:

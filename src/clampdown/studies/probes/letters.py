@@ -48,7 +48,7 @@ class LetterColumn:
         items = [self.item_set.items[place] for place in asked.places]
         recipes = [arm.recipe_for(place) for place in asked.places]
         sampling = Sampling(plan.max_new_tokens, plan.temperature, plan.seed + asked.sample)
-        answers = letter_answers(asked.model, items, recipes, sampling, asked.below)
+        answers = letter_answers(asked.model, items, recipes, sampling, asked.below, asked.engine)
         return [
             Row(
                 place,
