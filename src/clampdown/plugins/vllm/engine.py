@@ -1,6 +1,7 @@
 """The engine on vLLM, in this process: requests as anywhere here, answered by vLLM's batches and keys."""
 
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import count
@@ -182,9 +183,11 @@ def _started(model: ChatModel, most: int, options: Mapping[str, Any]) -> Any:
     except ModuleNotFoundError as error:
         raise ClampdownError(f"--engine vllm needs {error.name}; docs/vllm.md says how to install it") from error
     asked = {"model": str(model.folder), "dtype": str(model.dtype).removeprefix("torch."), "max_num_seqs": most}
-    asked |= {"disable_log_stats": True, "trust_remote_code": False}
+    asked |= {"disable_log_stats": True, "trust_remote_code": False, "use_tqdm_on_load": False}
     try:
-        return LLMEngine.from_engine_args(EngineArgs(**(asked | dict(options))))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of what it imports, for those who write it
+            return LLMEngine.from_engine_args(EngineArgs(**(asked | dict(options))))
     except ClampdownError:
         raise
     except Exception as error:  # of whatever it could not be started
