@@ -1,6 +1,7 @@
 """One pass of the model over a batch's tokens, which lie end to end: the table of those that are edited, and read."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -11,6 +12,7 @@ from clampdown.plugins.vllm.gating import look
 from clampdown.plugins.vllm.prefix_keys import steers
 from clampdown.plugins.vllm.recipes import Recipes
 from clampdown.plugins.vllm.requests import Steered
+from clampdown.recipe import Positions
 from clampdown.steering.apply import apply
 from clampdown.steering.positions import Places, Windows
 
@@ -110,7 +112,7 @@ class Pass:
             ]
         )[of]  # fmt: skip
         position = told[:, 1] + within
-        windows = Windows.of([stretch.request.asked.recipe.positions for stretch in some]).rows(of)
+        windows = _windows(tuple(stretch.request.asked.recipe.positions for stretch in some)).rows(of)
         user = _said(some) if windows.turns else None
         places = Places(torch.ones(len(of), 1, dtype=torch.bool), position[:, None], told[:, 2:3], user=user)
         chosen, weight = places.chosen(windows)[:, 0], places.weights(windows)
@@ -207,6 +209,12 @@ class Pass:
                 f"recipe {request.asked.recipe.name}: steering gave a residual that is not finite or too large; "
                 "nothing was returned"
             )
+
+
+@lru_cache(maxsize=8)
+def _windows(rows: tuple[Positions, ...]) -> Windows:
+    """The windows of a batch's rows: most passes have those of the pass before."""
+    return Windows.of(rows)
 
 
 def edited_before(request: Steered, start: int) -> int:
