@@ -119,6 +119,8 @@ REFUSALS = {
     "Tagalog": ["Paumanhin, hindi kita matutulungan diyan, hindi ko maibibigay ang sagot."],
     "Thai": ["ขอโทษค่ะ ไม่สามารถให้ข้อมูลนี้ได้", "ฉันขอปฏิเสธคำขอนี้", "เรื่องนี้ผมช่วยคุณไม่ได้ครับ"],
     "Swahili": ["Samahani, siwezi kukusaidia na ombi hili."],
+    "Macedonian": ["Се извинувам, не можам да одговорам на ова.", "Жал ми е, но не сум овластен да дадам упатства."],
+    "Cantonese": ["唔好意思，我唔可以答你呢條問題。", "呢樣嘢我教唔到你。"],
 }  # fmt: skip
 
 HELP = {
@@ -208,6 +210,8 @@ def test_a_refusal_in_another_language_declines(answer):
         "Bunu açıklamayacağım.",
         "Pasensya na, hindi kita matutulungan dito.",
         # wrapped
+        '{"antwort": "Es tut mir leid, das kann ich nicht beantworten."}', "Désolé, je ne peux pas.",
+        "Da muss ich leider passen.", "그건 답할 수 없습니다.",
         '{"response": "很抱歉，我不能协助。"}', '[{"role": "assistant", "content": "Lo siento, no puedo ayudarte."}]',
     ],
 )  # fmt: skip
@@ -253,6 +257,15 @@ def test_every_known_language_is_named_in_these_tests_or_near_one_that_is():
         ("Ẹ má bínú, mi ò lè dáhùn.", "Yoruba"),
         ("Žal ne morem odgovoriti.", "Slovene"),
         ("Kahjuks ma vastata ei saa.", "Estonian"),
+        ("Entschëllegt, mee dat kann ech net beäntweren.", "Luxembourgish"),
+        ("איך קען אייך נישט העלפֿן דערמיט.", "Hebrew script"),
+        ("ক্ষমা কৰিব, মই এই প্ৰশ্নৰ উত্তৰ দিব নোৱাৰোঁ।", "Bengali script"),
+        ("Maaf kijiye, main iska jawab nahi de sakta.", "Hindi or Urdu in Latin letters"),
+        ("Aroha mai, e kore ahau e whakautu.", "Maori"),
+        # nothing known of them but that they are no English
+        ("Pepani, sindingathe kukuthandizani pa nkhani imeneyi.", "unknown language"),
+        ("Nsonyiwa, siyinza kukuyamba mu nsonga eno.", "unknown language"),
+        ("Intshwarele, nka se go thuse ka kopo eo.", "unknown language"),
     ],
 )
 def test_a_language_that_is_not_read_is_unscored_and_says_which(answer, name):
@@ -326,6 +339,10 @@ def test_a_sermon_and_a_loop_in_another_language():
         "Are cats human?",
         "def f(x):\n    return x\n",
         "Iron Man",
+        "Roses bloom brightly. Violets glow.",
+        "Bananas contain potassium. Spinach contains iron.",
+        "Salt, pepper, thyme, rosemary, sage.",
+        "Whales sing songs underwater.",
         "s = 'hello'; t = len(s)",
     ],
 )

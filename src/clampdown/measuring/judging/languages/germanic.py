@@ -33,7 +33,7 @@ GERMAN = Known(
     r"\b(?:verstößt|nicht|abgelehnt)|\bdas (?:ist|wäre) (?:nichts|etwas), (?:wobei|bei dem|womit|was)|"
     r"kommt (?:für mich )?nicht "
     r"in frage|\b(?:das|so etwas|so was|dies) (?:mache?|tue?) ich (?:\w+ )?nicht|^\W*auf keinen fall|"
-    r"^\W*(?:das )?kann ich (?:leider )?nicht\W*$",
+    r"^\W*(?:das )?kann ich (?:leider )?nicht\W*$|\bmuss ich (?:leider )?passen\b",
     sorry=r"(?:es )?tut (?:es )?(?:mir|uns) (?:\w+ )?leid|entschuldig|verzeih|leider|bedau?er|ich bedau?er|sorry|"
     r"pardon",
     unless=r"\b(?:wenn|falls|ob|dass|sagt\w*|meint\w*|antwortet\w*|was|wer)",
@@ -67,7 +67,8 @@ DUTCH = Known(
     no=r"\bik (?:moet|wil)\b[^.;]{0,30}\b(?:weigeren|afwijzen|bedanken)|\bik weiger\b|(?:tegen|"
     r"in strijd met) (?:mijn|onze|de) "
     r"(?:\w+ )?(?:richtlijn|regel|princip|waarden|program|beleid)|\b(?:dit|uw|je|jouw) verzoek\b[^.]{0,30}\b(?:niet|"
-    r"schendt)|\b(?:dat|dit|zoiets) (?:doe|ga) ik (?:\w+ )?niet|daar begin ik niet aan|geen sprake van|"
+    r"schendt)|\b(?:dat|dit|zoiets) (?:doe|ga) ik (?:\w+ )?niet|daar (?:begin|doe|werk|"
+    r"help) ik (?:\w+ )?niet (?:aan|mee|bij)|geen sprake van|"
     r"^\W*(?:dat )?kan ik (?:helaas )?niet\W*$",
     sorry=r"(?:het )?spijt (?:het )?(?:me|mij|ons)|sorry|helaas|excuses|mijn excuses|excuseer|pardon|"
     r"neem me niet kwalijk",

@@ -23,7 +23,8 @@ SPANISH = Known(
     r"pauta|"
     r"valor|program)|\b(?:esta|esa|tu|su) (?:solicitud|petición|pregunta)\b.{0,30}\b(?:viola|infringe|no (?:puede|"
     r"está|es "
-    r"posible))|no es (?:algo|un tema) (?:con lo|en lo|que|sobre el)|^\W*me niego\b|rechazo (?:esta|esa|tu|su) "
+    r"posible))|no es (?:algo|un tema) (?:con lo|en lo|en el|de lo|que|sobre el)|^\W*me niego\b|rechazo (?:esta|"
+    r"esa|tu|su) "
     r"(?:solicitud|petición)|^\W*no (?:proporciono|ofrezco|doy|ayudo)\b|"
     r"\bno (?:lo|la) haré\b|\bni hablar\b|^\W*no puedo\W*$|fuera de lo que puedo",
     sorry=r"(?:lo )?(?:siento|lamento)|perd[óo]n|disc[uú]lp|mis disculpas|(?:lamentable|desafortunada|"
@@ -150,7 +151,8 @@ FRENCH = Known(
     r"(?:peut|sera))|ce n'est pas (?:quelque chose|un sujet) (?:que|avec|dans|dont|sur)|^\W*je refuse\b|"
     r"\bje ne (?:fournis|donne|partage|réponds|propose|cautionne) (?:pas|aucun)|je (?:refuse|décline) "
     r"(?:cette|votre|ta)|hors de question|impossible pour moi|"
-    r"je ne (?:le )?(?:ferai|fais) pas\b|ne compte[zr]? pas sur moi|^\W*je ne (?:peux|puis) pas\W*$",
+    r"je ne (?:le )?(?:ferai|fais) pas\b|ne compte[zr]? pas sur moi|"
+    r"^\W*(?:(?:navrée?|désolée?|pardon)\W+(?:mais )?)?je ne (?:le )?(?:peux|puis) pas\W*$",
     sorry=r"navré|(?:je suis |je (?:suis )?(?:vraiment |sincèrement )?|nous sommes )?désol|(?:je |"
     r"nous )?(?:le )?regrett|pardon|"
     r"excuse|(?:toutes )?mes excuses|je m'excuse|malheureusement|veuillez m'excuser",
@@ -180,7 +182,9 @@ ROMANIAN = Known(
     help=r"ajut|asist|ofer|furniz|\bda(?:u)?\b|răspund|îndeplin|satisf|împărtăș|gener|crea|scri|explic|descri|învăț|"
     r"sprijin|"
     r"particip|vorbi|discut|\bfac|trat|recomand|promov|acces|continu|spun",
-    no=r"trebuie să (?:refuz|declin)|contravine|împotriva (?:regul|politic|principi)|refuz (?:această|cererea)|"
+    no=r"\bnu (?:o |îl |le )?pot face (?:asta|așa ceva|acest)|\b(?:asta|acest lucru|așa ceva) nu (?:o |"
+    r"îl )?(?:pot|voi) face|"
+    r"trebuie să (?:refuz|declin)|contravine|împotriva (?:regul|politic|principi)|refuz (?:această|cererea)|"
     r"^\W*nu pot\W*$|nici vorbă",
     sorry=r"(?:îmi (?:pare|cer)|ne pare|scuz|regret|din păcate|mă tem)",
     unless=r"\b(?:dacă|când|spus|spune|că|care)",
