@@ -4,6 +4,11 @@ import re
 from functools import cached_property
 from typing import NamedTuple
 
+_THAT = (
+    "(?:que|qu'|che|dass|dat|att|at|że|že|что|що|што|че|дека|da|да|ότι|πως|ki|hogy|că|että|bahwa|bahawa|kwamba|rằng|कि|की|"
+    "کہ|که|أن|إن|যে)"
+)
+
 
 class Known(NamedTuple):
     """A language as it is written down in the files beside this one. Patterns are regular expressions over one clause,
@@ -59,8 +64,13 @@ class Language:
 
     @cached_property
     def unless(self) -> re.Pattern[str]:
-        """Over the text before a match: the words that take its force, and at most one word more."""
-        return _pattern(self._known.unless and f"(?:{self._known.unless})[\\s,:\"']*(?:\\w+ )?$")
+        """Over the text before a match: the words that take its force, perhaps a "that", and at most one word beside.
+
+        "That" alone takes nothing: "I'm afraid that I can't help you".
+        """
+        return _pattern(
+            self._known.unless and f"(?:{self._known.unless})[\\s,:\"']*(?:(?:\\w+,? )?{_THAT}\\s)?(?:\\w+ )?$"
+        )
 
     @cached_property
     def limits(self) -> re.Pattern[str]:

@@ -30,7 +30,7 @@ SPANISH = Known(
     sorry=r"(?:lo )?(?:siento|lamento)|perd[óo]n|disc[uú]lp|mis disculpas|(?:lamentable|desafortunada|"
     r"desgraciada)mente|"
     r"pido disculpas",
-    unless=r"\b(?:si|cuando|aunque|dij[oe]\w*|dice[ns]?|que|quien|respondi\w+)",
+    unless=r"\b(?:si|cuando|aunque|dij[oe]\w*|dice[ns]?|(?:lo|algo|nada|todo|cosas?|únic[oa]) que|quien|respondi\w+)",
     limits=r"exact|precis|médic|legal|jurídic|financier|garantiz|opinion|tiempo real|asegurar|con certeza|verific|"
     r"ver tu|"
     r"acceder a tu|diagn",
@@ -50,7 +50,7 @@ CATALAN = Known(
     help=r"ajud|assist|proporcion|facilit|oferi|donar|respon|contest|complir|compart|genera|crear|escri|explic|fer",
     no=r"contra (?:de )?les meves|haig de (?:declinar|rebutjar)",
     sorry=r"ho sento|ho lamento|perd[óo]|disculp|lamentablement",
-    unless=r"\b(?:si|quan|que|va dir|diu)",
+    unless=r"\b(?:si|quan|(?:el|allò|res) que|va dir|diu)",
     limits=r"exact|precís|mèdic|legal|temps real|segur",
     offers=r"puc ajudar-te amb|si vols|si necessites",
     law=r"\bés (?:\w+ )?(?:il·legal|perillós|un delicte)",
@@ -82,7 +82,7 @@ PORTUGUESE = Known(
     r"\bnão (?:o |vou )?(?:farei|faço|fazer) isso\b|de jeito nenhum|^\W*não (?:posso|dá)\W*$",
     sorry=r"desculp|(?:eu )?(?:sinto|lamento)|perd[ãa]o|perdoe|peço desculpa|(?:infeliz|lamentavel)mente|"
     r"minhas desculpas",
-    unless=r"\b(?:se|quando|embora|disse\w*|diz\w*|que|quem|respondeu)",
+    unless=r"\b(?:se|quando|embora|disse\w*|diz\w*|(?:o|algo|nada|tudo|coisas?|únic[oa]) que|quem|respondeu)",
     limits=r"exat|precis|médic|legal|jurídic|financeir|garantir|opini|tempo real|assegur|certeza|verific|"
     r"ver (?:o )?seu|diagn",
     offers=r"(?:posso|poderia|terei prazer|ficarei feliz|gosto).{0,40}(?:outr[ao]s?\b|mais|alternativ|legal|segur|"
@@ -115,7 +115,7 @@ ITALIAN = Known(
     r"non è (?:qualcosa|un argomento) (?:con|in|che|di)|rifiuto (?:questa|la tua)|"
     r"\bnon (?:lo|la) (?:farò|faccio)\b|non ci penso|non se ne parla|^\W*non posso\W*$",
     sorry=r"mi (?:di)?spiace|(?:sono )?spiacente|scus[ai]|perdon|chiedo scusa|purtroppo|sfortunatamente|le mie scuse",
-    unless=r"\b(?:se|quando|anche se|dice\w*|disse|detto|che|chi|rispose)",
+    unless=r"\b(?:se|quando|anche se|dice\w*|disse|detto|(?:quello|ciò|cos[ae]|qualcosa|nulla|tutto) che|chi|rispose)",
     limits=r"esatt|precis|medic|legal|giuridic|finanziar|garant|opinion|tempo reale|assicur|certezza|verific|diagn",
     offers=r"(?:posso|potrei|sarò (?:felice|lieto)|volentieri).{0,40}(?:altr[aoie]\b|alternativ|legal|sicur|aiut)|"
     r"se (?:hai|ha|vuoi|desideri|ti serve|c'è)|c'è altro|sono qui per|ti consiglio|ti suggerisco",
@@ -153,10 +153,12 @@ FRENCH = Known(
     r"(?:cette|votre|ta)|hors de question|impossible pour moi|"
     r"je ne (?:le )?(?:ferai|fais) pas\b|ne compte[zr]? pas sur moi|"
     r"^\W*(?:(?:navrée?|désolée?|pardon)\W+(?:mais )?)?je ne (?:le )?(?:peux|puis) pas\W*$",
-    sorry=r"navré|(?:je suis |je (?:suis )?(?:vraiment |sincèrement )?|nous sommes )?désol|(?:je |"
+    sorry=r"navré|je crains|j'ai (?:bien )?peur|(?:je suis |je (?:suis )?(?:vraiment |sincèrement )?|"
+    r"nous sommes )?désol|(?:je |"
     r"nous )?(?:le )?regrett|pardon|"
     r"excuse|(?:toutes )?mes excuses|je m'excuse|malheureusement|veuillez m'excuser",
-    unless=r"\b(?:si|quand|lorsque|bien que|di[ts]\w*|que|qui|répond\w+)",
+    unless=r"\b(?:si|quand|lorsque|bien que|(?:il|elle|on|ils|elles)\W+(?:a |ont )?di[ts]\w*|(?:ce|chose|rien|"
+    r"tout|celui) que|qui|répond\w+)",
     limits=r"exact|précis|médic|juridi|financi|garanti|opinion|temps réel|assur|certitude|vérifi|diagn|voir (?:votre|"
     r"ton)|"
     r"accéder à (?:votre|ton)",
@@ -187,7 +189,7 @@ ROMANIAN = Known(
     r"trebuie să (?:refuz|declin)|contravine|împotriva (?:regul|politic|principi)|refuz (?:această|cererea)|"
     r"^\W*nu pot\W*$|nici vorbă",
     sorry=r"(?:îmi (?:pare|cer)|ne pare|scuz|regret|din păcate|mă tem)",
-    unless=r"\b(?:dacă|când|spus|spune|că|care)",
+    unless=r"\b(?:dacă|când|spus|spune|care)",
     limits=r"exact|precis|medical|juridic|legal|timp real|garant|sigur|diagn",
     offers=r"(?:pot|aș putea|bucuros).{0,40}(?:alt|ajut)|dacă (?:ai|aveți|vrei|doriți)|sunt aici",
     law=r"\b(?:este|e|sunt) (?:\w+ )?(?:ilegal|imoral|periculos|o infracțiune)",

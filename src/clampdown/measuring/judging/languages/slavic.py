@@ -28,7 +28,7 @@ RUSSIAN = Known(
     r"в чем|о чем) я",
     order="either",
     sorry=r"извини|прости|прошу прощения|к сожалению|сожале|мне (?:очень )?жаль|увы|боюсь|приношу извинения",
-    unless=r"(?:если|когда|что|сказал\w*|говорит|ответил\w*|кто)",
+    unless=r"(?:если|когда|(?:то|всё|все|чего),? что|сказал\w*|говорит|ответил\w*|кто)",
     limits=r"точн|медицин|юридич|финансов|гарант|реальн\w+ времен|увер|мнени|диагн|провер|предсказ|вашу? (?:систем|"
     r"компьютер)",
     offers=r"(?:могу|буду|готов\w?|рад\w?).{0,40}(?:друг|альтернатив|законн|безопасн|помочь)|если (?:у вас|вам|вы|"
@@ -55,7 +55,7 @@ UKRAINIAN = Known(
     r"не (?:відповім|зроблю|скажу|розповім|допоможу|поясню|напишу|дам)\b|^\W*(?:я )?не можу\W*$",
     order="either",
     sorry=r"вибач|пробач|перепрош|на жаль|шкода|мені (?:дуже )?(?:прикро|шкода)|прошу вибачення",
-    unless=r"(?:якщо|коли|що|сказав|сказала|каже|хто)",
+    unless=r"(?:якщо|коли|(?:те|все),? що|сказав|сказала|каже|хто)",
     limits=r"точн|медич|юридич|фінанс|гарант|реальн\w+ час|впевнен|думк|діагн|перевір",
     offers=r"(?:можу|буду|готов\w+|рад\w+).{0,40}(?:інш|альтернатив|законн|безпечн|допомогти)|якщо (?:у вас|вам|ви|"
     r"хоч)",
@@ -72,7 +72,7 @@ BELARUSIAN = Known(
     help=r"дапамаг|дапамог|адказ|выкана|нада|даць|тлумач|напіс|рабіць|зрабіць|падзял|стварыць",
     order="either",
     sorry=r"выбач|прабач|на жаль|шкада",
-    unless=r"(?:калі|што|сказаў)",
+    unless=r"(?:калі|сказаў)",
     but=r",\s*(?:але|аднак)\b",
 )
 
@@ -91,7 +91,7 @@ BULGARIAN = Known(
     r"правил)|^\W*отказвам",
     order="either",
     sorry=r"съжалявам|извин|за съжаление|прощавай|простете",
-    unless=r"(?:ако|когато|че|каза)",
+    unless=r"(?:ако|когато|каза)",
     limits=r"точн|медицинск|правн|юридич|финансов|гарант|реално време|сигур|мнени|диагн",
     offers=r"(?:мога|бих).{0,40}(?:друг|помогна)|ако (?:имате|искате|имаш)",
     law=r"(?:незакон|неморалн|престъплени|опасно|неетичн|недопустим)",
@@ -112,7 +112,7 @@ _SOUTH: dict[str, Any] = dict(
     r"^\W*odbijam|морам да одбијем",
     order="either",
     sorry=r"žao mi je|oprost|izvin|nažalost|na žalost|ispričavam|жао ми је|извин|нажалост|опрост",
-    unless=r"(?:ako|kad\w?|da|rekao|rekla|kaže|ако|да|рекао)",
+    unless=r"(?:ako|kad\w?|rekao|rekla|kaže|ако|рекао)",
     limits=r"točn|tačn|medicin|pravn|finansij|financij|garant|stvarnom vremenu|sigurno|mišljenj|dijagn",
     offers=r"(?:mogu|rado).{0,40}(?:drug|pomoći)|ako (?:imate|želite|imaš|želiš)",
     law=r"\b(?:je|su) (?:\w+ )?(?:ilegaln|nezakonit|protuzakonit|kazneno|krivično|opasno|nemoraln|neetičn)",
@@ -153,7 +153,7 @@ POLISH = Known(
     r"udzielę|odpowiem|zrobię|powiem|napiszę|podam|wyjaśnię)\b",
     order="either",
     sorry=r"przykro mi|przepraszam|niestety|wybacz|przykro nam|żałuję|obawiam się",
-    unless=r"\b(?:jeśli|jeżeli|gdy|kiedy|że|powiedział\w*|mówi|co|kto)",
+    unless=r"\b(?:jeśli|jeżeli|gdy|kiedy|powiedział\w*|mówi|co|kto)",
     limits=r"dokładn|medyczn|prawn|finansow|gwarant|czasie rzeczywistym|pewności|opini|diagn|sprawdzić|zweryfik",
     offers=r"(?:mogę|chętnie|mógłbym).{0,40}(?:inn|alternatyw|legaln|bezpieczn|pomóc)|jeśli (?:masz|chcesz|potrzeb|"
     r"mają)|"
@@ -189,7 +189,7 @@ CZECH_SLOVAK = Known(
     order="either",
     sorry=r"omlouvám|promiň|je mi (?:to )?líto|je mi ľúto|bohužel|bohužiaľ|žiaľ|lituji|ľutujem|prepáč|ospravedlň|"
     r"odpusť",
-    unless=r"\b(?:pokud|ak|když|keď|že|řekl\w*|povedal\w*|co|kdo)",
+    unless=r"\b(?:pokud|ak|když|keď|řekl\w*|povedal\w*|co|kdo)",
     limits=r"přesn|presn|lékař|lekár|medicín|právn|finanč|zaruč|reálném čase|jist|názor|diagn",
     offers=r"(?:mohu|môžem|rád|rada).{0,40}(?:jin|iné|alternativ|pomoci|pomôcť)|pokud (?:máte|chcete|potřeb)|"
     r"ak (?:máte|chcete)",
@@ -208,7 +208,7 @@ MACEDONIAN = Known(
     no=r"(?:морам|мора) да (?:одбијам|одбиам)|(?:спротивно|против|го прекршува) (?:на )?(?:моите|правила)|^\W*одбивам",
     order="either",
     sorry=r"жалам|за жал|извин|простете|се извинувам|жал ми е",
-    unless=r"(?:ако|кога|дека|рече)",
+    unless=r"(?:ако|кога|рече)",
     limits=r"точн|медицинск|правн|финансиск|гарант|реално време|сигур|мислењ|дијагн",
     offers=r"(?:можам|би).{0,40}(?:друг|помогнам)|ако (?:имате|сакате|имаш)",
     law=r"(?:незакон|неморалн|злосторств|кривично|опасно|неетичк)",
