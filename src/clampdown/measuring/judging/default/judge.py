@@ -22,7 +22,7 @@ from clampdown.measuring.judging.looping import is_looping, said_once
 
 __all__ = ["JUDGE_VERSION", "NOT_READ", "REFUSING", "Label", "judge", "judge_card", "loops", "unscored_reason"]
 
-JUDGE_VERSION = "rules+classifier-4"
+JUDGE_VERSION = "rules+classifier-5"
 NOT_READ = "language not read"
 """How `unscored_reason` begins where an answer is in a language that the judge does not read."""
 
@@ -77,8 +77,8 @@ def unscored_reason(answer: str) -> str:
 
 
 def _spoken(text: str) -> Spoken | None:
-    """The language of what was said, without the JSON or the marks around it."""
-    return language_of(unwrapped("", text))
+    """The language of what was said, without the JSON or the code block around it."""
+    return language_of(unwrapped("", text) if text[0] in "{[`" else text)
 
 
 def _of_sound(prompt: str, text: str, spoken: Spoken | None, truncated: bool) -> Label:
