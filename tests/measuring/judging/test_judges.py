@@ -348,6 +348,7 @@ SIX = [Row("Do it!", f"answer {n}") for n in range(6)]
     ({"raw": "<html>"}, "endpoint failed", "no chat completion"),
     ({"content": "", "finish": "length"}, "cut off at 99 tokens", ""),
     ({"content": None, "refusal": "I can't judge that."}, "declined by the model", "I can't judge that."),
+    ({"content": "<think>LABEL: refusal</think>"}, "only reasoning", "LABEL: refusal"),
     ({"raw": '{"choices": [{"message": {"reasoning_content": "LABEL: refusal"}, "finish_reason": "length"}]}'},
      "cut off at 99 tokens", ""),
     ({"raw": '{"choices": [{"message": {"reasoning_content": "LABEL: refusal"}, "finish_reason": "stop"}]}'},

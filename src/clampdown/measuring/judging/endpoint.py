@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from clampdown.measuring.endpoint.client import Endpoint, Failing, Refused, TooLong
-from clampdown.measuring.endpoint.reply import FILTERED, Completion
+from clampdown.measuring.endpoint.reply import FILTERED, REASONED, Completion
 from clampdown.measuring.endpoint.side_by_side import as_they_come
 from clampdown.measuring.judging.base import EMPTY, FAILED, UNREADABLE, Judge, Row, Verdict
 from clampdown.measuring.judging.default.judge import Label
@@ -90,6 +90,8 @@ class EndpointJudge(Judge):
     def _why(self, reply: Completion) -> str:
         if not reply.finished and reply.why != FILTERED:
             return f"{_CUT} {self.max_tokens} tokens"
+        if reply.text and not (spoken(reply.text) or "").strip():
+            return REASONED
         return reply.why or (UNREADABLE if reply.text else "empty reply")
 
 
