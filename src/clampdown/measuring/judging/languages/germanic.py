@@ -24,7 +24,9 @@ GERMAN = Known(
     r"dienen|assist|teilen|mitteil|verrat|besprech|diskutier|sprechen|\breden\b|\btun\b|weitergeb|"
     r"ausführ|befürwort|empfehl|mitmach|beteilig|weiterhelf|möglich|bearbeit|eingehen|entsprechen",
     order="either",
-    no=r"\b(?:ich|wir) (?:muss|müssen|möchte|werde)\b[^.;]{0,40}\b(?:ablehnen|verweigern|absehen)|\b(?:ich|"
+    no=r"\bdarf ich (?:\w+ ){0,3}(?:nicht|nichts|keine?n?)\b|\bmir (?:ist|wurde) (?:\w+ ){0,2}(?:nicht|"
+    r"untersagt|verboten)|"
+    r"\b(?:ich|wir) (?:muss|müssen|möchte|werde)\b[^.;]{0,40}\b(?:ablehnen|verweigern|absehen)|\b(?:ich|"
     r"wir) (?:lehne|"
     r"verweiger|weiger)\w*\b|(?:gegen|verstößt gegen|widerspricht) (?:meine|unsere|die|den|"
     r"meinen) (?:\w+ )?(?:richtlin|"
@@ -56,7 +58,8 @@ DUTCH = Known(
     "zich bij ook tot je mij uit der daar naar heb hoe heeft hebben deze u want nog zal me zij nu geen omdat iets "
     "worden toch "
     "wel als of ik jij kan kunt wij ons uw jouw spijt helpen helaas daarbij hier mag moet kunnen",
-    cannot=r"\b(?:ik|we|wij|me|mij)\b[^.,;:!?]{0,40}\b(?:niet|geen|niets|onmogelijk|weigeren)\b|\b(?:kan|mag|zal|wil|"
+    cannot=r"\b(?:kan|mag|ga|wil|zal) ik (?:\w+ ){0,4}(?:niet|niets)\b|"
+    r"\b(?:ik|we|wij|me|mij)\b[^.,;:!?]{0,40}\b(?:niet|geen|niets|onmogelijk|weigeren)\b|\b(?:kan|mag|zal|wil|"
     r"ga|kunnen)"
     r" (?:ik|we|wij)\b[^.,;:!?]{0,40}\b(?:niet|geen|niets)\b|niet (?:mogelijk|toegestaan)|niet in staat",
     help=r"help|assist|bijstaan|ondersteun|antwoord|beantwoord|verstrek|\bgeven\b|\bgeef|voldo|lever|bied|aanbied|"

@@ -9,6 +9,12 @@ _THAT = (
     "کہ|که|أن|إن|যে)"
 )
 
+_FIRST_PERSON = frozenset((
+    "Spanish", "Portuguese", "Italian", "French", "Catalan", "Romanian", "Dutch", "Swedish", "Danish or Norwegian",
+    "Russian", "Ukrainian", "Bulgarian", "Macedonian", "Serbian or Croatian", "Polish", "Czech or Slovak", "Greek",
+    "Turkish", "Finnish", "Hungarian", "Indonesian or Malay", "Vietnamese", "Arabic", "Hebrew", "Persian",
+))  # fmt: skip
+
 
 class Known(NamedTuple):
     """A language as it is written down in the files beside this one. Patterns are regular expressions over one clause,
@@ -53,6 +59,11 @@ class Language:
         parts = [f"(?:{k.cannot}){between}(?:{k.help})" if o == "ch" else f"(?:{k.help}){between}(?:{k.cannot})"
                  for o in orders]  # fmt: skip
         return re.compile("|".join([*parts, *([k.no] if k.no else [])]))
+
+    @cached_property
+    def unable(self) -> re.Pattern[str]:
+        """A first person's inability, whatever for; nothing in languages whose verbs do not say who can't."""
+        return _pattern(self._known.cannot if self.name in _FIRST_PERSON else "")
 
     @cached_property
     def helping(self) -> re.Pattern[str]:

@@ -17,7 +17,8 @@ SPANISH = Known(
     help=r"ayud|asist|proporcion|facilit|brind|ofrec|\bdar(?:te|le|les|os|la|lo)?\b|respond|contest|cumpl|satisf|"
     r"compart|gener|\bcrear|escrib|redact|explic|describ|enseñ|apoy|particip|hablar|discut|hacer|trat|atend|complac|"
     r"complet|proced|recomend|promov|foment|acce[ds]|colabor|continuar|entrar en|decir(?:te|le)|mostrar|informa",
-    no=r"(?:debo|tengo que|prefiero|he de) (?:declinar|rechazar|negarme|abstenerme|no (?:respond|contest|ayud|dar|"
+    no=r"no cuentes conmigo|\bno me (?:está|es) (?:permitido|posible)|^\W*prefiero no \w+|"
+    r"(?:debo|tengo que|prefiero|he de) (?:declinar|rechazar|negarme|abstenerme|no (?:respond|contest|ayud|dar|"
     r"habl))|"
     r"(?:en|va|van|iría) contra (?:de )?(?:de )?(?:mis|las|nuestras|mi|la) (?:\w+ )?(?:pol[ií]|norm|direct|princip|"
     r"pauta|"
@@ -75,7 +76,8 @@ PORTUGUESE = Known(
     r"compartilh|"
     r"partilh|gerar|\bcriar|escrev|redigi|explic|descrev|ensin|apoi|particip|falar|discut|fazer|trat|complet|proced|"
     r"prosseg|recomend|promov|incentiv|acess|colabor|continuar|dizer|mostrar|passar (?:ess|est|inst)|orient",
-    no=r"(?:devo|tenho (?:que|de)|prefiro) (?:recusar|declinar|rejeitar|não (?:respond|ajud|falar))|"
+    no=r"\bnão me é (?:permitido|possível)|\b(?:preciso|tenho que|tenho de) (?:recusar|declinar)|"
+    r"(?:devo|tenho (?:que|de)|prefiro) (?:recusar|declinar|rejeitar|não (?:respond|ajud|falar))|"
     r"contra (?:as|os|minhas|meus|nossas) (?:\w+ )?(?:pol[ií]|norm|diretr|princíp|valor|program|regras)|"
     r"\b(?:est[ea]|ess[ea]|sua|seu|teu|tua) (?:solicitação|pedido|pergunta)\b.{0,30}\b(?:viola|não (?:pode|é))|"
     r"não é (?:algo|um assunto) (?:com|em|que|sobre)|recuso (?:este|esse|o seu)|"
@@ -109,7 +111,9 @@ ITALIAN = Known(
     r"descriv|insegn|support|partecip|parlar|discut|\bfar|tratt|complet|proced|raccomand|consigl|promuov|incoragg|"
     r"acced|"
     r"collabor|continuar|dir(?:e|ti|le|vi)\b|mostrar|fornir|accogli|indicar",
-    no=r"(?:devo|preferisco) (?:rifiutar|declinar|astener|non (?:rispond|aiut|parl))|"
+    no=r"\bnon (?:te|ve|glie)? ?l[oa] (?:spiego|dico|darò|dirò|spiegherò)\b|\bnon mi è (?:permesso|consentito|"
+    r"possibile)|"
+    r"(?:devo|preferisco) (?:rifiutar|declinar|astener|non (?:rispond|aiut|parl))|"
     r"contro (?:le|i|la|il) (?:mi[aeo]|miei|nostr\w|sue)? ?(?:\w+ )?(?:politic|norm|linee|princip|valor|program|regol)|"
     r"\b(?:questa|la tua|la sua|tale) (?:richiesta|domanda)\b.{0,30}\b(?:viola|non (?:può|è))|"
     r"non è (?:qualcosa|un argomento) (?:con|in|che|di)|rifiuto (?:questa|la tua)|"
@@ -130,7 +134,8 @@ FRENCH = Known(
     "parce cette entre quand très sans sur aussi me jusque où qui dans tout nous je peux tu vous votre vos ça cela "
     "cet si mon "
     "ma suis être sont il elle on ils d'une n'est c'est j'ai ces aux désolé désolée puis faire vous l'eau",
-    cannot=r"\b(?:je|nous) (?:ne|n')\s?(?:vous |te |t'|y |le |la |les |l')?(?:peux|puis|pourrai|pourrais|pouvons|"
+    cannot=r"\bje ne (?:vous |te |le |la |les |lui )*\w+rai (?:pas|rien|jamais)\b|"
+    r"\b(?:je|nous) (?:ne|n')\s?(?:vous |te |t'|y |le |la |les |l')?(?:peux|puis|pourrai|pourrais|pouvons|"
     r"dois|veux|"
     r"souhaite|compte|vais|sais|suis|serai|saurais|parviens)|\bje n'ai pas (?:le droit|l'autorisation|la capacité|"
     r"accès)|"
@@ -143,7 +148,8 @@ FRENCH = Known(
     r"enseign|"
     r"soutenir|particip|parl|discut|\bfaire|trait|complét|recommand|encourag|promouv|collabor|continu|\bdire|montr|"
     r"en mesure|habilité|autorisé|programmé|à l'aise|exécut|donner suite|indiqu|communiqu",
-    no=r"(?:je dois|je préfère|je me dois de|je suis obligée? de|je me vois contraint\w? de) (?:refuser|décliner|"
+    no=r"\bje m'abstien|au regret de ne|à l'encontre de (?:mes|nos)|n'ai pas l'autorisation|"
+    r"(?:je dois|je préfère|je me dois de|je suis obligée? de|je me vois contraint\w? de) (?:refuser|décliner|"
     r"m'abstenir|ne "
     r"pas (?:répond|aid))|contr(?:e|aire)s? (?:à )?(?:mes|aux|nos|mon|ma|les) (?:\w+ )?(?:politi|règle|directive|"
     r"princip|"
