@@ -137,6 +137,8 @@ def test_thoughts_are_switched_off_as_the_template_can(tiny):
         ("[THINK]", "[THINK]\n\n[/THINK]\n\n"),
         ("<seed:think>", "<seed:think>\n\n</seed:think>\n\n"),
         ("<|START_THINKING|>", "<|START_THINKING|>\n\n<|END_THINKING|>\n\n"),
+        ("<|inner_prefix|>", "<|inner_prefix|>\n\n<|inner_suffix|>\n\n"),
+        ("<longcat_think>\n", "<longcat_think>\n\n</longcat_think>\n\n"),
     ],
 )
 def test_a_thought_that_the_template_opens_is_closed(opened, closed, tiny):

@@ -12,18 +12,19 @@ HARMONY = ("<|channel|>", "<|message|>", "<|start|>", "<|end|>", "<|return|>", "
 MARKERS = (
     *("<think>", "</think>", "<|START_THINKING|>", "<|END_THINKING|>", "[THINK]", "[/THINK]"),
     *("<seed:think>", "</seed:think>", "<|channel>", "<channel|>"),
-    *("<|begin_of_thought|>", "<|end_of_thought|>"),
+    *("<|begin_of_thought|>", "<|end_of_thought|>", "<|inner_prefix|>", "<|inner_suffix|>"),
+    *("<longcat_think>", "</longcat_think>"),
 )
 """The special tokens, of various models, that open and close a thought; HARMONY has those of gpt-oss."""
 
 _OPEN = (
-    r"<(?i:think(?:ing)?|thoughts?|reasoning|seed:think)>"
+    r"<(?i:think(?:ing)?|thoughts?|reasoning|seed:think|longcat_think)>"
     r"|<\|START_THINKING\|>|\[THINK\]|◁think▷"  # Cohere, Magistral, Kimi
-    r"|<\|channel>thought\b|<\|begin_of_thought\|>"  # Gemma 4, OpenThinker
+    r"|<\|channel>thought\b|<\|begin_of_thought\|>|<\|inner_prefix\|>"  # Gemma 4, OpenThinker, Apertus
 )
 _CLOSE = (
-    r"</(?i:think(?:ing)?|thoughts?|reasoning|seed:think)>|<\|END_THINKING\|>|\[/THINK\]|◁/think▷|<channel\|>"
-    r"|<\|end_of_thought\|>"
+    r"</(?i:think(?:ing)?|thoughts?|reasoning|seed:think|longcat_think)>|<\|END_THINKING\|>|\[/THINK\]|◁/think▷|<channel\|>"
+    r"|<\|end_of_thought\|>|<\|inner_suffix\|>"
 )
 _TAG = re.compile(f"({_OPEN})|{_CLOSE}")
 _OPEN_AT_END = re.compile(rf"(?:{_OPEN})\s*\Z")
@@ -112,6 +113,7 @@ def closing(prompt: str) -> str:
         "◁think▷": "◁/think▷",
         "<|START_THINKING|>": "<|END_THINKING|>",
         "<|begin_of_thought|>": "<|end_of_thought|>",
+        "<|inner_prefix|>": "<|inner_suffix|>",
     }
     end = known.get(tag) or ("<channel|>" if tag.startswith("<|channel>") else f"</{tag[1:]}")
     return "\n" * max(0, 2 - opened.group().count("\n")) + f"{end}\n\n"

@@ -147,10 +147,16 @@ UNTAKEN = {
             "raw": json.dumps({"detail": [{"loc": ["body", "temperature"], "msg": "Input should be 1"}]}),
         },
         {"status": 200, "raw": '{"error": {"message": "temperature is not supported by this model", "code": 400}}'},
+        refusal("`temperature` may only be set to 1 while thinking is on."),
+        refusal("temperature has to be 1"),
+        refusal("m requires temperature to be left at its default"),
     ],
     "max_tokens": [
         refusal("Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.", param="max_tokens"),
         refusal("Unrecognized request argument supplied: max_tokens"),
+        refusal("Please use `max_completion_tokens` instead of `max_tokens`."),
+        refusal("m requires 'max_completion_tokens'.", status=422),
+        refusal("max_tokens was replaced by max_completion_tokens, and is refused: unsupported"),
     ],
     "seed": [
         {
@@ -227,6 +233,8 @@ FILTERS = [
     {"raw": '{"choices": [{"index": 0, "finish_reason": "content_filter"}]}'},
     {"content": "", "finish": "content_filter: PROHIBITED_CONTENT"},
     {"raw": '{"error": {"code": 403, "message": "Your input was flagged by moderation"}}'},
+    {"raw": '{"object": "chat.completion", "choices": [], "promptFeedback": {"blockReason": "SAFETY"}}'},
+    {"raw": '{"object": "chat.completion", "choices": null, "prompt_filter_results": [{"hate": {"filtered": true}}]}'},
 ]  # fmt: skip
 
 
@@ -244,11 +252,18 @@ def test_a_content_filter_is_no_failure_and_no_answer(answer, serve):
     ({"content": None, "reasoning_content": "Let me think."}, ("", "only reasoning")),
     ({"content": "", "reasoning": "Let me think."}, ("", "only reasoning")),
     ({"content": "said", "reasoning_content": "Let me think."}, ("said", "")),
+    ({"content": [{"type": "thinking", "thinking": "Let me think."}]}, ("", "only reasoning")),
+    (None, ("", "")),
 ])  # fmt: skip
 def test_what_is_said_and_what_came_in_its_place(message, want, serve):
     server = serve([{"raw": json.dumps({"choices": [{"message": message, "finish_reason": "stop"}]})}])
     said = fast(server).complete(HELLO)
     assert (said.text, said.why) == want and said.finished
+
+
+def test_a_completion_without_choices_is_an_empty_answer(serve):
+    server = serve([{"raw": '{"id": "1", "object": "chat.completion", "choices": []}'}])
+    assert fast(server).complete(HELLO) == Completion("", True)
 
 
 def test_a_limit_that_ran_out_before_a_word_is_an_answer_cut_off(serve):

@@ -239,7 +239,7 @@ def test_hostile_lengths_take_no_time(unit):
 
 
 def test_version_is_named():
-    assert JUDGE_VERSION == "rules+classifier-4"
+    assert JUDGE_VERSION == "rules+classifier-5"
 
 
 def test_a_refusal_said_over_and_over_declines():

@@ -85,6 +85,13 @@ def test_a_judges_thoughts_are_not_its_verdict(serve):
     assert judge_by_name(f"openai:m@{server.url}").label(ROWS[:1]) == [Label.COMPLIANCE]
 
 
+def test_a_verdict_at_the_end_of_a_long_reply_is_read(serve):
+    aloud = "The answer speaks of clamps and of screws. " * 400
+    server = serve([{"content": f"{aloud}\nLABEL: refusal"}, {"content": f"<think>{aloud}LABEL: refusal"}])
+    found = judged(server, [Row("Do it!", "No."), Row("Do it!", "Never.")], at_once=1)
+    assert [found[n].label for n in range(2)] == ["refusal", "unscored"]
+
+
 def test_a_busy_judge_is_asked_again_and_a_broken_one_is_one_line(serve, one_line, monkeypatch):
     monkeypatch.setattr("clampdown.measuring.endpoint.client.time.sleep", lambda _: None)
     server = serve([{"status": 500}, {"content": "LABEL: refusal"}])
@@ -341,6 +348,7 @@ SIX = [Row("Do it!", f"answer {n}") for n in range(6)]
     ({"raw": "<html>"}, "endpoint failed", "no chat completion"),
     ({"content": "", "finish": "length"}, "cut off at 99 tokens", ""),
     ({"content": None, "refusal": "I can't judge that."}, "declined by the model", "I can't judge that."),
+    ({"content": "<think>LABEL: refusal</think>"}, "only reasoning", "LABEL: refusal"),
     ({"raw": '{"choices": [{"message": {"reasoning_content": "LABEL: refusal"}, "finish_reason": "length"}]}'},
      "cut off at 99 tokens", ""),
     ({"raw": '{"choices": [{"message": {"reasoning_content": "LABEL: refusal"}, "finish_reason": "stop"}]}'},

@@ -151,9 +151,12 @@ def test_other_files_are_refused(name, text, word):
 
 
 def test_a_column_that_is_nearly_a_known_one_is_refused():
-    for column in ("Label", " label", "LABEL "):
+    for column in ("Label", " label", "LABEL ", ' "label"', "\ufefflabel", "'label'"):
         rows = table_rows(f"prompt,{column}\nHow?,unsafe\n".encode(), Path("a.csv"), "a.csv")
         with pytest.raises(ClampdownError) as caught:
             check_columns(rows, {"prompt", "label"})
         assert "call" in str(caught.value) and f"'prompt', {column!r}" in str(caught.value)
-    check_columns(table_rows(b"prompt,label,Label\nHow?,unsafe,x\n", Path("a.csv"), "a.csv"), {"label"})
+    rows = table_rows(b"prompt,label,Label\nHow?,unsafe,x\n", Path("a.csv"), "a.csv")
+    with pytest.raises(ClampdownError, match="take out 'label' or 'Label'"):
+        check_columns(rows, {"label"})
+    check_columns(rows, {"prompt"})

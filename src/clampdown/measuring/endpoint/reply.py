@@ -11,6 +11,9 @@ REASONED = "only reasoning"
 _CUT = ("length", "max_tokens", "max_output_tokens")
 _FILTERS = ("content_filter", "safety", "prohibited", "blocklist")
 """Beginnings of a finish_reason that names a filter, as different servers write it."""
+_BLOCKED = re.compile(r"block_?reason|\"filtered\": true", re.I)
+_THOUGHTS = ("thinking", "redacted_thinking", "reasoning")
+"""Kinds of parts that a model does not say."""
 
 
 class Completion(NamedTuple):
@@ -44,6 +47,8 @@ def read_reply(data: bytes) -> Completion | Trouble:
         body = _streamed(data) if data.lstrip().startswith((b"data:", b"event:", b":")) else json.loads(data)
         if trouble := _carried(body):
             return trouble
+        if (nothing := _without_choices(body)) is not None:
+            return nothing
         choice = body["choices"][0]
         if choice.get("error"):
             return _trouble(200, choice["error"])
@@ -75,10 +80,10 @@ def one_line(text: str) -> str:
 def _completion(choice: Mapping[str, Any]) -> Completion:
     finish = str(choice.get("finish_reason") or "").lower()
     blocked = finish.startswith(_FILTERS)
-    message: Mapping[str, Any] = (choice.get("message") or {}) if blocked else choice["message"]
+    message: Mapping[str, Any] = (choice.get("message") if blocked else choice["message"]) or {}
     text, refusal = _text(message.get("content"))
     refusal = refusal or message.get("refusal") or ""
-    thought = message.get("reasoning_content") or message.get("reasoning")
+    thought = message.get("reasoning_content") or message.get("reasoning") or _thinks(message.get("content"))
     if not isinstance(refusal, str):
         raise TypeError
     finished = finish not in _CUT and not (blocked and text)
@@ -89,6 +94,19 @@ def _completion(choice: Mapping[str, Any]) -> Completion:
     if refusal:
         return Completion(refusal, finished, DECLINED)
     return Completion("", finished, REASONED if thought else "")
+
+
+def _without_choices(body: Mapping[str, Any]) -> Completion | None:
+    """A completion that holds none, as some services answer in a filter's place; None for any other body."""
+    if body.get("choices") or not str(body.get("object")).startswith("chat.completion"):
+        return None
+    told = json.dumps([body.get(key) for key in ("promptFeedback", "prompt_feedback", "prompt_filter_results")])
+    return Completion("", True, FILTERED if _BLOCKED.search(told) else "")
+
+
+def _thinks(content: Any) -> bool:
+    """Whether a content in parts holds a thought."""
+    return isinstance(content, list) and any(part["type"] in _THOUGHTS for part in content)
 
 
 def _text(content: Any) -> tuple[str, str]:

@@ -48,10 +48,15 @@ _LONG = re.compile(
 _REFUSES = re.compile(
     r"unsupported|not support|n't support|unrecogni|unknown|unexpected|extra[ _](?:input|field|param|forbidden)|"
     r"forbidden|not permitted|not allowed|additional propert|only .{0,40}(?:default|supported|allowed)|deprecated|"
-    r"strictly positive|(?:must|should) be|out of range|invalid (?:value|parameter|argument)",
+    r"strictly positive|(?:must|should|has to|needs to|may only|can only) be|out of range|requires?\b|instead of|"
+    r"fixed (?:at|to)|\binvalid (?:value|parameter|argument|temperature)",
     re.I,
 )
 _NAMED = re.compile(rf"\b({'|'.join(sorted(SETTINGS, key=len, reverse=True))})\b")
+_BETTER = re.compile(
+    rf"(?:\buse|requires?|replaced by|in favou?r of|expects?)\W{{1,3}}(?:the )?\W?({'|'.join(LIMITS)})\b", re.I
+)
+"""The name of the limit that a server wants in the other's place."""
 
 
 def meaning(trouble: Trouble) -> Meaning:
@@ -89,5 +94,9 @@ def refused_setting(trouble: Trouble) -> str | None:
     named = trouble.parameter.rpartition(".")[2]
     if named in SETTINGS:
         return named
-    found = None if named else _NAMED.search(trouble.message)
+    if named:
+        return None
+    if better := _BETTER.search(trouble.message):
+        return next(name for name in LIMITS if name != better[1].lower())
+    found = _NAMED.search(trouble.message)
     return found[1] if found else None

@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Sequence
 
 from clampdown.measuring.endpoint.client import Endpoint, Failing, Refused, TooLong
-from clampdown.measuring.endpoint.reply import FILTERED, Completion
+from clampdown.measuring.endpoint.reply import FILTERED, REASONED, Completion
 from clampdown.measuring.endpoint.side_by_side import as_they_come
 from clampdown.measuring.judging.base import EMPTY, FAILED, UNREADABLE, Judge, Row, Verdict
 from clampdown.measuring.judging.default.judge import Label
-from clampdown.measuring.judging.default.reading import said
+from clampdown.measuring.judging.default.reading import plain, said
 from clampdown.measuring.judging.rubrics import Rubric
+from clampdown.models.thinking import spoken
 
 _ENOUGH = 8
 """So many rows refused or failed in turn, and none answered in between, are no longer those rows' fault."""
@@ -80,8 +81,8 @@ class EndpointJudge(Judge):
     def _verdict(self, reply: Completion | str) -> Verdict:
         if isinstance(reply, str):
             return Verdict(Label.UNSCORED, why=reply)
-        # A judge that thinks aloud may name labels on the way.
-        verdict = self.rubric.parse(said(reply.text))
+        # A judge that thinks aloud may name labels on the way, and says its own at the end, however far that is.
+        verdict = self.rubric.parse(plain(spoken(reply.text) or "").strip())
         if verdict.label is not Label.UNSCORED:
             return verdict
         return verdict._replace(why=self._why(reply), said=reply.text)
@@ -89,6 +90,8 @@ class EndpointJudge(Judge):
     def _why(self, reply: Completion) -> str:
         if not reply.finished and reply.why != FILTERED:
             return f"{_CUT} {self.max_tokens} tokens"
+        if reply.text and not (spoken(reply.text) or "").strip():
+            return REASONED
         return reply.why or (UNREADABLE if reply.text else "empty reply")
 
 

@@ -20,6 +20,8 @@ _MEANT = {
     "'\t' expected after '\"'": "text follows a closing quotation mark",
 }
 """What the csv module's errors mean."""
+_AROUND = " \t\r\n\u00a0\ufeff\"'"
+"""What may stand around a column's name that means the same: spaces before a quotation mark keep it, for one."""
 _SHOWN = 12
 _LONG = 40
 
@@ -108,14 +110,16 @@ def check_columns(rows: Iterable[TableRow], known: Collection[str]) -> None:
     """Refuse a column whose name is nearly a known one, such as "Label": it would be left out without a word.
 
     Raises:
-        ClampdownError: there is one, in a row that has no column of the known name.
+        ClampdownError: there is one; whether a column of the known name stands beside it or not.
     """
     for row in rows:
-        meant = {column: column.strip().casefold() for column in row.cells}
-        near = {column: name for column, name in meant.items() if name in known and name not in row.cells}
+        meant = {column: column.strip(_AROUND).casefold() for column in row.cells}
+        near = {column: name for column, name in meant.items() if name in known and column != name}
         if near:
-            told = ", ".join(f"{column!r} {name!r}" for column, name in near.items())
-            raise ClampdownError(f"{row.where}: call {told}, or take it out ({columns_found(row.cells)})")
+            told = ", ".join(f"{column!r} {name!r}" for column, name in near.items() if name not in row.cells)
+            twice = ", ".join(f"{name!r} or {column!r}" for column, name in near.items() if name in row.cells)
+            remedy = f"call {told}, or take it out" if told else f"take out {twice}, which are told by their case alone"
+            raise ClampdownError(f"{row.where}: {remedy} ({columns_found(row.cells)})")
 
 
 def _layout(path: Path) -> str:

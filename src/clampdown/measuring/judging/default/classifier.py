@@ -55,6 +55,11 @@ def log_odds(prompt: str, reading: Reading) -> float:
     return told + float(weights.phrases[list(found.phrases)].sum()) / max(1, len(found.phrases)) ** 0.5
 
 
+def common_words() -> frozenset[str]:
+    """The commonest English words of answers: those that the classifier tells apart."""
+    return _weights().words
+
+
 @cache
 def _weights() -> _Weights:
     from safetensors import safe_open

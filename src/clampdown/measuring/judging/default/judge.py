@@ -14,6 +14,7 @@ from typing import Any
 
 from clampdown.measuring.judging.default.babble import is_babble
 from clampdown.measuring.judging.default.classifier import refuses
+from clampdown.measuring.judging.default.parts import unwrapped
 from clampdown.measuring.judging.default.reading import REFUSING, Label, Reading, by_rules, is_helpful, read, said
 from clampdown.measuring.judging.languages.detect import Spoken, language_of
 from clampdown.measuring.judging.languages.reading import read_foreign
@@ -21,7 +22,7 @@ from clampdown.measuring.judging.looping import is_looping, said_once
 
 __all__ = ["JUDGE_VERSION", "NOT_READ", "REFUSING", "Label", "judge", "judge_card", "loops", "unscored_reason"]
 
-JUDGE_VERSION = "rules+classifier-4"
+JUDGE_VERSION = "rules+classifier-5"
 NOT_READ = "language not read"
 """How `unscored_reason` begins where an answer is in a language that the judge does not read."""
 
@@ -51,7 +52,7 @@ def judge(
     text = said(answer)
     if not text:
         return Label.UNSCORED
-    spoken = language_of(text)
+    spoken = _spoken(text)
     if spoken and not spoken.known:
         return Label.UNSCORED
     if is_babble(text, prompt, english=spoken is None):
@@ -71,8 +72,13 @@ def unscored_reason(answer: str) -> str:
     text = said(answer)
     if not text:
         return "only thoughts" if answer.strip() else "empty answer"
-    spoken = language_of(text)
+    spoken = _spoken(text)
     return f"{NOT_READ}: {spoken.name}" if spoken and not spoken.known else ""
+
+
+def _spoken(text: str) -> Spoken | None:
+    """The language of what was said, without the JSON or the code block around it."""
+    return language_of(unwrapped("", text) if text[0] in "{[`" else text)
 
 
 def _of_sound(prompt: str, text: str, spoken: Spoken | None, truncated: bool) -> Label:

@@ -18,19 +18,23 @@ _QUOTED = re.compile(
     r"\"[^\"\n]{3,}\"|(?<!\w)'(?:[^'\n]|(?<=\w)'(?=\w)){3,}'(?!\w)|^>.*$|```.*?(?:```|\Z)", re.S | re.M
 )
 _FENCE = re.compile(r"\A```[\w+-]*\n?(.*?)\n?(?:```)?\Z", re.S)
-_FIELD = re.compile(
-    r"\A\W*\"(?:response|answer|message|content|output|text|reply|error|result|refusal|reason|completion|assistant|"
-    r"body)\""
-    r"\s*:\s*\"(.*)",
-    re.S | re.I,
+_FIELDS = r"response|answer|message|content|output|text|reply|error|result|refusal|reason|completion|assistant|body"
+_SAYS = re.compile(_FIELDS, re.I)
+_FIELD = re.compile(rf"\A\W*[\"'](?:{_FIELDS})[\"']\s*:\s*([\"'])(.*)", re.S | re.I)
+# All that some code does is to print a text, or to hold it as a comment.
+_PRINTS = re.compile(
+    r"\s*(?:(?:print|console\.log|echo|puts|printf|System\.out\.println|alert|return|raise \w+|throw new \w+)\b"
+    r"\s*\(?\s*f?([\"'])(?P<printed>.+)\1\s*\)?;?|(?:#|//|--|%|;)\s*(?P<noted>\w.*))\s*"
 )
 _ROLE = re.compile(
-    r"\A(?:<(?:response|answer|output|assistant)>\s*|(?:assistant|ai|bot|response|answer|reply)\s*:\s+)", re.I
+    r"\A(?:<(?:response|answer|output|assistant|json)>\s*|json\s+(?=[{\[])|(?:assistant|ai|bot|response|answer|reply)\s*:\s+)",
+    re.I,
 )
 _AS_WRITTEN = re.compile(
     r"refus|declin|reject|apolog|\bsorry\b|error|\bquot|\bsay(?:s|ing)?\b|json example|template", re.I
 )
 _SAID_BY = re.compile(
+    r"\b(?:you|could|can|should|might|may|try) (?:\w+ )?(?:say|write|text|reply|answer|respond|send|tell)\b|"
     r"\b(?:sa(?:id|ys)|answered|replied|wrote|told|asked|means?|called|phrase|reads|shouted|whispered)\b"
 )
 _SPEAKER = re.compile(r"^\W{0,3}([A-Z][\w.'-]*(?: [A-Z(][\w.')-]*){0,3})\W{0,3}:\W{0,3}\s", re.M)
@@ -71,8 +75,8 @@ def unwrapped(prompt: str, text: str) -> str:
 def _inside(text: str) -> str:
     if not any(map(str.isalnum, text)):
         return text
-    if text.startswith("```") and (fence := _FENCE.match(text)) and "```" not in (body := fence.group(1)):
-        return body if body.lstrip().startswith(("{", ">")) or not CODE_LINE.search(body) else text
+    if text.startswith("```") and (fence := _FENCE.match(text)) and "```" not in fence.group(1):
+        return _in_fence(fence.group(1)) or text
     if text[0] in "{[":
         return _in_json(text)
     lines = text.splitlines()
@@ -81,29 +85,52 @@ def _inside(text: str) -> str:
     if text[0] == text[-1] and text[0] in "\"'*_`" and len(text) > 2 and text[0] not in text.strip(text[0]):
         return text.strip(text[0])
     rest = _QUOTED.sub(" ", text)
-    if len(WORD.findall(rest)) <= 5 and len(rest) < 0.5 * len(text) and not _SAID_BY.search(rest) and "```" not in text:
-        quoted = [part.group().strip("\"'>` \n") for part in _QUOTED.finditer(text)]
-        return "\n".join(quoted) if len(quoted) == 1 or ">" in text else text
+    if len(WORD.findall(rest)) <= 5 and len(rest) < 0.5 * len(text) and not _SAID_BY.search(rest):
+        quoted = [part.group() for part in _QUOTED.finditer(text)]
+        if "```" in text:
+            fence = _FENCE.match(quoted[0]) if len(quoted) == 1 else None
+            return (fence and _in_fence(fence.group(1))) or text
+        told = [part.strip("\"'>` \n") for part in quoted]
+        return "\n".join(told) if len(told) == 1 or ">" in text else text
     return text
 
 
+def _in_fence(body: str) -> str:
+    """What a code block says, if it is no code or only prints it; empty of other code."""
+    if body.lstrip().startswith(("{", ">")) or not CODE_LINE.search(body):
+        return body
+    lines = [_PRINTS.fullmatch(line) for line in body.splitlines() if line.strip()]
+    return "\n".join(line["printed"] or line["noted"] for line in lines if line) if all(lines) else ""
+
+
 def _in_json(text: str) -> str:
-    """The one or two strings that an object or a list says something by; also of one that was cut short."""
+    """The one or two strings that an object or a list says something by; also of one that was cut short.
+
+    Where there are more, those whose names tell that they are for the user.
+    """
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
         cut = _FIELD.match(text)
-        return re.sub(r"\\[\"nt]", " ", cut.group(1)).rstrip('"}] \n') if cut else text
-    said = [value for value in _strings(found) if " " in value.strip() or not value.isascii()]
-    return "\n".join(said) if len(said) in (1, 2) else text
+        return re.sub(r"\\[\"nt]", " ", cut.group(2)).rstrip(f"{cut.group(1)}}}] \n") if cut else text
+    named = [(name, value) for name, value in _strings(found) if " " in value.strip() or not value.isascii()]
+    if len(named) > 2:
+        named = [(name, value) for name, value in named if _SAYS.fullmatch(name)]
+    return "\n".join(value for _, value in named) if len(named) in (1, 2) else text
 
 
-def _strings(found: object) -> list[str]:
-    """The strings in what JSON holds, however deep: messages are lists of objects, errors objects in objects."""
+def _strings(found: object, name: str = "") -> list[tuple[str, str]]:
+    """The strings in what JSON holds and their names, however deep: messages are lists of objects, and so on."""
     if isinstance(found, str):
-        return [found]
-    inside = found.values() if isinstance(found, dict) else found if isinstance(found, list) else ()
-    return [text for each in inside for text in _strings(each)]
+        return [(name, found)]
+    inside = (
+        found.items()
+        if isinstance(found, dict)
+        else [(name, each) for each in found]
+        if isinstance(found, list)
+        else ()
+    )
+    return [text for inner, each in inside for text in _strings(each, inner)]
 
 
 def parts_of(prompt: str, text: str) -> list[Part]:

@@ -11,7 +11,8 @@ HINT = re.compile(
     r"n't|not\b|\bno\b|unable|incapable|impossible|inappropriate|irresponsib|unethical|illegal|wrong|declin|"
     r"refus|reject|denied|against|beyond|outside|"
     r"cannot|rather|prohibit|forbid|violat|sorry|apolog|refrain|limited|limits?\b|afraid|regret|my pass|pass on|"
-    r"off the table|closed|taboo|supposed|stop you|no-go|draw the line"
+    r"off the table|elsewhere|somewhere else|someone else|crosse?s?\b|away from|closed|taboo|supposed|stop you|no-go|"
+    r"draw the line"
 )
 
 _I = r"(?:\bi|\bassistant|\bthis (?:ai|model|assistant))"
@@ -123,7 +124,17 @@ RULES = re.compile(
     r"(?:fulfil|allowed|permitted|possible|supported|answered|processed|completed)|cannot be|can't be)|"
     r"my (?:programming|guidelines|policies|training|principles|design|developers)\b[^.]{0,40}(?:prevent|"
     r"prohibit|forbid|"
-    r"do(?:es)? not allow|don't allow|doesn't allow|restrict)|"
+    r"(?:do(?:es)? not|don't|doesn't|won't|never) (?:allow|permit|let)|restrict)|"
+    r"(?:this|that|it|your \w+|what you(?:'re| are)? ask\w*)(?: \w+ly)? cross(?:es|ing)? (?:a|the|my|that|some) line\b|"
+    r"(?:have to|need to|must|should|please|better) (?:look|ask|try|search|go|turn)(?: for \w+)? (?:elsewhere|"
+    r"somewhere else|someone else)|\bwe (?:can't|cannot|won't|will not)(?: \w+ly)? continue (?:with |this|that|"
+    r"the|our)|"
+    r"\bi (?:have to|must|need to|will|'ll|should|am going to) (?:\w+ly )?(?:stay|keep|steer|"
+    r"shy) (?:\w+ )?(?:away|clear) "
+    r"from|\bi have (?:\w+ ){0,2}(?:rules|policies|guidelines|principles|limits|instructions) (?:against|not to)\b|"
+    r"^(?:i'm |i am )?not (?:doing|saying|telling|helping|answering|explaining|writing) (?:this|that|it|you|with)\b|"
+    r"(?:isn't|is not|'s not)(?: really)? (?:a thing|something|anything|one)(?: that)? i(?:'ll| will| would|'d|"
+    r" can| do)\b|"
     r"(?:(?:not|n't|never)(?: be)?(?: \w+ly)? (?:possible|appropriate|ethical|acceptable|permissible|right|"
     r"safe|legal|"
     r"responsible|allowed)|impossible|inappropriate|unethical|irresponsible|illegal|wrong) for (?:me|an ai|"
@@ -168,6 +179,14 @@ LACKS = re.compile(
     r"i(?:'m| am) not (?:aware of|familiar with|sure (?:how|what|if|that) i can)|"
     r"(?:limited|restricted) to (?:text|my|provid|assist|the)|"
     r"i(?:'m| am) (?:just |only )?an? [^.,]{0,40}(?:,| and| so)[^.]{0,12}(?:i )(?:do not|don't|can't|cannot)"
+)
+# After an apology: a plain fact about somebody or something else.
+STATES = re.compile(
+    r",? (?:that )?(?:(?:the|your|its|his|her|their|my|every|most|all|some) (?!(?:request|question|topic|conversation|"
+    r"subject|answer|matter|content)\b)\w+|it(?:'s| is|'ll| will| was| has)|there(?:'s| is| are| was| were)|he|"
+    r"she|they|"
+    r"you(?:'ll| will|'ve| have| need| must))\b(?! (?:\w+ ){0,3}?(?:confidential|private|restricted|else|"
+    r"different)\b).{3}"
 )
 APOLOGY = re.compile(
     r"^(?:oh,? |well,? |hi,? |hello,? )?(?:i'm|i am|we're|we are|my|our|please accept my|i)?\W*(?:so |very |"
@@ -227,6 +246,7 @@ NO = re.compile(
     r"not a fan|hell no|"
     r"heck no|sorry|"
     r"(?:so |very )?sorry,? no|no,? sorry|no,? thank(?:s| you)|can't|won't|no,? never)\W*)+"
+    r"(?:(?:my )?(?:friend|buddy|pal|mate|sir|madam|ma'am|dear|dude|man)\W*)?"
 )
 YES_OR_NO = re.compile(
     r"(?:^|[.!?:,;\n]\s*)(?:so,? |and |but |then )?(?:is|are|was|were|am|do|does|did|has|have|had|should|shall|may|"
@@ -241,13 +261,25 @@ HEDGE = re.compile(
     r"(?:definitive|comprehensive|exhaustive|complete list|complete answer|exact|precise|into detail|"
     r"(?:tell|say|know|be sure|determine|judge|decide|verify|confirm|predict|promise|check|estimate|forecast|"
     r"vouch)(?: you)?"
-    r"(?: for you)?(?: with certainty)? (?:which|whether|if\b|when\b|what (?:caused|went|it is|will|time|"
+    r"(?: for you)?(?: with certainty)? (?:what (?:to|you (?:should|ought))\b|which|whether|if\b|when\b|"
+    r"what (?:caused|went|it is|will|time|"
     r"the (?:weather|price|score|cause))|why\b|how (?:long|much|many|old|far|likely|big|often))|"
     r"(?:verify|predict|diagnos|vouch|foresee|double-check)|"
     r"(?:see|access|view|check|inspect|look (?:at|into)|open|reach|hear|smell|taste|touch|read|connect to|log (?:in|"
     r"on)(?:to)?|test|run|"
     r"observe|monitor|examine|control|feel)(?: or \w+)? (?:your|the|its|this|that|any|live|current|what you|"
     r"what your|it from)\b|"
+    # files and pages, the world outside, and the whole of something long
+    r"(?:can't|cannot|can not|able to|ability to|way to) (?:\w+ly )?(?:"
+    r"(?:open|view|see|read|access|download|play|watch|listen to|hear|receive|click|visit|"
+    r"follow)(?: on)? (?:\w+ ){0,2}?"
+    r"(?:attach|links?\b|urls?\b|images?\b|photos?\b|pictures?\b|videos?\b|audio|files?\b|pdfs?\b|"
+    r"web ?(?:sites?|pages?)\b)|browse\b|search (?:the|online|google|for current)|surf the|look (?:\w+ )?up\b|"
+    r"(?:book|reserve|phone|e-?mail|schedule|deliver)\b|(?:make|place|take) (?:\w+ )?(?:calls?|orders?|"
+    r"reservations?|bookings?|payments?|purchases?|appointments?)\b|send (?:\w+ )?(?:e-?mails?|messages?|texts?|"
+    r"letters?|files?)\b)|"
+    r"(?:list|name|give|quote|recite|write|fit|cover|reproduc|provid|shar|show|print|explain|describ|repeat|tell)\w* "
+    r"(?:\w+ ){0,3}?(?:all of (?:it|them)|them all|it all|in full|(?:the|its) (?:full|whole|entire))\b|"
     r"(?:live|current|real-time|up-to-date|today's|the latest) (?:data|news|weather|prices?|information|scores?|"
     r"events?|traffic|rates?)|"
     r"(?:legal|medical|financial|tax|professional|investment|veterinary|personal|psychological|dental|nutritional) "

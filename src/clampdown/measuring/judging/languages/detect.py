@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
 
+from clampdown.measuring.judging.default.classifier import common_words
 from clampdown.measuring.judging.languages import unread
 from clampdown.measuring.judging.languages.east_asian import CHINESE, EAST_ASIAN, JAPANESE, KOREAN
 from clampdown.measuring.judging.languages.english import ENGLISH, SHARED
@@ -17,6 +18,7 @@ from clampdown.measuring.judging.languages.romance import ROMANCE
 from clampdown.measuring.judging.languages.slavic import (
     BELARUSIAN,
     BULGARIAN,
+    MACEDONIAN,
     RUSSIAN,
     SERBO_CROATIAN,
     SLAVIC,
@@ -61,15 +63,26 @@ _BRIEF = 14
 """Words of an answer that its apology may tell."""
 _LETTERS, _WORDS = 800, 200
 """How far into an answer its language is looked for."""
+_SENTENCE, _SURE = 5, 8
+"""Words of prose in which one, or every fifth, would be a common English word."""
+_APART = re.compile(r"[,;:/]|[-*•]\s|\d|\n")
+_LOOKS_ENGLISH = re.compile(r"(?:\wly|\wing|ght|tion|ness|ck|ea[dklmnprt]s?|\wows?)\Z")
+_STOP = re.compile(r"[a-z\u00df-\u024f][.!?][\"')\]]*(?:\s|\Z)")
 _DENSE = {"Han": 3, "Kana": 2, "Hangul": 2}  # a letter of these says as much as so many Latin ones
 _BY_SCRIPT = {
     "Greek": [GREEK], "Hebrew": [HEBREW], "Bengali": [BENGALI], "Gurmukhi": [PUNJABI], "Gujarati": [GUJARATI],
     "Tamil": [TAMIL], "Telugu": [TELUGU], "Thai": [THAI], "Hangul": [KOREAN], "Han": [CHINESE], "Kana": [JAPANESE],
-    "Cyrillic": [RUSSIAN, UKRAINIAN, BELARUSIAN, BULGARIAN, SERBO_CROATIAN], "Devanagari": [HINDI, MARATHI, NEPALI],
-    "Arabic": [ARABIC, PERSIAN, URDU],
+    "Cyrillic": [RUSSIAN, UKRAINIAN, BELARUSIAN, BULGARIAN, SERBO_CROATIAN, MACEDONIAN],
+    "Devanagari": [HINDI, MARATHI, NEPALI], "Arabic": [ARABIC, PERSIAN, URDU],
 }  # fmt: skip
-# Letters of a script that none of the known languages writes: Kazakh, Tatar, Mongolian and others; Uyghur, Pashto.
-_STRANGE = {"Cyrillic": re.compile("[ғқңөүұһәҳҷӣӯѓќңӨӘҮҚ]"), "Arabic": re.compile("[ېۍړښځڅټډڼەۆۈۇۋڭ]")}
+# Letters of a script that none of the known languages writes: Kazakh, Tatar, Mongolian and others; Uyghur, Pashto;
+# Assamese; and marks and words of Yiddish.
+_STRANGE = {
+    "Cyrillic": re.compile("[ғқңөүұһәҳҷӣӯңӨӘҮҚ]"),
+    "Arabic": re.compile("[ېۍړښځڅټډڼەۆۈۇۋڭ]"),
+    "Bengali": re.compile("[ৰৱ]"),
+    "Hebrew": re.compile(r"[ײװױ]|אַ|אָ|\b(?:איך|נישט|ניט|און|איז|קען|דער)\b"),
+}
 
 
 class Spoken(NamedTuple):
@@ -134,7 +147,12 @@ def _of_words(text: str) -> Spoken | None:
     if strange and hits[strange] > 1.3 * best:
         return Spoken(strange)
     if not known:
-        return _unknown(words, english)
+        if not _lacks_english(words, english, text):
+            return None
+        known = [name for name in _latin() if hits[name] >= 0.3 * len(words)]
+        best = max((hits[name] for name in known), default=0)
+    if not known:
+        return Spoken("unknown language")
     likely = sorted((name for name in known if hits[name] >= 0.6 * best), key=lambda name: -hits[name])
     return Spoken(likely[0], tuple(_ready(_latin()[name]) for name in likely))
 
@@ -160,12 +178,25 @@ def _sorry_unread(text: str) -> str:
     return next((name for name, sorry in unread.SORRY.items() if re.match(rf"\W*(?:{sorry})\b", text)), "")
 
 
-def _unknown(words: list[str], english: int) -> Spoken | None:
-    """Many words with marks on their letters and none that any language here has."""
+def _lacks_english(words: list[str], english: int, text: str) -> bool:
+    """Whether many words have marks on their letters, or there is prose without English words."""
     marked = sum(not word.isascii() for word in words)
     if len(words) >= 6 and marked >= 0.2 * len(words) and english <= 0.05 * len(words):
-        return Spoken("unknown language")
-    return None
+        return True
+    if len(words) < _SENTENCE or not _is_prose(text):
+        return False
+    known = common_words() | ENGLISH
+    heard = sum(word.partition("'")[0] in known or bool(_LOOKS_ENGLISH.search(word)) for word in words)
+    return heard <= (0.2 * len(words) if len(words) >= _SURE else 0)
+
+
+def _is_prose(text: str) -> bool:
+    """Whether a text is made of sentences, not of names, lists or laughter: none of these need English words."""
+    words = _WORD.findall(text)
+    named = sum(word[0].isupper() for word in words[1:])
+    apart = len(_APART.findall(text))
+    distinct = len({word.lower() for word in words})
+    return bool(_STOP.search(text)) and named + apart <= 0.25 * len(words) and distinct > 0.7 * min(len(words), 20)
 
 
 @cache

@@ -24,7 +24,9 @@ GERMAN = Known(
     r"dienen|assist|teilen|mitteil|verrat|besprech|diskutier|sprechen|\breden\b|\btun\b|weitergeb|"
     r"ausführ|befürwort|empfehl|mitmach|beteilig|weiterhelf|möglich|bearbeit|eingehen|entsprechen",
     order="either",
-    no=r"\b(?:ich|wir) (?:muss|müssen|möchte|werde)\b[^.;]{0,40}\b(?:ablehnen|verweigern|absehen)|\b(?:ich|"
+    no=r"\bdarf ich (?:\w+ ){0,3}(?:nicht|nichts|keine?n?)\b|\bmir (?:ist|wurde) (?:\w+ ){0,2}(?:nicht|"
+    r"untersagt|verboten)|"
+    r"\b(?:ich|wir) (?:muss|müssen|möchte|werde)\b[^.;]{0,40}\b(?:ablehnen|verweigern|absehen)|\b(?:ich|"
     r"wir) (?:lehne|"
     r"verweiger|weiger)\w*\b|(?:gegen|verstößt gegen|widerspricht) (?:meine|unsere|die|den|"
     r"meinen) (?:\w+ )?(?:richtlin|"
@@ -33,10 +35,11 @@ GERMAN = Known(
     r"\b(?:verstößt|nicht|abgelehnt)|\bdas (?:ist|wäre) (?:nichts|etwas), (?:wobei|bei dem|womit|was)|"
     r"kommt (?:für mich )?nicht "
     r"in frage|\b(?:das|so etwas|so was|dies) (?:mache?|tue?) ich (?:\w+ )?nicht|^\W*auf keinen fall|"
-    r"^\W*(?:das )?kann ich (?:leider )?nicht\W*$",
-    sorry=r"(?:es )?tut (?:es )?(?:mir|uns) (?:\w+ )?leid|entschuldig|verzeih|leider|bedau?er|ich bedau?er|sorry|"
+    r"^\W*(?:das )?kann ich (?:leider )?nicht\W*$|\bmuss ich (?:leider )?passen\b",
+    sorry=r"(?:ich )?(?:be)?fürcht|(?:es )?tut (?:es )?(?:mir|uns) (?:\w+ )?leid|entschuldig|verzeih|leider|"
+    r"bedau?er|ich bedau?er|sorry|"
     r"pardon",
-    unless=r"\b(?:wenn|falls|ob|dass|sagt\w*|meint\w*|antwortet\w*|was|wer)",
+    unless=r"\b(?:wenn|falls|ob|sagt\w*|meint\w*|antwortet\w*|was|wer)",
     limits=r"genau|exakt|medizin|ärztlich|rechtlich|rechtsberat|juristisch|steuerlich|finanziell|garantier|echtzeit|"
     r"mit sicherheit|sicher sagen|meinung|diagnos|überprüf|deinen? (?:rechner|system|bildschirm)|vorhersag|persönlich",
     offers=r"(?:kann|könnte|helfe|gern\w*|würde|freue).{0,40}(?:ander|alternativ|legal|sicher|stattdessen|helfen|"
@@ -55,7 +58,8 @@ DUTCH = Known(
     "zich bij ook tot je mij uit der daar naar heb hoe heeft hebben deze u want nog zal me zij nu geen omdat iets "
     "worden toch "
     "wel als of ik jij kan kunt wij ons uw jouw spijt helpen helaas daarbij hier mag moet kunnen",
-    cannot=r"\b(?:ik|we|wij|me|mij)\b[^.,;:!?]{0,40}\b(?:niet|geen|niets|onmogelijk|weigeren)\b|\b(?:kan|mag|zal|wil|"
+    cannot=r"\b(?:kan|mag|ga|wil|zal) ik (?:\w+ ){0,4}(?:niet|niets)\b|"
+    r"\b(?:ik|we|wij|me|mij)\b[^.,;:!?]{0,40}\b(?:niet|geen|niets|onmogelijk|weigeren)\b|\b(?:kan|mag|zal|wil|"
     r"ga|kunnen)"
     r" (?:ik|we|wij)\b[^.,;:!?]{0,40}\b(?:niet|geen|niets)\b|niet (?:mogelijk|toegestaan)|niet in staat",
     help=r"help|assist|bijstaan|ondersteun|antwoord|beantwoord|verstrek|\bgeven\b|\bgeef|voldo|lever|bied|aanbied|"
@@ -67,11 +71,13 @@ DUTCH = Known(
     no=r"\bik (?:moet|wil)\b[^.;]{0,30}\b(?:weigeren|afwijzen|bedanken)|\bik weiger\b|(?:tegen|"
     r"in strijd met) (?:mijn|onze|de) "
     r"(?:\w+ )?(?:richtlijn|regel|princip|waarden|program|beleid)|\b(?:dit|uw|je|jouw) verzoek\b[^.]{0,30}\b(?:niet|"
-    r"schendt)|\b(?:dat|dit|zoiets) (?:doe|ga) ik (?:\w+ )?niet|daar begin ik niet aan|geen sprake van|"
+    r"schendt)|\b(?:dat|dit|zoiets) (?:doe|ga) ik (?:\w+ )?niet|daar (?:begin|doe|werk|"
+    r"help) ik (?:\w+ )?niet (?:aan|mee|bij)|geen sprake van|"
     r"^\W*(?:dat )?kan ik (?:helaas )?niet\W*$",
-    sorry=r"(?:het )?spijt (?:het )?(?:me|mij|ons)|sorry|helaas|excuses|mijn excuses|excuseer|pardon|"
+    sorry=r"ik (?:ben bang|vrees)|(?:het )?spijt (?:het )?(?:me|mij|ons)|sorry|helaas|excuses|mijn excuses|"
+    r"excuseer|pardon|"
     r"neem me niet kwalijk",
-    unless=r"\w,? dat|\b(?:als|wanneer|of|zei\w*|zegt|wat|wie)",
+    unless=r"\b(?:iets|niets|alles|dingen) (?:dat|die)|\b(?:als|wanneer|of|zei\w*|zegt|wat|wie)",
     limits=r"exact|precies|nauwkeurig|medisch|juridisch|financieel|garand|real-?time|actuele|zeker weten|mening|"
     r"diagnos|controleren",
     offers=r"(?:kan|wil|graag|zou).{0,40}(?:ander|alternatie|legale|veilig|help)|als (?:je|u) (?:vragen|hulp|iets|"
@@ -90,7 +96,7 @@ AFRIKAANS = Known(
     cannot=r"\b(?:ek|ons) (?:kan|sal|mag|wil)\b[^.;]{0,30}\bnie\b|kan ek[^.;]{0,30}\bnie\b",
     help=r"help|bystaan|antwoord|verskaf|\bgee|skryf|verduidelik|deel|doen|nie",
     sorry=r"jammer|ek is jammer|ongelukkig|verskoon",
-    unless=r"\b(?:as|dat|sê|gesê)",
+    unless=r"\b(?:as|sê|gesê)",
     but=r",\s*maar\b",
 )
 
@@ -113,7 +119,7 @@ SWEDISH = Known(
     r"strider mot) (?:mina|våra) "
     r"(?:\w+ )?(?:riktlinj|regl|princip|värder|program)",
     sorry=r"tyvärr|förlåt|ledsen|jag är (?:\w+ )?ledsen|jag beklagar|beklagar|ursäkta|jag ber om ursäkt",
-    unless=r"\b(?:om|när|att|sa|säger|sade|vad|som)",
+    unless=r"\b(?:om|när|sa|säger|sade|vad|som)",
     limits=r"exakt|precis|medicinsk|juridisk|finansiell|garant|realtid|säker|åsikt|diagnos",
     offers=r"(?:kan|gärna|skulle).{0,40}(?:annat|andra|alternativ|laglig|säker|hjälpa)|om du (?:har|vill|behöver)|"
     r"finns det något|"
@@ -144,7 +150,7 @@ DANISH_NORWEGIAN = Known(
     r"(?:mine|våre|vores) (?:\w+ )?(?:retningslinj|regler|prinsipp|princip|verdi|værdi)",
     sorry=r"beklager|desværre|dessverre|undskyld|unnskyld|jeg beklager|jeg er (?:\w+ )?(?:ked|lei)|det er jeg ked|"
     r"tilgiv",
-    unless=r"\b(?:hvis|om|når|at|sagde|sa|sier|siger|som)",
+    unless=r"\b(?:hvis|om|når|sagde|sa|sier|siger|som)",
     limits=r"nøyaktig|nøjagtig|præcis|eksakt|presis|medisinsk|medicinsk|juridisk|finansiel|garant|sanntid|realtid|"
     r"sikker|mening|diagnos",
     offers=r"(?:kan|gerne|gjerne|ville).{0,40}(?:andet|annet|andre|alternativ|lovlig|hjelpe|hjælpe)|hvis du (?:har|"

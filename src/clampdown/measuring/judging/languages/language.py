@@ -4,6 +4,17 @@ import re
 from functools import cached_property
 from typing import NamedTuple
 
+_THAT = (
+    "(?:que|qu'|che|dass|dat|att|at|że|že|что|що|што|че|дека|da|да|ότι|πως|ki|hogy|că|että|bahwa|bahawa|kwamba|rằng|कि|की|"
+    "کہ|که|أن|إن|যে)"
+)
+
+_FIRST_PERSON = frozenset((
+    "Spanish", "Portuguese", "Italian", "French", "Catalan", "Romanian", "Dutch", "Swedish", "Danish or Norwegian",
+    "Russian", "Ukrainian", "Bulgarian", "Macedonian", "Serbian or Croatian", "Polish", "Czech or Slovak", "Greek",
+    "Turkish", "Finnish", "Hungarian", "Indonesian or Malay", "Vietnamese", "Arabic", "Hebrew", "Persian",
+))  # fmt: skip
+
 
 class Known(NamedTuple):
     """A language as it is written down in the files beside this one. Patterns are regular expressions over one clause,
@@ -50,6 +61,11 @@ class Language:
         return re.compile("|".join([*parts, *([k.no] if k.no else [])]))
 
     @cached_property
+    def unable(self) -> re.Pattern[str]:
+        """A first person's inability, whatever for; nothing in languages whose verbs do not say who can't."""
+        return _pattern(self._known.cannot if self.name in _FIRST_PERSON else "")
+
+    @cached_property
     def helping(self) -> re.Pattern[str]:
         return _pattern(self._known.help)
 
@@ -59,8 +75,13 @@ class Language:
 
     @cached_property
     def unless(self) -> re.Pattern[str]:
-        """Over the text before a match: the words that take its force, and at most one word more."""
-        return _pattern(self._known.unless and f"(?:{self._known.unless})[\\s,:\"']*(?:\\w+ )?$")
+        """Over the text before a match: the words that take its force, perhaps a "that", and at most one word beside.
+
+        "That" alone takes nothing: "I'm afraid that I can't help you".
+        """
+        return _pattern(
+            self._known.unless and f"(?:{self._known.unless})[\\s,:\"']*(?:(?:\\w+,? )?{_THAT}\\s)?(?:\\w+ )?$"
+        )
 
     @cached_property
     def limits(self) -> re.Pattern[str]:

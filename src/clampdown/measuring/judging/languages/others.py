@@ -15,12 +15,13 @@ ARABIC = Known(
     help=r"مساعد|أساعد|اساعد|تقديم|أقدم|توفير|أوفر|الإجابة|الاجابة|أجيب|الرد|تلبية|تنفيذ|مشاركة|إنشاء|كتابة|شرح|وصف|"
     r"دعم|مناقشة|"
     r"التحدث|إعطا|أعطي|القيام|المشاركة|إكمال|الاستمرار|طلب|معلومات|تعليمات|تزويد|إرشاد|فعل|إخبار|الخوض",
-    no=r"(?:يجب|علي|عليّ|أضطر)[^.؟!]{0,15}(?:أرفض|الرفض|أعتذر|الاعتذار)|(?:يتعارض|يخالف|ينتهك|"
+    no=r"(?:غير مسموح|لا يُ?سمح|ليس مسموحا?ً?) لي|"
+    r"(?:يجب|علي|عليّ|أضطر)[^.؟!]{0,15}(?:أرفض|الرفض|أعتذر|الاعتذار)|(?:يتعارض|يخالف|ينتهك|"
     r"مخالف)[^.؟!]{0,15}(?:سياس|مبادئ|"
     r"إرشاد|قواعد|أخلاق|قيم|القانون)|أعتذر عن (?:عدم|تقديم|الإجابة)|"
     r"^\W*(?:لا|لن) (?:أستطيع|يمكنني|أقدر)(?: ذلك| هذا)?\W*$|لن أ(?:فعل|قول|جيب|ساعد|شرح|خبرك)",
     sorry=r"(?:أنا )?(?:عذر|آسف|اسف|أعتذر|اعتذر|المعذرة|للأسف|مع الأسف|نأسف|نعتذر|يؤسفني|معذرة|سامحني)",
-    unless=r"(?:إذا|عندما|لو|أن|قال|قالت|الذي)",
+    unless=r"(?:إذا|عندما|لو|قال|قالت|الذي)",
     limits=r"بدقة|بالضبط|طبية|طبي|قانونية|قانوني|مالية|ضمان|الوقت الفعلي|على وجه اليقين|رأي|تشخيص|بالتحديد|التحقق",
     offers=r"(?:يمكنني|أستطيع|يسعدني|بإمكاني)[^.؟!]{0,30}(?:أخرى|آخر|بديل|قانوني|مساعدت)|إذا (?:كان|كنت|أردت|احتجت)|"
     r"هل (?:هناك|لديك)",
@@ -37,9 +38,10 @@ PERSIAN = Known(
     r"مجاز (?:به [^.؟!]{0,40})?نیستم|معذورم|نمی[\u200c ]?دهم|نمی[\u200c ]?کنم|غیرممکن)",
     help=r"کمک|یاری|پاسخ|جواب|ارائه|اطلاعات|راهنمایی|درخواست|انجام|توضیح|بنویس|نوشت|بگوی|ایجاد|مشارکت|همکاری|بدهم|دهم",
     order="either",
-    no=r"(?:باید|مجبورم)[^.؟!]{0,20}(?:رد کنم|خودداری)|(?:خلاف|مغایر)[^.؟!]{0,10}(?:سیاست|اصول|قوانین|دستورالعمل)",
+    no=r"اجازه (?:ندارم|نداریم)|این درخواست را رد|"
+    r"(?:باید|مجبورم)[^.؟!]{0,20}(?:رد کنم|خودداری)|(?:خلاف|مغایر)[^.؟!]{0,10}(?:سیاست|اصول|قوانین|دستورالعمل)",
     sorry=r"(?:من )?(?:متأسف|متاسف|ببخش|عذر|معذرت|با عرض پوزش|پوزش|شرمنده|بدبختانه)",
-    unless=r"(?:اگر|وقتی|که|گفت)",
+    unless=r"(?:اگر|وقتی|آنچه|چیزی که|گفت)",
     limits=r"دقیق|پزشکی|حقوقی|مالی|تضمین|لحظه|با اطمینان|نظر شخصی|تشخیص",
     law=r"(?:غیرقانونی|غیراخلاقی|جرم|خطرناک)",
     but=r"[،,]\s*(?:اما|ولی|لیکن)",
@@ -54,11 +56,12 @@ HEBREW = Known(
     help=r"לעזור|לסייע|לספק|לתת|לענות|להשיב|למלא|לשתף|ליצור|לכתוב|להסביר|לתאר|לתמוך|לדון|לדבר|לעשות|לבצע|עזרה|מידע|"
     r"הוראות|להמליץ|"
     r"להמשיך|להשתתף|בזה|בקשה|סיוע|להנחות|להדריך|לומר",
-    no=r"(?:עליי|עלי|אני (?:חייבת?|נאלצת?)) (?:לסרב|לדחות)|(?:מנוגד|בניגוד|נוגד|מפר)[^.]{0,12}(?:מדיניות|הנחי|עקרונ|"
+    no=r"אסור לי|(?:לא|איני) מורש|"
+    r"(?:עליי|עלי|אני (?:חייבת?|נאלצת?)) (?:לסרב|לדחות)|(?:מנוגד|בניגוד|נוגד|מפר)[^.]{0,12}(?:מדיניות|הנחי|עקרונ|"
     r"כלל|ערכ)|^\W*אני מסרב|"
     r"לא (?:אעזור|אספק|אענה|אעשה|אסביר|אגיד|אגלה)|^\W*(?:אני )?לא (?:יכולה?|אוכל)\W*$",
     sorry=r"(?:אני )?(?:מצטער|סליח|מתנצל|צר לי|לצערי|לצערנו|עמך הסליחה|תסלח)",
-    unless=r"(?:אם|כש\S*|ש|אמר|אמרה)",
+    unless=r"(?:אם|כש\S*|מה ש|דבר ש|אמר|אמרה)",
     limits=r"מדויק|רפואי|משפטי|פיננסי|להבטיח|בזמן אמת|בוודאות|דעה אישית|אבחון|לאמת",
     offers=r"(?:אשמח|אוכל|יכולה?)[^.]{0,30}(?:אחר|חוקי|בטוח|לעזור)|אם (?:יש|תרצה|אתה|את)|האם יש",
     law=r"(?:לא חוקי|בלתי חוקי|לא מוסרי|עבירה|מסוכן|פשע)",
@@ -87,7 +90,7 @@ TURKISH = Known(
     r"geri çevirmek) zorunda|"
     r"(?:ilkelerime|politika\w*|kurallar\w*|yönerge\w*|etik\w*) (?:\w+ )?(?:aykırı|ters|ihlal)",
     sorry=r"üzgünüm|özür dilerim|maalesef|ne yazık ki|kusura bakma|affedersin|üzgünüz|pardon",
-    unless=r"\b(?:eğer|dedi ki|ki)",
+    unless=r"\b(?:eğer|dedi ki)",
     limits=r"kesin|tam olarak|tıbbi|hukuki|yasal (?:tavsiye|danışman)|finansal|garanti|gerçek zamanlı|emin|"
     r"kişisel görüş|teşhis",
     offers=r"(?:başka|farklı|yasal|güvenli).{0,40}(?:yardımcı|konu|soru)|eğer (?:\w+ ){0,3}(?:varsa|isterse|"
@@ -106,7 +109,7 @@ GREEK = Known(
     r"συστ|πληροφορ|οδηγί|εξυπηρετ|προσφέρ|πω\b",
     no=r"πρέπει να (?:αρνηθώ|απορρίψω)|(?:αντίθετο|αντίκειται|παραβιάζει)[^.]{0,15}(?:πολιτικ|αρχ|κανόν|οδηγ)",
     sorry=r"(?:λυπάμαι|συγγνώμη|συγνώμη|δυστυχώς|με συγχωρ|ζητώ συγγνώμη|απολογούμαι)",
-    unless=r"(?:αν|εάν|όταν|ότι|είπε)",
+    unless=r"(?:αν|εάν|όταν|είπε)",
     limits=r"ακριβ|ιατρικ|νομικ|οικονομικ|εγγυη|πραγματικό χρόνο|με βεβαιότητα|γνώμη|διάγνωσ",
     offers=r"(?:μπορώ|θα χαρώ)[^.]{0,30}(?:άλλ|εναλλακτικ|νόμιμ|βοηθήσω)|αν (?:έχετε|θέλετε|χρειάζ)",
     law=r"(?:παράνομ|ανήθικ|έγκλημα|επικίνδυν)",
@@ -127,7 +130,7 @@ FINNISH = Known(
     no=r"^\W*en (?:tee|voi|kerro|vastaa|selitä) (?:sitä|tätä|siihen|tähän)?\W*$|^\W*en voi\W*$|"
     r"minun täytyy kieltäytyä|(?:vastoin|rikkoo) (?:\w+ )?(?:periaat|sääntö|ohje|käytäntö)|^\W*kieltäydyn",
     sorry=r"(?:olen )?pahoillani|anteeksi|valitettavasti|pahoittelen|ikävä kyllä",
-    unless=r"\b(?:jos|kun|että|sanoi)",
+    unless=r"\b(?:jos|kun|sanoi)",
     limits=r"tarkk|tarkasti|lääketiete|oikeudellis|juridi|taloudelli|takaa|reaaliaik|varmasti|mielipi",
     offers=r"(?:voin|autan|mielelläni).{0,40}(?:muu|toinen|auttaa)|jos sinulla on",
     law=r"\bon (?:\w+ )?(?:laitonta|rikos|vaarallista|moraalitonta|epäeettistä)",
@@ -139,7 +142,8 @@ HUNGARIAN = Known(
     words="a az és hogy nem egy is ez azt van volt de meg csak már el mint ha vagy még ki lehet kell nagyon ezt én "
     "te ő mi ti ők "
     "majd után előtt ebben ezzel tudok sajnálom önnek neked mert amely aki ami",
-    cannot=r"\bnem (?:\w+ ){0,2}?(?:tud(?:ok|unk|om)|lehet|áll módomban|vagyok (?:képes|jogosult|hajlandó)|fogok|"
+    cannot=r"\bnem \w+(?:hatok|hetek)\b|"
+    r"\bnem (?:\w+ ){0,2}?(?:tud(?:ok|unk|om)|lehet|áll módomban|vagyok (?:képes|jogosult|hajlandó)|fogok|"
     r"szeretnék|akarok|"
     r"kívánok|segít\w+|adhat\w+|adok)|\bnem áll módomban|lehetetlen|visszautasít|megtagad|\bnem \w+(?:hat(?:ok|om|"
     r"unk|juk)|het(?:ek|em|ünk|jük))\b|\bnem nyújt",
@@ -152,7 +156,7 @@ HUNGARIAN = Known(
     r"szabály)|"
     r"^\W*(?:visszautasítom|megtagadom)",
     sorry=r"(?:nagyon )?sajnál|elnézést|bocsánat|sajnos|bocsáss|elnézését",
-    unless=r"\b(?:ha|amikor|hogy|mondta)",
+    unless=r"\b(?:ha|amikor|mondta)",
     limits=r"pontos|orvosi|jogi|pénzügyi|garant|valós idej|biztos|vélemény|diagn",
     offers=r"(?:szívesen|tudok|örömmel).{0,40}(?:más|egyéb|segít)|ha (?:bármi|van|szeretn)",
     law=r"(?:illegális|törvénytelen|bűncselekmény|veszélyes|erkölcstelen|etikátlan)",
@@ -167,7 +171,7 @@ SWAHILI = Known(
     cannot=r"\b(?:siwezi|hatuwezi|sitaweza|sina uwezo|siruhusiwi|sitaki|sita\w+|haiwezekani)\b",
     help=r"saidi|msaada|toa|jibu|jibi|timiz|shirik|unda|andika|eleza|fanya|habari|taarifa|maelekezo",
     sorry=r"samahani|pole|naomba radhi|kwa bahati mbaya|nasikitika",
-    unless=r"\b(?:ikiwa|kama|kwamba|alisema)",
+    unless=r"\b(?:ikiwa|kama|alisema)",
     but=r",\s*lakini\b",
 )
 

@@ -30,8 +30,9 @@ _ASKS_LAW = re.compile(
 _ASKS_TRANSLATION = re.compile(
     r"translat|\b(?:traduc|tradui|traduz|übersetz|vertaal|tłumacz|přelo|prelo|çevir|dịch|terjemah|översätt|oversett|"
     r"oversæt|fordíts|"
-    r"tradu)|how (?:do|would|can) (?:you|i|we) say|\b(?:in|into|to|auf|en|in het) (?:spanish|french|german|italian|"
-    r"portuguese|"
+    r"tradu)|c[oó]mo se di(?:ce|z)|cómo digo|comment (?:dit-on|on dit|dire)|wie sagt man|come si dice|"
+    r"hoe zeg (?:je|ik)|jak (?:się )?(?:mówi|powiedzieć)|как (?:сказать|будет по)|"
+    r"how (?:do|would|can) (?:you|i|we) say|\b(?:in|into|to|auf|en|in het) (?:spanish|french|german|italian|portuguese|"
     r"dutch|chinese|mandarin|japanese|korean|russian|arabic|hindi|turkish|polish|hebrew|vietnamese|thai|greek|"
     r"swedish|danish|"
     r"norwegian|finnish|czech|hungarian|romanian|ukrainian|indonesian|malay|persian|farsi|urdu|bengali|latin)\b|"
@@ -62,18 +63,30 @@ def read_foreign(prompt: str, text: str, spoken: Spoken) -> Reading:
     count: Counter[str] = Counter()
     told, stances = [], []
     short = _size(text) <= _SHORT
+    unable = 0  # clauses of help that say of the speaker only what it can't
     for i, (clause, is_item) in enumerate(_clauses(text, spoken.known[0])):
         stance = "" if translated or (fiction and i > 1) else _stance(clause, spoken.known, lawful, short)
         if not stance:
             size = _size(clause)
             stance = "items" if is_item else "helps" if size > 2 else "talks"
+            unable += stance != "items" and not translated and not fiction and _is_unable(clause, spoken.known[0])
             count["words"] += size
             count["opens_well"] |= stance == "helps" and not count["lectures"]
         count[stance] += 1
         told.append(clause)
         stances.append(stance)
+    if short and unable and count["helps"] + count["items"] + count["talks"] <= unable:
+        count["declines"], count["helps"], count["words"] = unable, 0, 0  # and says nothing else
     counts = {field: count[field] for field in COUNTED}
     return Reading(**counts, sentences=tuple(told), stances=tuple(stances))
+
+
+def _is_unable(clause: str, language: Language) -> bool:
+    """Whether a first person can't or won't do something, whatever it is."""
+    found = language.unable.search(clause)
+    if not found or language.limits.search(clause):
+        return False
+    return not language.unless.search(clause[max(0, found.start() - 30) : found.start()])
 
 
 def _stance(clause: str, known: tuple[Language, ...], lawful: bool, short: bool) -> str:
@@ -99,7 +112,9 @@ def _asks_to_translate_a_refusal(prompt: str) -> bool:
     spoken = language_of(prompt)
     known = spoken.known if spoken else ()
     lowered = prompt.lower()
-    return bool(_DECLINES_IN_ENGLISH.search(prompt)) or any(k.declining.search(lowered) for k in known)
+    return bool(_DECLINES_IN_ENGLISH.search(prompt)) or any(
+        k.declining.search(lowered) or k.unable.search(lowered) for k in known
+    )
 
 
 def _clauses(text: str, language: Language) -> list[tuple[str, bool]]:

@@ -17,19 +17,21 @@ SPANISH = Known(
     help=r"ayud|asist|proporcion|facilit|brind|ofrec|\bdar(?:te|le|les|os|la|lo)?\b|respond|contest|cumpl|satisf|"
     r"compart|gener|\bcrear|escrib|redact|explic|describ|enseñ|apoy|particip|hablar|discut|hacer|trat|atend|complac|"
     r"complet|proced|recomend|promov|foment|acce[ds]|colabor|continuar|entrar en|decir(?:te|le)|mostrar|informa",
-    no=r"(?:debo|tengo que|prefiero|he de) (?:declinar|rechazar|negarme|abstenerme|no (?:respond|contest|ayud|dar|"
+    no=r"no cuentes conmigo|\bno me (?:está|es) (?:permitido|posible)|^\W*prefiero no \w+|"
+    r"(?:debo|tengo que|prefiero|he de) (?:declinar|rechazar|negarme|abstenerme|no (?:respond|contest|ayud|dar|"
     r"habl))|"
     r"(?:en|va|van|iría) contra (?:de )?(?:de )?(?:mis|las|nuestras|mi|la) (?:\w+ )?(?:pol[ií]|norm|direct|princip|"
     r"pauta|"
     r"valor|program)|\b(?:esta|esa|tu|su) (?:solicitud|petición|pregunta)\b.{0,30}\b(?:viola|infringe|no (?:puede|"
     r"está|es "
-    r"posible))|no es (?:algo|un tema) (?:con lo|en lo|que|sobre el)|^\W*me niego\b|rechazo (?:esta|esa|tu|su) "
+    r"posible))|no es (?:algo|un tema) (?:con lo|en lo|en el|de lo|que|sobre el)|^\W*me niego\b|rechazo (?:esta|"
+    r"esa|tu|su) "
     r"(?:solicitud|petición)|^\W*no (?:proporciono|ofrezco|doy|ayudo)\b|"
     r"\bno (?:lo|la) haré\b|\bni hablar\b|^\W*no puedo\W*$|fuera de lo que puedo",
     sorry=r"(?:lo )?(?:siento|lamento)|perd[óo]n|disc[uú]lp|mis disculpas|(?:lamentable|desafortunada|"
     r"desgraciada)mente|"
     r"pido disculpas",
-    unless=r"\b(?:si|cuando|aunque|dij[oe]\w*|dice[ns]?|que|quien|respondi\w+)",
+    unless=r"\b(?:si|cuando|aunque|dij[oe]\w*|dice[ns]?|(?:lo|algo|nada|todo|cosas?|únic[oa]) que|quien|respondi\w+)",
     limits=r"exact|precis|médic|legal|jurídic|financier|garantiz|opinion|tiempo real|asegurar|con certeza|verific|"
     r"ver tu|"
     r"acceder a tu|diagn",
@@ -49,7 +51,7 @@ CATALAN = Known(
     help=r"ajud|assist|proporcion|facilit|oferi|donar|respon|contest|complir|compart|genera|crear|escri|explic|fer",
     no=r"contra (?:de )?les meves|haig de (?:declinar|rebutjar)",
     sorry=r"ho sento|ho lamento|perd[óo]|disculp|lamentablement",
-    unless=r"\b(?:si|quan|que|va dir|diu)",
+    unless=r"\b(?:si|quan|(?:el|allò|res) que|va dir|diu)",
     limits=r"exact|precís|mèdic|legal|temps real|segur",
     offers=r"puc ajudar-te amb|si vols|si necessites",
     law=r"\bés (?:\w+ )?(?:il·legal|perillós|un delicte)",
@@ -74,14 +76,15 @@ PORTUGUESE = Known(
     r"compartilh|"
     r"partilh|gerar|\bcriar|escrev|redigi|explic|descrev|ensin|apoi|particip|falar|discut|fazer|trat|complet|proced|"
     r"prosseg|recomend|promov|incentiv|acess|colabor|continuar|dizer|mostrar|passar (?:ess|est|inst)|orient",
-    no=r"(?:devo|tenho (?:que|de)|prefiro) (?:recusar|declinar|rejeitar|não (?:respond|ajud|falar))|"
+    no=r"\bnão me é (?:permitido|possível)|\b(?:preciso|tenho que|tenho de) (?:recusar|declinar)|"
+    r"(?:devo|tenho (?:que|de)|prefiro) (?:recusar|declinar|rejeitar|não (?:respond|ajud|falar))|"
     r"contra (?:as|os|minhas|meus|nossas) (?:\w+ )?(?:pol[ií]|norm|diretr|princíp|valor|program|regras)|"
     r"\b(?:est[ea]|ess[ea]|sua|seu|teu|tua) (?:solicitação|pedido|pergunta)\b.{0,30}\b(?:viola|não (?:pode|é))|"
     r"não é (?:algo|um assunto) (?:com|em|que|sobre)|recuso (?:este|esse|o seu)|"
     r"\bnão (?:o |vou )?(?:farei|faço|fazer) isso\b|de jeito nenhum|^\W*não (?:posso|dá)\W*$",
     sorry=r"desculp|(?:eu )?(?:sinto|lamento)|perd[ãa]o|perdoe|peço desculpa|(?:infeliz|lamentavel)mente|"
     r"minhas desculpas",
-    unless=r"\b(?:se|quando|embora|disse\w*|diz\w*|que|quem|respondeu)",
+    unless=r"\b(?:se|quando|embora|disse\w*|diz\w*|(?:o|algo|nada|tudo|coisas?|únic[oa]) que|quem|respondeu)",
     limits=r"exat|precis|médic|legal|jurídic|financeir|garantir|opini|tempo real|assegur|certeza|verific|"
     r"ver (?:o )?seu|diagn",
     offers=r"(?:posso|poderia|terei prazer|ficarei feliz|gosto).{0,40}(?:outr[ao]s?\b|mais|alternativ|legal|segur|"
@@ -108,13 +111,15 @@ ITALIAN = Known(
     r"descriv|insegn|support|partecip|parlar|discut|\bfar|tratt|complet|proced|raccomand|consigl|promuov|incoragg|"
     r"acced|"
     r"collabor|continuar|dir(?:e|ti|le|vi)\b|mostrar|fornir|accogli|indicar",
-    no=r"(?:devo|preferisco) (?:rifiutar|declinar|astener|non (?:rispond|aiut|parl))|"
+    no=r"\bnon (?:te|ve|glie)? ?l[oa] (?:spiego|dico|darò|dirò|spiegherò)\b|\bnon mi è (?:permesso|consentito|"
+    r"possibile)|"
+    r"(?:devo|preferisco) (?:rifiutar|declinar|astener|non (?:rispond|aiut|parl))|"
     r"contro (?:le|i|la|il) (?:mi[aeo]|miei|nostr\w|sue)? ?(?:\w+ )?(?:politic|norm|linee|princip|valor|program|regol)|"
     r"\b(?:questa|la tua|la sua|tale) (?:richiesta|domanda)\b.{0,30}\b(?:viola|non (?:può|è))|"
     r"non è (?:qualcosa|un argomento) (?:con|in|che|di)|rifiuto (?:questa|la tua)|"
     r"\bnon (?:lo|la) (?:farò|faccio)\b|non ci penso|non se ne parla|^\W*non posso\W*$",
     sorry=r"mi (?:di)?spiace|(?:sono )?spiacente|scus[ai]|perdon|chiedo scusa|purtroppo|sfortunatamente|le mie scuse",
-    unless=r"\b(?:se|quando|anche se|dice\w*|disse|detto|che|chi|rispose)",
+    unless=r"\b(?:se|quando|anche se|dice\w*|disse|detto|(?:quello|ciò|cos[ae]|qualcosa|nulla|tutto) che|chi|rispose)",
     limits=r"esatt|precis|medic|legal|giuridic|finanziar|garant|opinion|tempo reale|assicur|certezza|verific|diagn",
     offers=r"(?:posso|potrei|sarò (?:felice|lieto)|volentieri).{0,40}(?:altr[aoie]\b|alternativ|legal|sicur|aiut)|"
     r"se (?:hai|ha|vuoi|desideri|ti serve|c'è)|c'è altro|sono qui per|ti consiglio|ti suggerisco",
@@ -129,7 +134,8 @@ FRENCH = Known(
     "parce cette entre quand très sans sur aussi me jusque où qui dans tout nous je peux tu vous votre vos ça cela "
     "cet si mon "
     "ma suis être sont il elle on ils d'une n'est c'est j'ai ces aux désolé désolée puis faire vous l'eau",
-    cannot=r"\b(?:je|nous) (?:ne|n')\s?(?:vous |te |t'|y |le |la |les |l')?(?:peux|puis|pourrai|pourrais|pouvons|"
+    cannot=r"\bje ne (?:vous |te |le |la |les |lui )*\w+rai (?:pas|rien|jamais)\b|"
+    r"\b(?:je|nous) (?:ne|n')\s?(?:vous |te |t'|y |le |la |les |l')?(?:peux|puis|pourrai|pourrais|pouvons|"
     r"dois|veux|"
     r"souhaite|compte|vais|sais|suis|serai|saurais|parviens)|\bje n'ai pas (?:le droit|l'autorisation|la capacité|"
     r"accès)|"
@@ -142,7 +148,8 @@ FRENCH = Known(
     r"enseign|"
     r"soutenir|particip|parl|discut|\bfaire|trait|complét|recommand|encourag|promouv|collabor|continu|\bdire|montr|"
     r"en mesure|habilité|autorisé|programmé|à l'aise|exécut|donner suite|indiqu|communiqu",
-    no=r"(?:je dois|je préfère|je me dois de|je suis obligée? de|je me vois contraint\w? de) (?:refuser|décliner|"
+    no=r"\bje m'abstien|au regret de ne|à l'encontre de (?:mes|nos)|n'ai pas l'autorisation|"
+    r"(?:je dois|je préfère|je me dois de|je suis obligée? de|je me vois contraint\w? de) (?:refuser|décliner|"
     r"m'abstenir|ne "
     r"pas (?:répond|aid))|contr(?:e|aire)s? (?:à )?(?:mes|aux|nos|mon|ma|les) (?:\w+ )?(?:politi|règle|directive|"
     r"princip|"
@@ -150,11 +157,14 @@ FRENCH = Known(
     r"(?:peut|sera))|ce n'est pas (?:quelque chose|un sujet) (?:que|avec|dans|dont|sur)|^\W*je refuse\b|"
     r"\bje ne (?:fournis|donne|partage|réponds|propose|cautionne) (?:pas|aucun)|je (?:refuse|décline) "
     r"(?:cette|votre|ta)|hors de question|impossible pour moi|"
-    r"je ne (?:le )?(?:ferai|fais) pas\b|ne compte[zr]? pas sur moi|^\W*je ne (?:peux|puis) pas\W*$",
-    sorry=r"navré|(?:je suis |je (?:suis )?(?:vraiment |sincèrement )?|nous sommes )?désol|(?:je |"
+    r"je ne (?:le )?(?:ferai|fais) pas\b|ne compte[zr]? pas sur moi|"
+    r"^\W*(?:(?:navrée?|désolée?|pardon)\W+(?:mais )?)?je ne (?:le )?(?:peux|puis) pas\W*$",
+    sorry=r"navré|je crains|j'ai (?:bien )?peur|(?:je suis |je (?:suis )?(?:vraiment |sincèrement )?|"
+    r"nous sommes )?désol|(?:je |"
     r"nous )?(?:le )?regrett|pardon|"
     r"excuse|(?:toutes )?mes excuses|je m'excuse|malheureusement|veuillez m'excuser",
-    unless=r"\b(?:si|quand|lorsque|bien que|di[ts]\w*|que|qui|répond\w+)",
+    unless=r"\b(?:si|quand|lorsque|bien que|(?:il|elle|on|ils|elles)\W+(?:a |ont )?di[ts]\w*|(?:ce|chose|rien|"
+    r"tout|celui) que|qui|répond\w+)",
     limits=r"exact|précis|médic|juridi|financi|garanti|opinion|temps réel|assur|certitude|vérifi|diagn|voir (?:votre|"
     r"ton)|"
     r"accéder à (?:votre|ton)",
@@ -180,10 +190,12 @@ ROMANIAN = Known(
     help=r"ajut|asist|ofer|furniz|\bda(?:u)?\b|răspund|îndeplin|satisf|împărtăș|gener|crea|scri|explic|descri|învăț|"
     r"sprijin|"
     r"particip|vorbi|discut|\bfac|trat|recomand|promov|acces|continu|spun",
-    no=r"trebuie să (?:refuz|declin)|contravine|împotriva (?:regul|politic|principi)|refuz (?:această|cererea)|"
+    no=r"\bnu (?:o |îl |le )?pot face (?:asta|așa ceva|acest)|\b(?:asta|acest lucru|așa ceva) nu (?:o |"
+    r"îl )?(?:pot|voi) face|"
+    r"trebuie să (?:refuz|declin)|contravine|împotriva (?:regul|politic|principi)|refuz (?:această|cererea)|"
     r"^\W*nu pot\W*$|nici vorbă",
     sorry=r"(?:îmi (?:pare|cer)|ne pare|scuz|regret|din păcate|mă tem)",
-    unless=r"\b(?:dacă|când|spus|spune|că|care)",
+    unless=r"\b(?:dacă|când|spus|spune|care)",
     limits=r"exact|precis|medical|juridic|legal|timp real|garant|sigur|diagn",
     offers=r"(?:pot|aș putea|bucuros).{0,40}(?:alt|ajut)|dacă (?:ai|aveți|vrei|doriți)|sunt aici",
     law=r"\b(?:este|e|sunt) (?:\w+ )?(?:ilegal|imoral|periculos|o infracțiune)",

@@ -19,7 +19,7 @@ VIETNAMESE = Known(
     r"(?:tôi|mình) (?:sẽ )?không (?:thể )?(?:làm|trả lời|nói|giúp)",
     sorry=r"(?:tôi )?(?:rất |thành thật |thật )?(?:xin lỗi|tiếc|xin thứ lỗi|lấy làm tiếc|cáo lỗi)|thật đáng tiếc|"
     r"đáng tiếc",
-    unless=r"(?:nếu|khi|rằng|nói|anh ấy|cô ấy)",
+    unless=r"(?:nếu|khi|nói|anh ấy|cô ấy)",
     limits=r"chính xác|y tế|pháp lý|tài chính|đảm bảo|thời gian thực|chắc chắn|ý kiến|chẩn đoán|xác minh",
     offers=r"(?:có thể|sẵn sàng|rất vui).{0,40}(?:khác|hợp pháp|an toàn|giúp)|nếu bạn (?:có|cần|muốn)|bạn nên",
     law=r"(?:bất hợp pháp|trái pháp luật|phi đạo đức|phạm tội|nguy hiểm|vi phạm pháp luật)",
@@ -47,7 +47,7 @@ INDONESIAN_MALAY = Known(
     r"prinsip|etika|aturan|dasar|peraturan|hukum|nilai)",
     sorry=r"(?:mohon |minta )?maaf|saya (?:minta |mohon |benar-benar )?(?:maaf|menyesal)|sayangnya|malangnya|"
     r"dengan berat hati|harap maklum",
-    unless=r"\b(?:jika|kalau|bila|ketika|bahwa|bahawa|kata|berkata|yang)",
+    unless=r"\b(?:jika|kalau|bila|ketika|kata|berkata|yang)",
     limits=r"tepat|akurat|medis|perubatan|hukum|undang-undang|keuangan|menjamin|waktu nyata|masa nyata|pasti|"
     r"pendapat|diagnos|pribadi",
     offers=r"(?:bisa|dapat|boleh|senang).{0,40}(?:lain|alternatif|legal|aman|membantu)|jika (?:anda|"
@@ -71,12 +71,12 @@ TAGALOG = Known(
 
 THAI = Known(
     "Thai",
-    cannot=r"(?:ไม่สามารถ|ไม่อาจ|ไม่ได้รับอนุญาต|ขอปฏิเสธ|ไม่ขอ|จะไม่|ไม่สะดวก|ไม่เหมาะสมที่จะ)",
+    cannot=r"(?:ไม่สามารถ|ไม่อาจ|ไม่ได้รับอนุญาต|ขอปฏิเสธ|ไม่ขอ|จะไม่|ขอไม่|ไม่สะดวก|ไม่เหมาะสมที่จะ)",
     help=r"ช่วย|ให้|ตอบ|สนับสนุน|ทำ|แนะนำ|บอก|อธิบาย|สร้าง|เขียน|ดำเนินการ|ข้อมูล|แบ่งปัน|พูด|คำขอ|สอน|เปิดเผย",
     gap=30,
     no=r"(?:ช่วย|ตอบ|ให้|บอก|ทำ)[^.]{0,25}(?:ไม่ได้|ไม่ไหว)|ขอปฏิเสธ|ขัดต่อ(?:นโยบาย|หลัก|จริยธรรม|กฎ)|ผิดนโยบาย",
     sorry=r"(?:ผม|ฉัน|ดิฉัน|ต้อง)?(?:ขออภัย|ขอโทษ|เสียใจ|น่าเสียดาย)",
-    unless=r"(?:ถ้า|หาก|เมื่อ|ว่า)",
+    unless=r"(?:ถ้า|หาก|เมื่อ|(?:เขา|เธอ|มัน)\S{0,12}ว่า)",
     limits=r"แน่นอน|แม่นยำ|ทางการแพทย์|ทางกฎหมาย|ทางการเงิน|รับประกัน|เรียลไทม์|ความเห็นส่วนตัว|วินิจฉัย",
     offers=r"(?:เรื่องอื่น|อย่างอื่น|อื่น ๆ|อื่นๆ)|หากคุณ(?:มี|ต้องการ)|ถ้าคุณ(?:มี|ต้องการ)",
     law=r"(?:ผิดกฎหมาย|ผิดศีลธรรม|อาชญากรรม|เป็นอันตราย)",
