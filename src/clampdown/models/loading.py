@@ -1,6 +1,7 @@
 """Weights and tokenizer through Transformers: on which devices, in which precision, and whole or not at all."""
 
 import inspect
+import os
 import re
 import time
 from collections.abc import Iterable, Mapping
@@ -87,7 +88,7 @@ def load(source: Source, placing: Placing, wish: Wish = Wish()) -> Loaded:  # no
     placing.check(source)
     if source.gguf:
         gguf.check_name(source.gguf)
-    elif Path(source.path).is_dir() and not is_bundled(source):
+    elif os.path.isdir(source.path) and not is_bundled(source):
         look_over(Path(source.path))
     precision, header, options = _dtype(placing), None, {}
     try:

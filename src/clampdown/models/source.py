@@ -47,7 +47,7 @@ def find_source(name: str, revision: str | None = None) -> Source:
         owner, _, inside = repository.partition("/")
         inside, _, file = inside.partition("/")
         gguf = repository.endswith(".gguf")
-        if name.startswith(("/", "./", "../", "~")) or (gguf and (not file or Path(owner, inside).is_dir())):
+        if name.startswith(("/", "./", "../", "~")) or (gguf and (not file or os.path.isdir(Path(owner, inside)))):
             raise ClampdownError(f"could not load model {name}: there is no such file or folder")
         if own and revision and own != revision:
             raise ClampdownError(f"model {name} names a revision of its own; leave out {revision}")
@@ -92,7 +92,7 @@ def fetched(source: Source) -> Source:
     Raises:
         what the hub's client raises; see `failure`.
     """
-    if not source.gguf or Path(source.path).is_dir():
+    if not source.gguf or os.path.isdir(source.path):
         return source
     from huggingface_hub import hf_hub_download
 
@@ -102,7 +102,7 @@ def fetched(source: Source) -> Source:
 
 def weights_place(source: Source, model: Any) -> Path:
     """The GGUF file, or the folder with the weight files: the one named, or the hub's local snapshot."""
-    if source.gguf or Path(source.path).is_dir():
+    if source.gguf or os.path.isdir(source.path):
         return Path(source.path) / (source.gguf or "")
     from huggingface_hub import try_to_load_from_cache
 
@@ -207,7 +207,7 @@ def _told(source: Source, errors: list[BaseException]) -> tuple[str, str]:
         return reason, "delete that folder to fetch it again"
     if source.gguf:
         return reason, "check the file"
-    return reason, "check the folder" if Path(source.path).is_dir() else "check the name, and the network"
+    return reason, "check the folder" if os.path.isdir(source.path) else "check the name, and the network"
 
 
 def _is_network(error: BaseException) -> bool:
