@@ -278,6 +278,9 @@ def test_attacks_are_named_by_kind_or_by_their_file(clampdown, studied, recipe, 
     status, out, err = clampdown("study", recipe, "--attack", "magic")
     assert (status, out) == (2, "") and err.count("\n") == 1 and "best-of-n" in err
     assert "needs attacker" in clampdown("study", recipe, "--attack", "crescendo")[2]
+    for named, word in ((tmp_path, "a folder"), ("/dev/null", "a device")):
+        status, out, err = clampdown("study", recipe, "--attack", named)
+        assert (status, out) == (2, "") and err.count("\n") == 1 and f"can't read attack {named}: it is {word}" in err
 
 
 def test_two_answers_to_one_question_are_refused(clampdown, studied, recipe, tmp_path):
