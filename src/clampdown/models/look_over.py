@@ -14,9 +14,11 @@ _SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.(?:safetensors|bin)$")
 _SAE_FILES = ("cfg.json", "sae.safetensors", "sae_weights.safetensors", "ae.pt", "params.npz", "hyperparams.json")
 _SAE_KEYS = {"trainer", "activation_dim", "dict_size", "d_sae", "d_in", "expansion_factor", "num_latents"}
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json")
-_BESIDE = (*_TOKENIZERS, "vocab.txt", "merges.txt", "spiece.model", "tekken.json", "special_tokens_map.json")
-_BESIDE += ("added_tokens.json", "chat_template.jinja", "chat_template.json", "generation_config.json")
-_BESIDE += ("model.safetensors.index.json", "pytorch_model.bin.index.json")
+_BESIDE = (
+    *(*_TOKENIZERS, "vocab.txt", "merges.txt", "spiece.model", "tekken.json", "special_tokens_map.json"),
+    *("added_tokens.json", "chat_template.jinja", "chat_template.json", "generation_config.json"),
+    *("model.safetensors.index.json", "pytorch_model.bin.index.json"),
+)
 """What Transformers reads besides configuration and weights, some of it without a word where it is damaged."""
 _WORDS = ("tokenizer.json", "*.model", "vocab*", "merges.txt", "*.tiktoken", "tekken.json", "spiece*")
 """Files of which any one may hold a tokenizer's vocabulary."""
