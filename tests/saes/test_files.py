@@ -147,7 +147,7 @@ class Bomb:
 @pytest.mark.parametrize("name", ["sae.safetensors", "sae_weights.safetensors", "params.npz", "ae.pt", "layer3.sae.pt"])
 def test_what_lies_in_a_files_place_is_told(name, tmp_path, one_line):
     pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 2690\n"
-    for content, word in ((pointer, "git lfs pull"), (b"<!doctype html><html>", "a web page"), (b"", "empty")):
+    for content, word in ((pointer, "git lfs pull"), (b"<!doctype html><html>", "a web page")):
         folder = tmp_path / "SAE-Res-W1K-L0_50" / word.split()[-1] / "layer_3"
         folder.mkdir(parents=True)
         (folder / "cfg.json").write_text('{"d_in": 4, "d_sae": 8, "architecture": "standard", "hook_name": "blocks.1"}')
