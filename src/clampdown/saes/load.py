@@ -36,6 +36,9 @@ def load_sae(name: str) -> SAE:
         ClampdownError: nothing of that name, an unknown format, no SAE of a residual stream, a damaged file, a
             gated repository, or no network.
     """
+    if not isinstance(name, str | Path) or not str(name).strip():  # a path will do as well
+        raise ClampdownError(f"an SAE must be a name or a path, not empty, got {repr(name)[:_LONG]}")
+    name = str(name)
     if name == BUNDLED:
         return read_sae(directory.BUNDLED_FILE, name)
     path = Path(os.path.expanduser(name))
