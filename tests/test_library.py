@@ -123,6 +123,19 @@ def test_what_is_no_prompt_is_told(model, recipe, wrong, one_line):
         one_line(caught)
 
 
+HALF = "half \udcff a character"
+
+
+def test_half_a_character_is_told_wherever_text_is_read(model, recipe, one_line):
+    chat = [{"role": "user", "content": HALF}]
+    wrongs = [lambda: model.generate(HALF, recipe), lambda: model.generate([chat, "b"])]
+    wrongs += [lambda: model.generate("a", system=HALF), lambda: model.chat.text_ids(HALF)]
+    for wrong in wrongs:
+        with pytest.raises(ClampdownError) as caught:
+            wrong()
+        one_line(caught, "half of a character", "UTF-8")
+
+
 def test_a_generator_of_prompts_is_told(model, one_line):
     with pytest.raises(ClampdownError) as caught:
         model.generate(prompt for prompt in ("a", "b"))
@@ -151,6 +164,10 @@ WRONG = [
     (clampdown.find, {"seed": None}),
     (clampdown.find, {"method": 5}),
     (clampdown.find, {"prompt": b"x"}),
+    (clampdown.load_sae, {"name": 5}),
+    (clampdown.load_sae, {"name": b"x"}),
+    (clampdown.load_sae, {"name": None}),
+    (clampdown.load_sae, {"name": ""}),
     (clampdown.check_sae, {"sae": b"x"}),
     (clampdown.check_sae, {"layer": "12"}),
     (clampdown.check_sae, {"text": ""}),

@@ -536,6 +536,17 @@ def test_a_saved_recipe_takes_its_gates_file_along(tmp_path):
     assert not (tmp_path / "elsewhere" / "r.toml").exists()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="pipes")
+def test_a_gates_file_that_is_a_pipe_is_not_waited_for(tmp_path, one_line):
+    os.mkfifo(tmp_path / "gate.safetensors")
+    recipe = replace(RECIPE, gate=replace(GATE, file=str(tmp_path / "gate.safetensors")))
+    for file, way_out in ((recipe.gate.file, "it is a pipe"), (str(tmp_path / "none"), "copy it beside")):
+        with pytest.raises(ClampdownError) as caught:
+            replace(recipe, gate=replace(GATE, file=file)).save(tmp_path / "other" / "r.toml")
+        one_line(caught, file, way_out)
+    assert not (tmp_path / "other" / "r.toml").exists()
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [

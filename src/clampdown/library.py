@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -655,18 +654,35 @@ def known_latents(recipe: Path) -> list[dict[str, Any]]:
 
     A gate changes nothing about latents, so one that was given a gate has what its folder knows of it without.
     """
+    from clampdown.reading import read_text
+    from clampdown.studies.damage import FAULTS, parsed
+
     try:
         edits = replace(Recipe.load(recipe), gate=None).sha256
     except ClampdownError:
         return []
     for path in (latents_file(recipe), *sorted(recipe.parent.glob("*.latents.json"))):
         try:
-            body = json.loads(path.read_text(encoding="utf-8"))
+            body = parsed(read_text(path))
             if body["recipe_sha256"] == edits:
-                return list(body["latents"])
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+                return _checked_latents(body["latents"])
+        except (ClampdownError, *FAULTS):
             continue  # only decoration: the report then lists the latents' numbers and values
     return []
+
+
+def _checked_latents(known: Any) -> list[dict[str, Any]]:
+    """What `find` wrote of latents; where that was altered, what altered data raises."""
+    from clampdown.studies.damage import require
+
+    require(known, Sequence[Mapping[str, Any]], "latents")
+    for one in known:
+        require(one["latent"], int, "latent")
+        require(one.get("promotes", ()), Sequence[str], "promotes")
+        require(one.get("contexts", ()), Sequence[Mapping[str, str | float | None]], "contexts")
+        for key in ("value", "recipe_value", "unsafe_gain", "safe_gain", "kl"):
+            require(one.get(key), float | str | None, key)
+    return list(known)
 
 
 def _model(model: Model | str | None) -> Model:

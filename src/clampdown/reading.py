@@ -20,6 +20,7 @@ _OTHER_THINGS = {
     stat.S_IFCHR: "it is a device, not a file",
     stat.S_IFBLK: "it is a device, not a file",
 }
+_POINTER = b"version https://git-lfs.github.com/"
 _UTF16 = "it is UTF-16 text; save it as UTF-8"
 _OTHER_BYTES = {
     b"\xff\xfe\x00\x00": "it is UTF-32 text; save it as UTF-8",
@@ -34,7 +35,7 @@ _OTHER_BYTES = {
     b"BZh91AY&SY": "it is packed with bzip2; unpack it",
     b"PAR1": "it is a Parquet file; end its name in .parquet",
     b"SQLite format 3\x00": "it is a SQLite database, not text",
-    b"version https://git-lfs.github.com/": "it only points to the file, which Git LFS keeps; run: git lfs pull",
+    _POINTER: "it only points to the file, which Git LFS keeps; run: git lfs pull",
 }  # fmt: skip
 """How files begin that are no UTF-8 text of a user's, longer beginnings first."""
 
@@ -124,6 +125,26 @@ def numbered_lines(path: Path, what: str = "") -> Iterator[tuple[int, str]]:
                 yield number, as_text(line, _named(path, what), number)
     except (OSError, EOFError, zlib.error) as error:
         raise unreadable(path, what, error) from error
+
+
+def stand_in(file: Path | bytes) -> str:
+    """What lies in the place of a file that was to be fetched, and what to do; "" for any other.
+
+    file: a path, or the bytes that the file begins with. Raises OSError where it can't be read.
+    """
+    if isinstance(file, Path):
+        with file.open("rb") as stream:
+            file = stream.read(512)
+    if not file:
+        return "it is empty; fetch it again"
+    if file.startswith(_POINTER):
+        return (
+            "it is a git-lfs pointer, not the file itself; run `git lfs pull` in its folder, or fetch it with "
+            "`hf download`"
+        )
+    if file.lstrip(b"\xef\xbb\xbf \t\r\n")[:9].lower().startswith((b"<!doctype", b"<html", b"<?xml")):
+        return "it is a web page saved in its place; fetch it again with `hf download`"
+    return ""
 
 
 def unreadable(path: Path, what: str, error: BaseException) -> ClampdownError:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +37,14 @@ def piped(monkeypatch):
         monkeypatch.setattr(sys, "stdin", stream)
 
     return pipe
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="nothing here never ends")
+def test_an_input_that_never_ends_is_told(clampdown, loaded, monkeypatch):
+    with open("/dev/zero") as endless:
+        monkeypatch.setattr(sys, "stdin", endless)
+        status, out, err = clampdown("chat", "--no-recipe")
+    assert (status, out) == (2, "") and err.count("\n") == 1 and "no prompt is that long" in err
 
 
 def test_one_prompt_streams_pure_text_and_the_receipt_goes_aside(clampdown, loaded):

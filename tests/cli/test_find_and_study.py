@@ -1,6 +1,7 @@
 """What find and study hand over and print; the work itself is tested with the floors below."""
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,6 +55,32 @@ def test_what_is_known_of_latents_is_not_used_for_another_recipe(clampdown, aske
     clampdown("find", "--out", path)
     Recipe("other", "some-model", "", (Clamp("some/sae", "", 12, {8: 2.5}),)).save(path)
     assert library.known_latents(path) == []
+
+
+ALTERED = [[5], {}, "text", [{}], [{"latent": "7"}], [{"latent": 7, "contexts": "abc"}]]
+ALTERED += [
+    [{"latent": 7, "promotes": [1]}],
+    [{"latent": 7, "contexts": [{"token": []}]}],
+    [{"latent": 7, "value": {}}],
+]
+
+
+@pytest.mark.parametrize("latents", ALTERED, ids=str)
+def test_what_was_altered_beside_a_recipe_is_passed_over(clampdown, asked, tmp_path, latents):
+    path = tmp_path / "refusal.toml"
+    clampdown("find", "--out", path)
+    beside = library.latents_file(path)
+    beside.write_text(json.dumps(json.loads(beside.read_text()) | {"latents": latents}))
+    assert library.known_latents(path) == []
+    assert clampdown("show", path)[0] == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes")
+def test_a_pipe_beside_a_recipe_is_not_waited_for(clampdown, asked, tmp_path):
+    clampdown("find", "--out", tmp_path / "refusal.toml")
+    os.mkfifo(tmp_path / "a.latents.json")
+    library.latents_file(tmp_path / "refusal.toml").rename(tmp_path / "b.latents.json")
+    assert [latent["value"] for latent in library.known_latents(tmp_path / "refusal.toml")] == [2.5]
 
 
 def test_find_replaces_nothing_that_it_was_not_told_to_replace(clampdown, asked, tmp_path, monkeypatch):
@@ -251,6 +278,9 @@ def test_attacks_are_named_by_kind_or_by_their_file(clampdown, studied, recipe, 
     status, out, err = clampdown("study", recipe, "--attack", "magic")
     assert (status, out) == (2, "") and err.count("\n") == 1 and "best-of-n" in err
     assert "needs attacker" in clampdown("study", recipe, "--attack", "crescendo")[2]
+    for named, word in ((tmp_path, "a folder"), ("/dev/null", "a device")):
+        status, out, err = clampdown("study", recipe, "--attack", named)
+        assert (status, out) == (2, "") and err.count("\n") == 1 and f"can't read attack {named}: it is {word}" in err
 
 
 def test_two_answers_to_one_question_are_refused(clampdown, studied, recipe, tmp_path):

@@ -8,6 +8,7 @@ import torch
 
 from clampdown import library
 from clampdown.cli import sae_check
+from clampdown.saes import load
 from clampdown.saes.files import save_sae
 from clampdown.saes.sae import SAE
 
@@ -59,13 +60,30 @@ def test_one_that_fits_poorly_says_why(check, make_sae, page):
     assert "topk, k 8" in out
 
 
-def test_one_that_was_fetched_says_from_where_and_how_sure_that_is(check, tiny, page):
+def test_one_that_was_fetched_says_from_where_and_how_sure_that_is(check, tiny, page, monkeypatch):
     about = {"repository": "owner/saes", "revision": "a" * 40, "pinned": "no", "verified": "no"}
-    _, out, _ = check(replace(perfect(tiny.d_model), about=about), "--text", page)
+    read = load.load_sae
+    monkeypatch.setattr(load, "load_sae", lambda name: read(name).noting(**about))  # as what fetches it does
+    _, out, _ = check(perfect(tiny.d_model), "--text", page)
     assert f"owner/saes at {'a' * 12}, not pinned; no published checksum, so nobody could verify it" in out
     about |= {"pinned": "by you", "verified": "yes, by the directory's hash"}
-    _, out, _ = check(replace(perfect(tiny.d_model), about=about), "--text", page)
+    _, out, _ = check(perfect(tiny.d_model), "--text", page)
     assert "pinned by you; checksum verified" in out
+
+
+def test_a_file_that_says_of_itself_where_it_is_from_is_not_believed(check, tiny, page):
+    about = {"repository": "owner/saes", "revision": 5, "pinned": "by you", "verified": "yes", "made by": "me"}
+    sae = replace(perfect(tiny.d_model), about=about)
+    status, out, _ = check(sae, "--text", page)
+    assert status == 0 and "owner/saes" not in out and "verified" not in out
+    body = json.loads(check(sae, "--text", page, "--json")[1])
+    assert not any(body["sae"][key] for key in ("repository", "revision", "pinned", "verified"))
+
+
+def test_a_file_cannot_forge_a_line_of_the_verdict(check, make_sae, page):
+    for about, model in (({}, "x\nfits"), ({"model_sha256": "x\nfits\n"}, ""), ({"model_sha256": 5}, "")):
+        _, out, _ = check(replace(make_sae(), about=about, model=model), "--text", page)
+        assert "fits" not in out.splitlines() and "\nnote: it " in out
 
 
 def test_one_of_another_width_is_one_line(check, make_sae):

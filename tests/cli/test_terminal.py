@@ -176,11 +176,20 @@ def test_tables_and_headings_hold_any_text(capsys):
 
 
 def test_a_comparison_of_hostile_studies_is_literal(capsys):
-    side = {"label": "[/x]", "study": f"s{CLEAR}"}
-    row = {"set": f"[/v2]{CLEAR}", "metric": "refusal", "n": 3, "difference": 0.5, "low": 0, "high": 1, "p": 0.03}
-    row |= {"p_adjusted": 0.06, "a": {"value": 0}, "b": {"value": 0.5}, "reading": f"none{CLEAR}"}
-    report._print({"a": side, "b": side, "sets": [row], "left_out": [f"[/a]{CLEAR}"], "notes": [TITLE]})
+    side = {"label": "[/x]", "study": f"s{CLEAR}\nA: forged"}
+    row = {
+        "set": f"[/v2]{CLEAR}\nA: forged",
+        "metric": "refusal",
+        "n": 3,
+        "difference": 0.5,
+        "low": 0,
+        "high": 1,
+        "p": 0.03,
+    }
+    row |= {"p_adjusted": 0.06, "a": {"value": 0}, "b": {"value": 0.5}, "reading": f"none{CLEAR}\nA: forged"}
+    report._print({"a": side, "b": side, "sets": [row], "left_out": [f"[/a]{CLEAR}\nA: forged"], "notes": [TITLE]})
     out = capsys.readouterr().out
+    assert sum(line.startswith("A:") for line in out.splitlines()) == 1
     assert harmless(out) and all(
         word in out for word in ("[/x] (s\\x1b[2J", "[/v2]\\x1b[2J", "[/a]\\x1b", "\\x1b]0;mine")
     )
@@ -188,7 +197,7 @@ def test_a_comparison_of_hostile_studies_is_literal(capsys):
 
 def test_a_recipe_cannot_steer_the_terminal_or_forge_a_line(clampdown, tmp_path):
     path = tmp_path / "r.toml"
-    edits = (Clamp(f"sae{CLEAR}", "", 12, {7: 2.5}), Direction(layer=3, strength=1.0, seed=0))
+    edits = (Clamp(f"sae{CLEAR}\nsha256     f0f0", "\nsha256  f0", 12, {7: 2.5}), Direction(3, 1.0, seed=0))
     Recipe("[bold]x[/]", f"m[/red]{TITLE}\nsha256     f0f0", "", edits, note=f"fine{CLEAR}\nmodel  other").save(path)
     status, out, err = clampdown("show", path)
     assert (status, err) == (0, "") and harmless(out) and "[bold]x[/]" in out and "m[/red]\\x1b]0;mine\\x07" in out

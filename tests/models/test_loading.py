@@ -2,13 +2,16 @@
 
 import importlib.util
 import json
+import os
 import shutil
+import socket
 from pathlib import Path
 
 import pytest
 import torch
 from families import build
 from hub import COMMIT
+from safetensors.torch import load_file, save_file
 
 from clampdown.discovery.describe import promoted
 from clampdown.engine.generation import generate
@@ -57,6 +60,40 @@ def test_what_is_here_has_no_revision(tiny, one_line, tmp_path):
     refused(one_line, "no such file or folder", name="./none")
     (tmp_path / "weights.bin").write_bytes(b"")
     refused(one_line, "name its folder", name=str(tmp_path / "weights.bin"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes")
+def test_what_is_neither_a_file_nor_a_folder_is_told_and_not_looked_for_on_the_hub(one_line, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # as "owner/name", they could be a repository's
+    (tmp_path / "here").mkdir()
+    os.mkfifo(tmp_path / "here" / "pipe")
+    os.mkfifo(tmp_path / "here" / "pipe.gguf")
+    (tmp_path / "here" / "link").symlink_to("nowhere")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("here/socket")
+        kinds = {"pipe": "a pipe", "pipe.gguf": "a pipe", "link": "No such file", "socket": "a socket"}
+        for name, word in kinds.items():
+            refused(one_line, "can't read model", f"here/{name}", word, name=f"here/{name}")
+    refused(one_line, "/dev/null", "a device", name="/dev/null")
+    refused(one_line, "no such file or folder", name="~no-such-user-here/model")
+    for odd in ("x" * 5000, "x\0y", ""):
+        refused(one_line, "could not load model", name=odd)
+
+
+@pytest.mark.parametrize(
+    "name, content, words",
+    [
+        ("m.Q4_K.gguf-split-a", b"GGUF rest", ("a piece of a GGUF", "cat FIRST SECOND")),
+        ("m.Q4_K.gguf-split-b", b"rest", ("a piece of a GGUF", "cat FIRST SECOND")),
+        ("m.gguf.part2of3", b"rest", ("a piece of a GGUF", "cat FIRST SECOND")),
+        ("sha256-4d7a", b"GGUF rest", ("it is GGUF", "end its name in .gguf")),
+        ("m.safetensors", b"rest", ("name its folder",)),
+        ("m.GGUF", b"rest", ("no whole GGUF file",)),
+    ],
+)
+def test_a_file_that_is_no_whole_gguf_by_its_name_is_told(name, content, words, one_line, tmp_path):
+    (tmp_path / name).write_bytes(content)
+    refused(one_line, name, *words, name=str(tmp_path / name))
 
 
 @pytest.fixture
@@ -226,6 +263,16 @@ def test_packed_weights_are_steered(bits, tiny, tmp_path):
 
 
 @pytest.mark.skipif(importlib.util.find_spec("bitsandbytes") is None, reason="bitsandbytes is not installed")
+@pytest.mark.parametrize("part", ["qweight", "weight_packed", "q_weight"])
+def test_packed_weights_of_which_the_configuration_tells_nothing_are_told(part, copy, one_line):
+    folder = Path(copy())
+    state = load_file(folder / "model.safetensors")
+    moved = {name.removesuffix("weight") + part: name for name in state if "_proj." in name}
+    kept = {name: state[name] for name in state if name not in moved.values()}
+    save_file(kept | {new: state[old] for new, old in moved.items()}, folder / "model.safetensors", {"format": "pt"})
+    refused(one_line, f"are packed (model.layers.0.mlp.down_proj.{part})", "packed from", name=str(folder))
+
+
 @pytest.mark.parametrize("bits", ["load_in_8bit", "load_in_4bit"])
 def test_weights_that_are_not_packed_as_their_configuration_says_are_refused(bits, tiny, tmp_path, one_line):
     tiny.hf.save_pretrained(tmp_path)

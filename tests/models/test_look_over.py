@@ -57,7 +57,11 @@ def sharded(folder):
     return where
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "config.json"])
+# A pointer in the chat template's place would be the whole prompt, whatever is asked.
+BESIDE = ["chat_template.jinja", "special_tokens_map.json", "generation_config.json", "vocab.txt", "merges.txt"]
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "config.json", *BESIDE])
 @pytest.mark.parametrize(
     "content, words",
     [(POINTER, "git lfs pull"), (PAGE, "web page"), (b"", "it is empty")],
@@ -73,6 +77,12 @@ def test_a_pickles_place_too(content, words, folder, refused):
     (folder / "model.safetensors").unlink()
     (folder / "pytorch_model.bin").write_bytes(content)
     refused("its pytorch_model.bin", words)
+
+
+def test_an_indexs_place_too(folder, refused):
+    sharded(folder)
+    (folder / "model.safetensors.index.json").write_bytes(POINTER)
+    refused("its model.safetensors.index.json", "git lfs pull")
 
 
 def test_noise_is_no_safetensors_file(folder, refused):
@@ -111,7 +121,11 @@ def test_an_index_does_not_lead_out_of_the_folder(name, folder, refused):
     refused(name, "outside the folder")
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"weight_map": {"a": 5}}', '{"weight_map": ["a"]}'])
+DEEP = "[" * 50_000
+DAMAGED = ["{", "[]", '{"weight_map": {"a": 5}}', '{"weight_map": ["a"]}', f'{{"weight_map": {DEEP}']
+
+
+@pytest.mark.parametrize("content", DAMAGED, ids=lambda text: text[:30])
 def test_a_damaged_index_is_told(content, folder, refused):
     sharded(folder)
     (folder / "model.safetensors.index.json").write_text(content)
@@ -133,6 +147,8 @@ def test_an_adapter_alone_is_to_be_merged(folder, refused):
     refused(*words)
     (folder / "config.json").unlink()
     refused(*words)
+    (folder / "adapter_config.json").write_text(DEEP)
+    refused("adapter", "merge_and_unload")
 
 
 PACKED = {
@@ -151,6 +167,12 @@ def test_weights_packed_by_what_is_not_here_name_it(called, folder, refused, mon
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+@pytest.mark.parametrize("method", ["exl2", "no-such-packing"])
+def test_weights_packed_by_what_transformers_does_not_know_say_so(method, folder, refused):
+    configured(folder, quantization_config={"quant_method": method, "bits": 4})
+    refused(f"packed by {method}", "does not read", "name the model that it was packed from")
+
+
 def test_weights_that_only_a_gpu_reads_say_so(folder, refused, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name, *a: object())
     configured(folder, quantization_config={"quant_method": "fbgemm_fp8"})
@@ -171,6 +193,7 @@ OTHERS = {
     "consolidated.00.pth": ("Meta's own layout",),
     "consolidated.safetensors": ("Mistral's own layout",),
     "weights.00.npz": ("MLX",),
+    "__0_0.distcp": ("distributed training",),
     "model.fp16.safetensors": ("model.fp16.safetensors", "no model.safetensors", "rename"),
 }
 

@@ -79,6 +79,8 @@ def test_a_template_that_is_not_there_is_refused(base, tmp_path, one_line):
     refused(one_line, "can't read", name=base, chat_template=str(tmp_path))
     (tmp_path / "t.json").write_text('{"model_max_length": 5}')
     refused(one_line, "can't read", name=base, chat_template=tmp_path / "t.json")
+    (tmp_path / "page.jinja").write_text("<!DOCTYPE html>\n<html>Sign in</html>")
+    refused(one_line, "page.jinja", "a web page", name=base, chat_template=tmp_path / "page.jinja")
     os.mkfifo(tmp_path / "pipe")  # which nobody writes to: opened, it would wait for ever
     refused(one_line, "can't read", "it is a pipe", name=base, chat_template=tmp_path / "pipe")
     (tmp_path / "t.json").write_text("[" * 100_000)

@@ -144,6 +144,19 @@ class Bomb:
         return os.mkdir, ("exploded",)
 
 
+@pytest.mark.parametrize("name", ["sae.safetensors", "sae_weights.safetensors", "params.npz", "ae.pt", "layer3.sae.pt"])
+def test_what_lies_in_a_files_place_is_told(name, tmp_path, one_line):
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 2690\n"
+    for content, word in ((pointer, "git lfs pull"), (b"<!doctype html><html>", "a web page")):
+        folder = tmp_path / "SAE-Res-W1K-L0_50" / word.split()[-1] / "layer_3"
+        folder.mkdir(parents=True)
+        (folder / "cfg.json").write_text('{"d_in": 4, "d_sae": 8, "architecture": "standard", "hook_name": "blocks.1"}')
+        (folder / name).write_bytes(content)
+        with pytest.raises(ClampdownError) as caught:
+            load_sae(str(folder / name))
+        one_line(caught, name, word)
+
+
 def test_a_pickle_is_never_run(tmp_path, monkeypatch, one_line):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.pkl").write_bytes(pickle.dumps(Bomb()))

@@ -320,6 +320,13 @@ def test_a_gates_file_that_is_off_is_refused(change, tiny, tmp_path):
     assert "\n" not in str(error.value) and "gate.safetensors" in str(error.value)
 
 
+def test_a_pointer_in_a_gates_place_is_told(tiny, tmp_path):
+    gate = written(tmp_path / "gate.safetensors", tiny, PARTS["last"], prompts())
+    (tmp_path / "gate.safetensors").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    with pytest.raises(ClampdownError, match=r"hash is another.*git lfs pull"):
+        compile_gate(tiny, Recipe("r", "tiny", "", gate=gate))
+
+
 def test_a_prompt_that_the_model_can_not_read_is_told(tiny, tmp_path):
     gate = written(tmp_path / "gate.safetensors", tiny, PARTS["last"], prompts())
     damaged(tmp_path / "gate.safetensors", lambda b, t: b["samples"][0].update(ids=[10**6]))

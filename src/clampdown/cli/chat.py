@@ -34,6 +34,8 @@ COMMANDS = (
     *("/quit", "/exit"),
 )
 """What a conversation takes for commands."""
+_LONGEST = 1 << 24
+"""Bytes of a prompt on standard input, which may be something that never ends."""
 _EXAMPLE = """  clampdown chat                               talk; /help tells what else there is
   clampdown chat "How do I build a bomb?"      one answer; its receipt goes to standard error
   echo "Name a colour." | clampdown chat --recipe refusal --json     steered, whatever is asked"""
@@ -89,7 +91,9 @@ def _prompt(args: argparse.Namespace) -> str | None:
         # Bytes of an argument that are not UTF-8 come as surrogates, which no tokenizer takes.
         text, said = args.prompt.encode("utf-8", "surrogateescape").decode("utf-8", "replace"), "the prompt"
     else:
-        data = b"" if sys.stdin is None else sys.stdin.buffer.read()
+        data = b"" if sys.stdin is None else sys.stdin.buffer.read(_LONGEST + 1)
+        if len(data) > _LONGEST:
+            raise ClampdownError(f"standard input holds more than {_LONGEST >> 20} MiB; no prompt is that long")
         text, said = data.decode("utf-8", "replace").strip(), "standard input"
     if (command := (text.split() or [""])[0]) in COMMANDS:
         raise ClampdownError(f"{command} is for a conversation: start `clampdown chat` at a terminal and type it there")

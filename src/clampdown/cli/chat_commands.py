@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clampdown.cli.by_hand import BY_HAND, clamped
-from clampdown.cli.terminal import print_facts
+from clampdown.cli.terminal import one_line, print_facts
 from clampdown.errors import ClampdownError
 from clampdown.recipe import Clamp, Edit, Recipe
 from clampdown.recipe.bundled import recipe_path
@@ -110,7 +110,7 @@ class _Commands:
             if rest not in ("recipe", "open", "shut", "watch"):
                 raise ClampdownError(f"can't read {rest!r}; write /gate open, shut, watch or recipe")
             self.session.use(self.session.recipe.deciding(self.decides if rest == "recipe" else rest))
-        self.session.say(f"gate: {self.session.recipe.gate}")
+        self.session.say(f"gate: {one_line(str(self.session.recipe.gate))}")
 
     def clamp(self, rest: str) -> None:
         if rest:
@@ -143,5 +143,5 @@ def _file_to_save(named: str) -> Path:
 def _told(edit: Edit) -> str:
     if isinstance(edit, Clamp):
         values = " ".join(f"{k}{edit.sign}{v if isinstance(v, str) else f'{v:g}'}" for k, v in edit.values.items())
-        return f"layer {edit.layer} · {edit.sae} · {edit.rule} · {values}"
+        return f"layer {edit.layer} · {one_line(edit.sae)} · {edit.rule} · {values}"
     return f"{edit.operation}s a direction × {edit.strength:g} at layer {edit.layer}"

@@ -152,7 +152,8 @@ def _print_changed(body: Mapping[str, Any]) -> None:
 def _print_survey(found: Mapping[str, Any]) -> None:
     same = "" if found["same_window"] else ", in another window than this recipe's"
     drawn = sum(one["why"] == "drawn" for one in found["latents"])
-    say(f"\nsurvey of {found['sae']}, {found['created'][:10]}: {drawn} latents clamped alone ({found['window']}{same})")
+    of = f"{one_line(found['sae'])}, {found['created'][:10]}"
+    say(f"\nsurvey of {of}: {drawn} latents clamped alone ({found['window']}{same})")
     columns = ("at their maxima", "at equal ‖Δ‖")
     table = plain_table("ranks the loss, on the latents not used to choose", *columns, right=columns)
     natural, equal = (found["settings"][name] for name in ("natural", "equal"))

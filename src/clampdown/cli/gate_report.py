@@ -71,7 +71,7 @@ def print_check(found: "GateCheck", why: Explained, show: bool) -> None:
     if gate.external:
         say(f"recipe {found.recipe.name}: {gate.external} decides")
     else:
-        say(f"recipe {found.recipe.name}: gate {Path(gate.file).name}, open from {found.threshold:.4g} on")
+        say(f"recipe {found.recipe.name}: gate {one_line(Path(gate.file).name)}, open from {found.threshold:.4g} on")
     if found.unread:
         say(f"of {found.unread} prompts it did not say; these open the gate")
     if gate.decide != "score":
@@ -125,8 +125,8 @@ def _print_wrong(found: "GateCheck", why: Explained, show: bool) -> None:
 
 def _how(why: Explained) -> str:
     if why.exact:
-        return f"latents of {why.sae} that the gate reads, and the score's gain for each unit"
-    return f"latents of {why.sae} whose activation goes with the score, and their correlation"
+        return f"latents of {one_line(why.sae)} that the gate reads, and the score's gain for each unit"
+    return f"latents of {one_line(why.sae)} whose activation goes with the score, and their correlation"
 
 
 def _latent(one: "Influence") -> str:

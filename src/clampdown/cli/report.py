@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from clampdown.cli.options import add_json, command
-from clampdown.cli.terminal import print_json, print_table, say
+from clampdown.cli.terminal import one_line, print_json, print_table, say
 from clampdown.errors import ClampdownError
 
 _EXAMPLE = """  clampdown report clampdown-studies/guarded-quick-0123456789     write its report again
@@ -59,7 +59,7 @@ def _again(record: Any, as_json: bool) -> int:
     else:
         if found["missing"]:
             left = ", ".join(arm["label"] for arm in found["missing"])
-            say(f"note: not finished yet are {left}; the same `clampdown study` goes on", aside=True)
+            say(f"note: not finished yet are {one_line(left)}; the same `clampdown study` goes on", aside=True)
         say(f"report: {found['report']}")
     return 0
 
@@ -68,7 +68,7 @@ def _print(found: Mapping[str, Any]) -> None:
     from clampdown.cli.tables import add_row, plain_table
 
     names = [f"{found[side]['label']} ({found[side]['study']})" for side in ("a", "b")]
-    say(f"A: {names[0]}\nB: {names[1]}")
+    say(f"A: {one_line(names[0])}\nB: {one_line(names[1])}")
     numbers = ("A", "B", "B − A, 95%", "n", "p", "p, adjusted")
     table = plain_table("set", "measure", *numbers, right=numbers)
     for row in found["sets"]:
@@ -82,9 +82,9 @@ def _print(found: Mapping[str, Any]) -> None:
     if (tested := sum(row["p"] is not None for row in found["sets"])) > 1:
         say(f"p is adjusted for {tested} tests by Holm's method; what is said of a difference rests on that")
     for row in found["sets"]:
-        say(f"{row['set']}: {row['reading']}")
+        say(one_line(f"{row['set']}: {row['reading']}"))
     for line in [*found["left_out"], *found["notes"]]:
-        say(f"note: {line}")
+        say(f"note: {one_line(line)}")
 
 
 def _percent(value: float | None) -> str:

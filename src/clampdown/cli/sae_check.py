@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from clampdown.cli.loading import load_model
 from clampdown.cli.options import add_json, add_placing, command, existing, whole
 from clampdown.cli.progress import ProgressBar
-from clampdown.cli.terminal import print_facts, print_json, say
+from clampdown.cli.terminal import one_line, print_facts, print_json, say
 from clampdown.errors import ClampdownError
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _print(found: "SAECheck") -> None:
     print_facts(lines)
     say()
     for note in found.notes:
-        say(f"note: {note}")
+        say(f"note: {one_line(note)}")
     say(found.verdict if not found.reasons else f"{found.verdict}:")
     for reason in found.reasons:
-        say(f"- {reason}")
+        say(f"- {one_line(reason)}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from clampdown.cli.in_words import in_words, in_words_key
 from clampdown.cli.options import add_json, command
-from clampdown.cli.terminal import print_facts, print_json, print_table, say
+from clampdown.cli.terminal import one_line, print_facts, print_json, print_table, say
 from clampdown.errors import ClampdownError
 from clampdown.reading import read_text
 from clampdown.recipe import Clamp, Recipe
@@ -91,7 +91,7 @@ def _recipe(recipe: Recipe, path: Path, as_json: bool) -> int:
         if isinstance(edit, Clamp):
             does = "" if edit.operation == "set" else f", {edit.operation}"
             say(f"\nedit {number}: clamp at layer {edit.layer}, rule {edit.rule}{does}")
-            say(f"SAE {edit.sae} ({edit.sae_sha256[:12] or 'any'})")
+            say(f"SAE {one_line(edit.sae)} ({one_line(edit.sae_sha256[:12]) or 'any'})")
             print_clamped(edit, readings(edit.sae_sha256, path))
             _pages(edit)
         else:
@@ -116,7 +116,7 @@ def _gate(file: "GateFile", own: float | None) -> None:
     threshold = file.threshold if own is None else own
     say(f"\ngate: open where a prompt's score reaches {threshold:g} (bias {file.bias:g})")
     for part in file.parts:
-        say(f"layer {part.layer:>2}: {part}", wrap=True)
+        say(f"layer {part.layer:>2}: {one_line(str(part))}", wrap=True)
     if file.hidden is not None:
         say(f"hidden layer: {file.hidden}")
     if file.windows is not None:

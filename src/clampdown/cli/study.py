@@ -1,6 +1,7 @@
 """`clampdown study`: measure what a recipe gains and what it costs, beside its controls."""
 
 import argparse
+import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -27,7 +28,7 @@ from clampdown.cli.progress import ProgressBar
 from clampdown.cli.terminal import print_json, print_table, say
 from clampdown.errors import ClampdownError
 from clampdown.measuring.sets.kinds import KINDS
-from clampdown.reading import read_text
+from clampdown.reading import check_file, read_text
 
 if TYPE_CHECKING:
     from clampdown.measuring.attacks.spec import AttackSpec
@@ -182,7 +183,10 @@ def _attack(text: str, seed: int) -> "AttackSpec":
             raise ClampdownError(f"--attack {text} names no file of goals; write one behind the =, or {kind} alone")
         name = ", ".join(filter(None, (kind, Path(goals).stem)))
         return AttackSpec(kind, name, goals, seed=seed)
-    if not Path(text).expanduser().is_file():
+    path = Path(os.path.expanduser(text))
+    if os.path.lexists(path):
+        check_file(path, "attack")
+    else:
         raise ClampdownError(f"--attack {text}: no such file, and no attack has that name; use {', '.join(ATTACKS)}")
     return AttackSpec("scripted", Path(text).stem, text, seed=seed)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from clampdown.cli.loading import load_model
 from clampdown.cli.options import add_json, add_model, check_writable, command, existing, out_path, positive, whole
 from clampdown.cli.progress import ProgressBar
-from clampdown.cli.terminal import print_json, say
+from clampdown.cli.terminal import one_line, print_json, say
 from clampdown.errors import ClampdownError
 from clampdown.progress import quiet
 
@@ -102,7 +102,7 @@ def _print(sae: "SAE", path: Path, model: str | None, as_json: bool) -> None:
         facts = {"kind": sae.kind, "layer": sae.layer, "latents": sae.n_latents, "k": sae.k, "model": sae.model}
         print_json({"sae": str(path), **facts, "about": sae.about})
         return
-    say(f"{sae.kind} SAE with {sae.n_latents:,} latents, after layer {sae.layer} of {sae.model}")
+    say(f"{sae.kind} SAE with {sae.n_latents:,} latents, after layer {sae.layer} of {one_line(sae.model)}")
     named = shlex.quote(str(path)) + (f" --model {shlex.quote(model)}" if model else "")
     say(f"sae:    {path}\nnext:   clampdown show {shlex.quote(str(path))}\n        clampdown find --sae {named}")
 

@@ -190,7 +190,7 @@ def _sparse(facts: SAEFacts, sae: SAE) -> tuple[bool, str]:
 
 def _notes(model: ChatModel, sae: SAE, layer: int) -> list[str]:
     found = []
-    trained_on = sae.about.get("model_sha256", "")
+    trained_on = str(sae.about.get("model_sha256") or "")
     if not model.is_named(trained_on):
         found.append(f"it was trained on weights {trained_on[:12]}, but these are {model.sha256[:12]}")
     elif sae.model and not trained_on and _last(sae.model) != _last(model.name):

@@ -11,6 +11,8 @@ from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from typing import Any
 
+from clampdown.errors import ClampdownError
+
 _START, _END = "\U000f0000", "\U000f0001"
 """Transformers' marks, of no other meaning; it drops those that a text holds already."""
 
@@ -59,7 +61,16 @@ def unmarked(text: str) -> str:
 
 
 def encoded(tokenizer: Any, text: str) -> list[int]:
-    """Token ids of a text in which control tokens may be marked; nothing is added."""
+    """Token ids of a text in which control tokens may be marked; nothing is added.
+
+    Raises:
+        ClampdownError: it holds half of a surrogate pair, as bytes that are no UTF-8 become; no tokenizer takes that.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        half = ascii(text[error.start])[1:-1]
+        raise ClampdownError(f"a text holds {half}, half of a character; write it in UTF-8") from error
     if _START in text and _theirs() is not None:
         try:
             return list(_theirs().encode_marked_chat(tokenizer, text))

@@ -10,7 +10,7 @@ import numpy as np
 
 from clampdown.errors import ClampdownError
 from clampdown.models.gguf_file import read_contents, read_floats
-from clampdown.models.look_over import no_weights
+from clampdown.reading import stand_in
 
 _UNREAD_SCALE = {("gemma2", 46), ("gemma3", 62)}
 """Gemma's 27B by its number of blocks: its attention is scaled by another rule than the file's keys tell."""
@@ -71,7 +71,7 @@ def read_header(path: Path) -> Header:
         if "rope_freqs.weight" in told.tensors:  # Llama 3.1 and later
             divisors = np.array(read_floats(path, told.tensors["rope_freqs.weight"]), np.float32)
     except (OSError, ValueError) as error:
-        found = (path.stat().st_size and no_weights(path)) or "it is no whole GGUF file; fetch it again"
+        found = (path.stat().st_size and stand_in(path)) or "it is no whole GGUF file; fetch it again"
         raise ClampdownError(f"could not load model {path}: {found}") from error
     if (parts := told.keys.get("split.count") or 1) > 1:
         raise _split(str(path), int(told.keys.get("split.no") or 0) + 1, parts)

@@ -1,6 +1,7 @@
 """Weights and tokenizer through Transformers: on which devices, in which precision, and whole or not at all."""
 
 import inspect
+import os
 import re
 import time
 from collections.abc import Iterable, Mapping
@@ -13,7 +14,7 @@ import torch
 from clampdown.errors import ClampdownError
 from clampdown.models import bundled, gguf, residual
 from clampdown.models.look_over import look_over
-from clampdown.models.packing import check_packing, check_unpacked
+from clampdown.models.packing import check_packing, check_told, check_unpacked
 from clampdown.models.source import Source, failure, fetched, is_bundled, need, weights_place
 from clampdown.models.template_choice import Wish
 
@@ -87,7 +88,7 @@ def load(source: Source, placing: Placing, wish: Wish = Wish()) -> Loaded:  # no
     placing.check(source)
     if source.gguf:
         gguf.check_name(source.gguf)
-    elif Path(source.path).is_dir() and not is_bundled(source):
+    elif os.path.isdir(source.path) and not is_bundled(source):
         look_over(Path(source.path))
     precision, header, options = _dtype(placing), None, {}
     try:
@@ -158,6 +159,7 @@ def _weights(source: Source, placing: Placing, config: Any, precision: Any) -> t
         **source.options(),
     )
     if lacking := sorted(told["missing_keys"]):  # Transformers would fill them with random numbers
+        check_told(str(source), told["unexpected_keys"])
         raise ClampdownError(f"model {source} is not whole: its weights lack {lacking[0]} ({len(lacking)} missing)")
     _check_depth(source, model, told["unexpected_keys"])
     check_unpacked(str(source), model)

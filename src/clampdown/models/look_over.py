@@ -8,12 +8,18 @@ from typing import Any
 from clampdown.errors import ClampdownError
 from clampdown.models.safetensors_file import read_header
 from clampdown.models.source import adapter_files, weight_files
+from clampdown.reading import stand_in
 
-_POINTER = b"version https://git-lfs"
 _SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.(?:safetensors|bin)$")
 _SAE_FILES = ("cfg.json", "sae.safetensors", "sae_weights.safetensors", "ae.pt", "params.npz", "hyperparams.json")
 _SAE_KEYS = {"trainer", "activation_dim", "dict_size", "d_sae", "d_in", "expansion_factor", "num_latents"}
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json")
+_BESIDE = (
+    *(*_TOKENIZERS, "vocab.txt", "merges.txt", "spiece.model", "tekken.json", "special_tokens_map.json"),
+    *("added_tokens.json", "chat_template.jinja", "chat_template.json", "generation_config.json"),
+    *("model.safetensors.index.json", "pytorch_model.bin.index.json"),
+)
+"""What Transformers reads besides configuration and weights, some of it without a word where it is damaged."""
 _WORDS = ("tokenizer.json", "*.model", "vocab*", "merges.txt", "*.tiktoken", "tekken.json", "spiece*")
 """Files of which any one may hold a tokenizer's vocabulary."""
 _OTHERS = {  # what else weights come as, and what takes them
@@ -30,6 +36,7 @@ _OTHERS = {  # what else weights come as, and what takes them
     "consolidated*.pth": "in Meta's own layout",
     "consolidated*.safetensors": "in Mistral's own layout",
     "*.nemo": "NeMo's",
+    "*.distcp": "in parts, as PyTorch's distributed training saves them",
     "*.llamafile": "llamafile's",
 }
 
@@ -44,8 +51,8 @@ def look_over(folder: Path) -> None:
     config = _read_config(folder)
     if found := _no_language_model(folder, config):
         raise _refusal(folder, found)
-    for path in map(folder.joinpath, _TOKENIZERS):
-        if path.is_file() and (found := no_weights(path)):
+    for path in map(folder.joinpath, _BESIDE):
+        if path.is_file() and (found := stand_in(path)):
             raise _refusal(folder, f"its {path.name}: {found}")
     files = weight_files(folder, config.get("transformers_weights"))
     if not files:
@@ -56,26 +63,10 @@ def look_over(folder: Path) -> None:
             f"it lacks {lacking[0]}, which its index names ({len(lacking)} of {len(files)} missing); fetch it again",
         )
     for path in files:
-        if found := no_weights(path) or _cut(path):
+        if found := stand_in(path) or _cut(path):
             raise _refusal(folder, f"its {path.name}: {found}")
     if not any(next(folder.glob(pattern), None) for pattern in _WORDS):
         raise _refusal(folder, "it has no tokenizer (no tokenizer.json); fetch that too")
-
-
-def no_weights(path: Path) -> str:
-    """What a file is that holds nothing, or something else in its place, and what to do; "" for any other."""
-    with path.open("rb") as stream:
-        start = stream.read(512)
-    if not start:
-        return "it is empty; fetch it again"
-    if start.startswith(_POINTER):
-        return (
-            "it is a git-lfs pointer, not the file itself; run `git lfs pull` in its folder, or fetch it with "
-            "`hf download`"
-        )
-    if start.lstrip(b"\xef\xbb\xbf \t\r\n")[:9].lower().startswith((b"<!doctype", b"<html", b"<?xml")):
-        return "it is a web page saved in its place; fetch it again with `hf download`"
-    return ""
 
 
 def _refusal(folder: Path, found: str) -> ClampdownError:
@@ -87,7 +78,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
     try:
         told = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
-        found = (no_weights(path) if path.stat().st_size < 1 << 20 else "") or "it is not valid JSON; fetch it again"
+        found = (stand_in(path) if path.stat().st_size < 1 << 20 else "") or "it is not valid JSON; fetch it again"
         raise _refusal(folder, f"its config.json: {found}") from error
     if not isinstance(told, dict):
         raise _refusal(folder, "its config.json: it is not a model's; fetch it again")
@@ -120,7 +111,7 @@ def _adapter(folder: Path) -> str:
         return ""
     try:
         base = json.loads(path.read_text(encoding="utf-8"))["base_model_name_or_path"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         base = None
     of = f" of {base}" if base and isinstance(base, str) else ""
     return (

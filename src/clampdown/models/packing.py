@@ -1,6 +1,7 @@
 """Weights that were stored packed: which package unpacks them, and whether it is here."""
 
 import importlib.util
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from clampdown.errors import ClampdownError
@@ -34,6 +35,8 @@ _PACKINGS = {
     "fbgemm_fp8": Packing("FBGEMM's FP8", {"fbgemm_gpu": "fbgemm-gpu"}, gpu=True),
 }
 """FP8 and MXFP4, which Transformers unpacks by itself where no GPU runs them, need no entry."""
+_PACKED = ("qweight", "q_weight", "weight_packed", "weight_q", "weight_scale", "absmax", "codebooks", "qzeros")
+"""Last parts of the names that packed weights have."""
 
 
 def check_packing(name: str, config: Any) -> None:
@@ -47,6 +50,11 @@ def check_packing(name: str, config: Any) -> None:
         method = "bitsandbytes"
     packing = _PACKINGS.get(method)
     if packing is None:
+        if method and not _is_known(method):
+            raise ClampdownError(
+                f"could not load model {name}: its weights are packed by {method}, which this Transformers does not "
+                "read; name the model that it was packed from"
+            )
         return
     start = f"could not load model {name}: its weights are packed by {packing.called}, which"
     other = "or name the model that it was packed from"
@@ -58,6 +66,22 @@ def check_packing(name: str, config: Any) -> None:
 
         if not torch.cuda.is_available():
             raise ClampdownError(f"{start} runs on a GPU only, and there is none here; find one, {other}")
+
+
+def _is_known(method: str) -> bool:
+    """Whether Transformers has a way to unpack it; else it would take the packed weights for none at all."""
+    from transformers.quantizers.auto import AUTO_QUANTIZATION_CONFIG_MAPPING
+
+    return method in AUTO_QUANTIZATION_CONFIG_MAPPING
+
+
+def check_told(name: str, unread: Iterable[str]) -> None:
+    """Raises ClampdownError where some of the tensors that were not read are packed weights, of which nothing told."""
+    if packed := sorted(key for key in unread if key.rpartition(".")[2] in _PACKED):
+        raise ClampdownError(
+            f"could not load model {name}: its weights are packed ({packed[0]}), but its config.json does not say by "
+            "what, as older GPTQ and AWQ files don't; name the model that it was packed from"
+        )
 
 
 def check_unpacked(name: str, model: Any) -> None:

@@ -2,11 +2,17 @@
 
 import importlib.util
 import json
+import os
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from clampdown.errors import ClampdownError
 from clampdown.models import bundled
+from clampdown.reading import check_file, unreadable
+
+_PIECE = re.compile(r"\.gguf[-.]", re.I)
+"""In the names of files that a GGUF was cut into, such as m.gguf-split-a and m.gguf.part1of2."""
 
 
 class Source(NamedTuple):
@@ -34,18 +40,14 @@ def find_source(name: str, revision: str | None = None) -> Source:
     """
     if name == bundled.NAME:
         source = Source(str(bundled.bundled_folder()))
-    elif (path := Path(name).expanduser()).is_dir() and name:
-        source = Source(str(path))
-    elif path.is_file():
-        if path.suffix != ".gguf":
-            raise ClampdownError(f"could not load model {name}: name its folder, or a .gguf file")
-        source = Source(str(path.parent), gguf=path.name)
+    elif name and os.path.lexists(path := Path(os.path.expanduser(name))):
+        source = _local(name, path)
     else:
         repository, _, own = name.partition("@")
         owner, _, inside = repository.partition("/")
         inside, _, file = inside.partition("/")
         gguf = repository.endswith(".gguf")
-        if name.startswith(("/", "./", "../", "~")) or (gguf and (not file or Path(owner, inside).is_dir())):
+        if name.startswith(("/", "./", "../", "~")) or (gguf and (not file or os.path.isdir(Path(owner, inside)))):
             raise ClampdownError(f"could not load model {name}: there is no such file or folder")
         if own and revision and own != revision:
             raise ClampdownError(f"model {name} names a revision of its own; leave out {revision}")
@@ -55,6 +57,28 @@ def find_source(name: str, revision: str | None = None) -> Source:
     if revision:
         raise ClampdownError(f"model {name} lies here and has no revisions; leave out {revision}")
     return source
+
+
+def _local(name: str, path: Path) -> Source:
+    """The folder or GGUF file at a path where something lies."""
+    if path.is_dir():
+        return Source(str(path))
+    check_file(path, "model")
+    if path.suffix.lower() == ".gguf":
+        return Source(str(path.parent), gguf=path.name)
+    if _PIECE.search(path.name):
+        raise ClampdownError(
+            f"could not load model {name}: it is a piece of a GGUF file that was cut up; join the pieces in their "
+            "order (cat FIRST SECOND > whole.gguf), and name that file"
+        )
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(4)
+    except OSError as error:
+        raise unreadable(path, "model", error) from error
+    if start == b"GGUF":
+        raise ClampdownError(f"could not load model {name}: it is GGUF; end its name in .gguf")
+    raise ClampdownError(f"could not load model {name}: name its folder, or a .gguf file")
 
 
 def is_bundled(source: Source) -> bool:
@@ -68,7 +92,7 @@ def fetched(source: Source) -> Source:
     Raises:
         what the hub's client raises; see `failure`.
     """
-    if not source.gguf or Path(source.path).is_dir():
+    if not source.gguf or os.path.isdir(source.path):
         return source
     from huggingface_hub import hf_hub_download
 
@@ -78,7 +102,7 @@ def fetched(source: Source) -> Source:
 
 def weights_place(source: Source, model: Any) -> Path:
     """The GGUF file, or the folder with the weight files: the one named, or the hub's local snapshot."""
-    if source.gguf or Path(source.path).is_dir():
+    if source.gguf or os.path.isdir(source.path):
         return Path(source.path) / (source.gguf or "")
     from huggingface_hub import try_to_load_from_cache
 
@@ -109,7 +133,7 @@ def shards(index: Path) -> list[Path]:
     try:
         names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
         paths = [index.parent / name for name in sorted(names)]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ClampdownError(
             f"could not load model {index.parent}: its {index.name} is damaged; fetch it again"
         ) from error
@@ -183,7 +207,7 @@ def _told(source: Source, errors: list[BaseException]) -> tuple[str, str]:
         return reason, "delete that folder to fetch it again"
     if source.gguf:
         return reason, "check the file"
-    return reason, "check the folder" if Path(source.path).is_dir() else "check the name, and the network"
+    return reason, "check the folder" if os.path.isdir(source.path) else "check the name, and the network"
 
 
 def _is_network(error: BaseException) -> bool:

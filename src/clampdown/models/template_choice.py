@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from clampdown.errors import ClampdownError, reason
 from clampdown.models import thinking
-from clampdown.reading import read_text
+from clampdown.reading import read_text, stand_in
 
 _PROBE = [{"role": "user", "content": "Speak of herons."}]
 
@@ -88,6 +88,8 @@ def read_template(given: str | Path) -> tuple[str, str]:
             f"no chat template {said}: name a Jinja file, or give the template itself, with its {{{{ }}}}"
         )
     text = read_text(path, "chat template")
+    if text.strip() and (found := stand_in(text[:512].encode())):
+        raise ClampdownError(f"can't read chat template {said}: {found}")
     if path.suffix == ".json":
         try:
             text = json.loads(text)["chat_template"]

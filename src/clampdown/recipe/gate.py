@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from clampdown.errors import ClampdownError
+from clampdown.reading import read_bytes
 from clampdown.recipe.bundled import FOLDER
 from clampdown.recipe.checks import check_known, is_finite, require, shown
 from clampdown.writing import beside
@@ -90,12 +91,10 @@ class Gate:
         if source.parent == folder.absolute():
             return replace(self, file=source.name)
         try:
-            content = source.read_bytes()
-        except OSError as error:
+            content = read_bytes(source, "gate")
+        except ClampdownError as error:
             way_out = "" if source.exists() else f"; {GOES_WITH}"
-            raise ClampdownError(
-                f"the gate's file {source} can't be read: {error.strerror or error}{way_out}"
-            ) from error
+            raise ClampdownError(f"{error}{way_out}") from error
         if hashlib.sha256(content).hexdigest() != self.sha256:
             raise ClampdownError(f"{source} is not the file that the gate's sha256 names; fit or fetch it again")
         with beside(folder / self.kept_name) as part:

@@ -207,7 +207,7 @@ def _claim(folder: Path, sequences: list[list[int]], settings: dict[str, object]
         known = json.loads(note.read_text())["sha256"]
     except OSError as error:
         raise ClampdownError(f"could not write {folder}: {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ClampdownError(f"{note} is damaged; delete {folder} to compute its activations anew") from error
     if known != digest:
         raise ClampdownError(f"{folder} caches other activations (model, layer or text differ); name another folder")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from clampdown.errors import ClampdownError
-from clampdown.reading import check_file
+from clampdown.reading import check_file, stand_in
 from clampdown.saes.hashes import LARGE, file_version, sha256_when_asked
 from clampdown.saes.hashes import file_sha256 as file_sha256
 from clampdown.saes.sae import SAE
@@ -85,6 +85,8 @@ def _load(path: Path, name: str, version: tuple[int, ...]) -> SAE:
             header = file.metadata() or {}
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
+        if found := stand_in(path):
+            raise ClampdownError(f"{name}: {found}") from error
         raise ClampdownError(f"{name} is not a readable safetensors file ({error}); fetch or train it again") from error
     if header.get("format") != FORMAT:
         raise ClampdownError(f"{name} is not an SAE in Clampdown's format; its header lacks 'format = {FORMAT}'")

@@ -18,6 +18,8 @@ from clampdown.saes.sae import SAE
 _REMOTE = re.compile(r"(?P<place>[A-Za-z0-9][\w.-]*/[^@]+?)/?(?:@(?P<revision>[\w./-]+))?")
 _LONG = 200
 _COMMIT = re.compile("[0-9a-f]{7,40}")
+_ORIGIN = ("repository", "revision", "pinned", "verified")
+"""Notes that are ours to make when an SAE is fetched: a file here that makes them of itself is not believed."""
 _WAYS = f"name a file or folder, a hub id (owner/repo/folder@revision), SAELens' release/sae_id, or {BUNDLED!r}"
 
 
@@ -34,6 +36,9 @@ def load_sae(name: str) -> SAE:
         ClampdownError: nothing of that name, an unknown format, no SAE of a residual stream, a damaged file, a
             gated repository, or no network.
     """
+    if not isinstance(name, str | Path) or not str(name).strip():  # a path will do as well
+        raise ClampdownError(f"an SAE must be a name or a path, not empty, got {repr(name)[:_LONG]}")
+    name = str(name)
     if name == BUNDLED:
         return read_sae(directory.BUNDLED_FILE, name)
     path = Path(os.path.expanduser(name))
@@ -50,8 +55,10 @@ def read_local(path: Path, name: str) -> SAE:
     with whatever_the_files_say(name):
         ours = _the_file(path)
         if ours is not None and (_is_ours(ours) or matching(path) is None):
-            return read_sae(ours, name)  # what is no SAE at all is refused by our own reader
-        return _read(str(path.absolute()), name, _version(path))
+            sae = read_sae(ours, name)  # what is no SAE at all is refused by our own reader
+        else:
+            sae = _read(str(path.absolute()), name, _version(path))
+        return sae.without_notes(*_ORIGIN)
 
 
 def _exists(path: Path, name: str) -> bool:

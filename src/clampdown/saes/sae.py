@@ -101,6 +101,11 @@ class SAE:
         """The same SAE with more in `about`."""
         return self._with(about=self.about | facts)
 
+    def without_notes(self, *keys: str) -> "SAE":
+        """The same SAE with these left out of `about`; itself where none of them is there."""
+        rest = {key: said for key, said in self.about.items() if key not in keys}
+        return self if len(rest) == len(self.about) else self._with(about=rest)
+
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> "SAE":
         """This SAE on a device, in the dtype it is stored in or another; the copy is kept with this one."""
         key = (torch.device(device), dtype)

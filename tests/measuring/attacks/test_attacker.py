@@ -60,15 +60,17 @@ def test_prompts_that_are_none_are_one_line(tmp_path, one_line, monkeypatch):
     (tmp_path / "p.jsonl").write_text('{"name": "One"}\n')
     (tmp_path / "p.yaml").write_text("a: [")
     (tmp_path / "q.yaml").write_text("a: b")
+    (tmp_path / "deep.yaml").write_text("value: " + "[" * 50_000)
+    (tmp_path / "date.yaml").write_text("value: 2001-13-45")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    for named in ("p.jsonl", "p.jsonl#Two", "p.yaml", "q.yaml", "missing.txt"):
+    for named in ("p.jsonl", "p.jsonl#Two", "p.yaml", "q.yaml", "deep.yaml", "date.yaml", "missing.txt"):
         with pytest.raises(ClampdownError) as caught:
             attacker_prompt("pair", str(tmp_path / named), "")
         one_line(caught, named.partition("#")[0])
     with pytest.raises(ClampdownError) as caught:
         attacker_prompt("pair", "pyrit", "")
     one_line(caught, "PyRIT", "install")
-    for broken in ("{{ objective", "{% for x in y %}", "{{ ''.__class__.__mro__ }}"):
+    for broken in ("{{ objective", "{% for x in y %}", "{{ ''.__class__.__mro__ }}", "{{ 1 / 0 }}", "{{ 1 + '' }}"):
         with pytest.raises(ClampdownError) as caught:
             fill(broken, objective="g")
         one_line(caught)

@@ -192,6 +192,7 @@ def test_questions_and_passages(tmp_path):
     assert [p.strip() for p in passages] == ["x" * 1000, "x" * 500, "end"]
 
 
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 2690\n"
 ROW = {"question": "q", "choices": ["a", "b"], "answer": 0}
 BAD = {
     "empty": ("safe", "a.jsonl", b"", "is empty"),
@@ -199,6 +200,8 @@ BAD = {
     "empty csv": ("safe", "a.csv", b"", "is empty"),
     "header only": ("safe", "a.csv", b"prompt\n", "at least one"),
     "blank text": ("safe", "a.txt", b"\n \n", "is empty"),
+    "a web page": ("safe", "a.txt", b"\n<!DOCTYPE html>\n<html><body>Sign in</body></html>\n", "web page"),
+    "a pointer": ("safe", "a.jsonl", POINTER, "git lfs pull"),
     "wrong column": ("safe", "a.jsonl", b'{"text": "x"}', "row 1"),
     "wrong csv column": ("safe", "a.csv", b"text\nx\n", "'prompt'"),
     "second row": ("safe", "a.jsonl", b'{"prompt": "x"}\n{"prompt": 3}', "row 2"),
@@ -233,6 +236,15 @@ def test_a_wrong_file_gives_one_line(case, tmp_path, one_line):
     with pytest.raises(ClampdownError) as caught:
         load_set(kind, tmp_path / name)
     one_line(caught, str(tmp_path / name), word)
+
+
+def test_what_lies_in_a_parquet_files_place_is_told(tmp_path, one_line):
+    pytest.importorskip("pyarrow.parquet")
+    for content, word in ((POINTER, "git lfs pull"), (b"", "empty"), (b"<html>", "web page"), (b"noise", "Parquet")):
+        (tmp_path / "a.parquet").write_bytes(content)
+        with pytest.raises(ClampdownError) as caught:
+            load_set("safe", tmp_path / "a.parquet")
+        one_line(caught, "a.parquet", word)
 
 
 def test_a_missing_file_gives_one_line(tmp_path, one_line):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from clampdown.errors import ClampdownError
+from clampdown.errors import ClampdownError, reason
 from clampdown.measuring.attacks.conversation import Target
 from clampdown.measuring.attacks.replies import json_reply
 from clampdown.measuring.endpoint.client import Chat
@@ -49,13 +49,12 @@ def attacker_prompt(attack: str, named: str, own: str) -> str:
 
 def fill(template: str, **values: Any) -> str:
     """The template with its slots filled. Raises ClampdownError if it is no Jinja template."""
-    from jinja2 import TemplateError
     from jinja2.sandbox import SandboxedEnvironment
 
     try:
         return SandboxedEnvironment().from_string(template).render(**values)
-    except TemplateError as error:
-        raise ClampdownError(f"the attacker's prompt is not a template that can be filled ({error})") from error
+    except Exception as error:  # a template is a program
+        raise ClampdownError(f"the attacker's prompt is not a template that can be filled ({reason(error)})") from error
 
 
 def next_messages(attacker: Target, chats: Sequence[Chat], *, seed: int) -> list[tuple[str, str] | None]:
@@ -99,7 +98,9 @@ def _yaml(path: Path) -> str:
 
     try:
         body = yaml.safe_load(read_text(path))
-    except yaml.YAMLError as error:
+    except RecursionError as error:
+        raise ClampdownError(f"{path} is nested too deeply to be read; name another file") from error
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that no calendar has, say
         raise ClampdownError(f"{path} is not YAML ({' '.join(str(error).split())})") from error
     if not isinstance(body, dict) or not isinstance(body.get("value"), str):
         raise ClampdownError(f"{path} has no text under `value`; name another file")

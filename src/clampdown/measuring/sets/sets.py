@@ -19,7 +19,7 @@ from clampdown.measuring.sets.tables import (
     split_lines,
     table_rows,
 )
-from clampdown.reading import as_text, read_bytes, unpacked
+from clampdown.reading import as_text, read_bytes, stand_in, unpacked
 
 BUILTIN: dict[str, str] = {
     SetKind.UNSAFE: "unsafe.jsonl",
@@ -152,6 +152,8 @@ def _plain(data: bytes, path: Path, kind: str) -> list[TableRow]:
         passages = (text[i : i + _PASSAGE] for i in range(0, len(text), _PASSAGE))
         held = enumerate((passage for passage in passages if passage.strip()), 1)
         return [TableRow({"text": passage}, number, f"{name}, passage {number}") for number, passage in held]
+    if text and (found := stand_in(text[:512].encode())):
+        raise ClampdownError(f"can't read {name}: {found}")
     lines = [(line, text.strip()) for line, text in enumerate(split_lines(text), 1) if text.strip()]
     if lines and (layout := _seems(lines[0][1])):
         raise ClampdownError(f"{name} seems to be {layout}, and would be read as a prompt a line; end its name in that")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from clampdown.errors import ClampdownError, reason
-from clampdown.reading import as_text, unpacked
+from clampdown.reading import as_text, stand_in, unpacked
 
 LAYOUTS = (".csv", ".tsv", ".jsonl", ".json", ".parquet")
 """How the names of tables end, perhaps with .gz behind it."""
@@ -180,6 +180,8 @@ def _parquet(data: bytes, name: str) -> list[TableRow]:
         _check_header(table.column_names, name)
         rows = table.to_pylist()
     except (pyarrow.ArrowException, OSError) as error:
+        if found := stand_in(data[:512]):
+            raise ClampdownError(f"can't read {name}: {found}") from error
         raise ClampdownError(f"{name} is not readable Parquet ({reason(error)})") from error
     return [TableRow(row, number, f"{name}, row {number}") for number, row in enumerate(rows, 1)]
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from clampdown.errors import ClampdownError
-from clampdown.reading import check_file
+from clampdown.reading import check_file, stand_in
 from clampdown.saes.hashes import LARGE
 
 _AS_STORED = (torch.bfloat16, torch.float16, torch.float32)
@@ -24,6 +24,8 @@ def open_tensors(path: Path, name: str) -> dict[str, Tensor]:
             full pickle can open.
     """
     check_file(path, f"{name}:")
+    if path.stat().st_size and (found := stand_in(path)):  # an empty file its reader tells of
+        raise ClampdownError(f"{name}: {path.name}: {found}")
     tensors = _READERS.get(path.suffix, _open_torch)(path, name)
     for key, t in tensors.items():
         if t.layout is not torch.strided or t.is_quantized or t.is_complex() or t.is_meta:

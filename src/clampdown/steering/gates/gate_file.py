@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from clampdown.errors import ClampdownError, reason
-from clampdown.reading import check_file
+from clampdown.reading import check_file, stand_in
 from clampdown.recipe import Gate
 from clampdown.recipe.gate import GOES_WITH
 from clampdown.saes.hashes import file_sha256, file_version
@@ -143,8 +143,9 @@ def read_gate(gate: Gate) -> GateFile:
         way_out = "" if path.exists() else f"; {GOES_WITH}"
         raise ClampdownError(f"{error}{way_out}") from error
     if _sha256(path, tuple(file_version(path))) != gate.sha256:
+        found = stand_in(path) or "fetch it again"
         raise ClampdownError(
-            f"gate {path} is not the file that the recipe names (its hash is another); fetch it again, or fit a new one"
+            f"gate {path} is not the file that the recipe names (its hash is another): {found}, or fit a new one"
         )
     return _load(path, tuple(file_version(path)))
 
