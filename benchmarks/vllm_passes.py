@@ -13,18 +13,20 @@ apart. Passes that follow each other can: each is as long as the one before but 
 
 Under one clamp for all and under 32 that differ, everywhere but at sinks (TopK: where a clamped latent may be on, all
 are encoded); under the recipe that comes along, whose gate stays shut on these prompts; and under it forced open.
+Under nothing there is nothing to skip: how far that is from 1 is how far to trust the rest. Under plug-in there is no
+recipe either, and what is skipped is all of ours, the operators in vLLM's layers too (not with --compiled).
 """
 
 import argparse
 import json
 import statistics
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
-from vllm_throughput import contenders  # sets what vLLM reads from the environment
+from vllm_throughput import bare, contenders  # sets what vLLM reads from the environment
 
 from clampdown.engine.local import LocalEngine
 from clampdown.engine.request import Request, Sampling
@@ -33,10 +35,15 @@ from clampdown.plugins.vllm.engine import VllmEngine
 from clampdown.recipe import Recipe
 from clampdown.recipe.bundled import GUARDED, bundled_path
 
+UNDER = ["nothing", "plug-in", "one", "many", "gate shut", "gate open"]
+
+Without = Callable[[VllmEngine], AbstractContextManager[None]]
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 32, 128])
+    parser.add_argument("--under", nargs="+", choices=UNDER, default=UNDER, help="(default: all)")
     for name, number in (("passes", 120), ("prompts", 8), ("answer", 64)):
         parser.add_argument(f"--{name}", type=int, default=number, help=f"(default: {number})")
     parser.add_argument("--dtype", default="float32")
@@ -50,15 +57,16 @@ def main() -> None:
     )  # fmt: skip
     guarded = Recipe.load(bundled_path(GUARDED))
     all_of_them = contenders(engine, LocalEngine(model), options.compiled)
-    found = {name: all_of_them[name][1] for name in ("one", "many")}
+    found = {"nothing": [None], "plug-in": [None]} | {name: all_of_them[name][1] for name in ("one", "many")}
     found |= {"gate shut": [guarded], "gate open": [guarded.deciding("open")]}
     for batch in options.batch:
-        for name, recipes in found.items():
-            print(json.dumps({"batch": batch, "under": name} | measured(engine, recipes, batch, options)), flush=True)
+        for name in options.under:
+            told = measured(engine, found[name], batch, options, alone if name == "plug-in" else unsteered)
+            print(json.dumps({"batch": batch, "under": name} | told), flush=True)
 
 
 def measured(
-    engine: VllmEngine, recipes: Sequence[Recipe | None], batch: int, options: argparse.Namespace
+    engine: VllmEngine, recipes: Sequence[Recipe | None], batch: int, options: argparse.Namespace, without: Without
 ) -> dict[str, Any]:
     model = engine.model
     read: dict[bool, list[float]] = {False: [], True: []}
@@ -68,7 +76,7 @@ def measured(
             if turn > 1:
                 read[steered].append(spent)
     with asked(engine, model, recipes, batch, 0, options.passes):
-        steps = decoded(engine, options.passes)
+        steps = decoded(engine, options.passes, without)
     reading, decoding = (
         statistics.median(a / b for a, b in zip(*pairs, strict=True))
         for pairs in ((read[False], read[True]), (steps[False], steps[True]))
@@ -108,22 +116,34 @@ def asked(
         engine.step()
 
 
-def decoded(engine: VllmEngine, passes: int) -> dict[bool, list[float]]:
-    """Seconds of each pass, by whether it was steered; they take turns."""
-    steering = engine._vllm.model_executor.driver_worker.worker.model_runner.clampdown
+def decoded(engine: VllmEngine, passes: int, without: Without) -> dict[bool, list[float]]:
+    """Seconds of each pass, by whether ours was done; they take turns."""
     spent: dict[bool, list[float]] = {False: [], True: []}
-    try:
-        for turn in range(2 * (passes // 2)):
-            steered = bool(turn % 2)
-            vars(steering).pop("run", None)
-            if not steered:
-                steering.run = lambda _runner, call: call()
+    for turn in range(2 * (passes // 2)):
+        steered = bool(turn % 2)
+        with nullcontext() if steered else without(engine):
             begun = time.perf_counter()
             engine.step()
             spent[steered].append(time.perf_counter() - begun)
-    finally:
-        vars(steering).pop("run", None)
     return {steered: some[1:] for steered, some in spent.items()}
+
+
+@contextmanager
+def unsteered(engine: VllmEngine) -> Iterator[None]:
+    """Within, a pass is the model's call alone."""
+    steering = engine._vllm.model_executor.driver_worker.worker.model_runner.clampdown
+    steering.run = lambda _runner, call: call()
+    try:
+        yield
+    finally:
+        del steering.run
+
+
+@contextmanager
+def alone(engine: VllmEngine) -> Iterator[None]:
+    """Within, nothing of ours is left in a pass."""
+    with bare(engine), unsteered(engine):
+        yield
 
 
 if __name__ == "__main__":
