@@ -340,3 +340,31 @@ def test_a_study_is_answered_alike(engine, model, tmp_path):
         for one, same in zip(rows, other.rows[key], strict=True):
             assert (one.place, one.text, one.label) == (same.place, same.text, same.label), key
             assert (one.receipt or {}).get("tokens_edited") == (same.receipt or {}).get("tokens_edited"), key
+
+
+@pytest.mark.parametrize(
+    "compiled, asked, given",
+    [
+        (True, "FULL_AND_PIECEWISE", "PIECEWISE"),
+        (True, "FULL", "PIECEWISE"),
+        (True, "FULL_DECODE_ONLY", "PIECEWISE"),
+        (True, "PIECEWISE", "PIECEWISE"),
+        (True, "NONE", "NONE"),
+        (False, "FULL_DECODE_ONLY", "NONE"),
+        (False, "FULL", "NONE"),
+    ],
+)
+def test_no_graph_is_recorded_over_our_operators(compiled, asked, given):
+    from types import SimpleNamespace
+
+    from vllm.config import CompilationConfig, CompilationMode, CUDAGraphMode
+
+    from clampdown.plugins.vllm.op import ALONE, NAME
+    from clampdown.plugins.vllm.runner import prepare
+
+    mode = CompilationMode.VLLM_COMPILE if compiled else CompilationMode.NONE
+    found = CompilationConfig(mode=mode, cudagraph_mode=CUDAGraphMode[asked])
+    found.splitting_ops = ["vllm::unified_attention"] if compiled else []
+    prepare(SimpleNamespace(additional_config={}, compilation_config=found), graphs=True)
+    assert found.cudagraph_mode == CUDAGraphMode[given]
+    assert ({NAME, ALONE} <= set(found.splitting_ops)) == compiled

@@ -42,10 +42,13 @@ def fasten(blocks: nn.ModuleList, steerer: Steerer) -> None:
 def _followed(forward: Callable[..., Any], layer: int, number: int) -> Callable[..., Any]:
     def followed(*args: Any, **kwargs: Any) -> Any:
         output = forward(*args, **kwargs)
+        alone, pair = (_steer_alone, _steer)  # eagerly, without the way through the dispatcher
+        if torch.compiler.is_compiling():
+            alone, pair = torch.ops.clampdown.steer_alone, torch.ops.clampdown.steer
         if isinstance(output, torch.Tensor):
-            torch.ops.clampdown.steer_alone(output, layer, number)
+            alone(output, layer, number)
         elif isinstance(output, tuple) and len(output) == 2 and all(isinstance(one, torch.Tensor) for one in output):
-            torch.ops.clampdown.steer(output[0], output[1], layer, number)
+            pair(output[0], output[1], layer, number)
         else:
             raise ClampdownError("this model's layers give what Clampdown does not know; it can't be steered on vLLM")
         return output

@@ -121,14 +121,27 @@ def check_setup(config: Any) -> None:
         raise ClampdownError(f"Clampdown does not steer vLLM with {' or '.join(unknown)}: leave it out, {LEAVE_OUT}")
 
 
-def prepare(config: Any) -> None:
-    """Let what is compiled with our operators be kept apart, and let graphs be recorded between them."""
+def prepare(config: Any, *, graphs: bool | None = None) -> None:
+    """Let what is compiled with our operators be kept apart, and graphs be recorded between them, never over them.
+
+    A graph of a whole pass would run an operator when it is recorded, and not when it is played: nothing were steered.
+
+    graphs: whether they can be recorded here; None where there is a GPU.
+    """
+    from vllm.config import CompilationMode, CUDAGraphMode
+
     told = config.additional_config
     if isinstance(told, dict):
         told["clampdown"] = "steered after each layer, 1"
     compilation = config.compilation_config
-    if compilation.splitting_ops is not None and torch.cuda.is_available():
+    if not (torch.cuda.is_available() if graphs is None else graphs):
+        return
+    cut = compilation.mode == CompilationMode.VLLM_COMPILE and bool(compilation.splitting_ops)
+    if cut:
         compilation.splitting_ops = [*compilation.splitting_ops, NAME, ALONE]
+    mode = compilation.cudagraph_mode
+    if mode is not None and (mode.has_full_cudagraphs() or not cut):
+        compilation.cudagraph_mode = CUDAGraphMode.PIECEWISE if cut else CUDAGraphMode.NONE
 
 
 def receipts(runner: Any, numbers: Sequence[str]) -> dict[str, dict[str, Any]]:
