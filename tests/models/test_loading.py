@@ -262,7 +262,6 @@ def test_packed_weights_are_steered(bits, tiny, tmp_path):
     assert answer.receipt.tokens_edited > 3
 
 
-@pytest.mark.skipif(importlib.util.find_spec("bitsandbytes") is None, reason="bitsandbytes is not installed")
 @pytest.mark.parametrize("part", ["qweight", "weight_packed", "q_weight"])
 def test_packed_weights_of_which_the_configuration_tells_nothing_are_told(part, copy, one_line):
     folder = Path(copy())
@@ -273,6 +272,7 @@ def test_packed_weights_of_which_the_configuration_tells_nothing_are_told(part, 
     refused(one_line, f"are packed (model.layers.0.mlp.down_proj.{part})", "packed from", name=str(folder))
 
 
+@pytest.mark.skipif(importlib.util.find_spec("bitsandbytes") is None, reason="bitsandbytes is not installed")
 @pytest.mark.parametrize("bits", ["load_in_8bit", "load_in_4bit"])
 def test_weights_that_are_not_packed_as_their_configuration_says_are_refused(bits, tiny, tmp_path, one_line):
     tiny.hf.save_pretrained(tmp_path)
