@@ -564,7 +564,7 @@ def study(
         ray: a Ray cluster's address, whose workers do the work; empty is a cluster of this machine's own.
         ray_workers: how many at most.
         engine: who answers prompts in Transformers' place, such as `clampdown.plugins.vllm.engine.VllmEngine` made for
-            `model.chat`. Likelihoods are Transformers' all the same.
+            `model.chat`. Likelihoods and lm-eval's tasks are Transformers' all the same.
 
     Returns:
         The results, of schema "clampdown-study/1": `report` and `database` are paths, `arms` hold the measures. A

@@ -334,7 +334,8 @@ def test_a_study_is_answered_alike(engine, model, tmp_path):
     for name, answering in (("usual", None), ("vllm", engine)):
         study(model, default_recipe(), sets, plan, tmp_path / name, engine=answering)
     usual, other = (read_record(tmp_path / name) for name in ("usual", "vllm"))
-    assert other.about["environment"]["engine"] == "vllm 0.32.0"
+    assert other.about["environment"]["engine"] == engine.version
+    assert engine.version == "vllm 0.32.0 (enforce_eager=True)"
     assert usual.rows.keys() == other.rows.keys()
     for key, rows in usual.rows.items():
         for one, same in zip(rows, other.rows[key], strict=True):
@@ -343,18 +344,19 @@ def test_a_study_is_answered_alike(engine, model, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "compiled, asked, given",
+    "split, asked, given",
     [
-        (True, "FULL_AND_PIECEWISE", "PIECEWISE"),
-        (True, "FULL", "PIECEWISE"),
-        (True, "FULL_DECODE_ONLY", "PIECEWISE"),
-        (True, "PIECEWISE", "PIECEWISE"),
-        (True, "NONE", "NONE"),
-        (False, "FULL_DECODE_ONLY", "NONE"),
-        (False, "FULL", "NONE"),
+        ("attention", "FULL_AND_PIECEWISE", "PIECEWISE"),
+        ("attention", "FULL", "PIECEWISE"),
+        ("attention", "FULL_DECODE_ONLY", "PIECEWISE"),
+        ("attention", "PIECEWISE", "PIECEWISE"),
+        ("attention", "NONE", "NONE"),
+        ("another operator", "FULL", "NONE"),  # attention would lie inside what is recorded
+        ("nothing is compiled", "FULL_DECODE_ONLY", "NONE"),
+        ("nothing is compiled", "FULL", "NONE"),
     ],
 )
-def test_no_graph_is_recorded_over_our_operators(compiled, asked, given):
+def test_no_graph_is_recorded_over_our_operators(split, asked, given):
     from types import SimpleNamespace
 
     from vllm.config import CompilationConfig, CompilationMode, CUDAGraphMode
@@ -362,9 +364,11 @@ def test_no_graph_is_recorded_over_our_operators(compiled, asked, given):
     from clampdown.plugins.vllm.op import ALONE, NAME
     from clampdown.plugins.vllm.runner import prepare
 
+    compiled = split != "nothing is compiled"
     mode = CompilationMode.VLLM_COMPILE if compiled else CompilationMode.NONE
     found = CompilationConfig(mode=mode, cudagraph_mode=CUDAGraphMode[asked])
-    found.splitting_ops = ["vllm::unified_attention"] if compiled else []
+    ops = {"attention": list(CompilationConfig._attention_ops), "another operator": ["vllm::moe_forward"]}
+    found.splitting_ops = ops.get(split, [])
     prepare(SimpleNamespace(additional_config={}, compilation_config=found), graphs=True)
     assert found.cudagraph_mode == CUDAGraphMode[given]
     assert ({NAME, ALONE} <= set(found.splitting_ops)) == compiled

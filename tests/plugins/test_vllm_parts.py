@@ -64,6 +64,26 @@ def test_a_prompt_that_is_put_off_is_read_anew_and_one_with_a_gap_not_at_all(bun
     assert reading.score() != reading.score()  # nothing was read: no number
 
 
+def test_a_prompt_of_which_a_part_missed_a_token_has_no_score(bundled):
+    """So that its gate opens, rather than decide on what it has seen."""
+    gate = compile_gate(bundled, Recipe.load(bundled_path("guarded")))
+    prompt = Prompt(range(50), ((24, 44),))
+    with torch.inference_mode():
+        states = bundled.hf(torch.tensor([list(prompt)]), output_hidden_states=True).hidden_states
+
+    def read(missed: int) -> float:
+        reading = PromptReading(bundled, gate, prompt)
+        assert reading.begin(0)
+        for number, part in enumerate(gate.parts):
+            columns = reading.columns(number, 0, 50)
+            look([reading], number, states[part.part.layer + 1][0], [columns[missed:] if number == 0 else columns])
+        reading.went_to(50)
+        return reading.score()
+
+    whole, part_of_it = read(0), read(1)
+    assert whole == pytest.approx(gate_scores(bundled, gate, [prompt])[0], abs=0.02) and part_of_it != part_of_it
+
+
 def test_a_pass_edits_the_tokens_that_windows_hold_and_no_other(tiny):
     recipes = Recipes(tiny)
     everywhere, last = recipe(), recipe(Direction(1, 5.0, seed=2), prompt="last", generated=1)

@@ -21,7 +21,7 @@ from clampdown.studies.against import against
 from clampdown.studies.plan import Plan
 from clampdown.studies.probes.attacks import attack_columns
 from clampdown.studies.probes.letters import LetterColumn
-from clampdown.studies.record import read_record
+from clampdown.studies.record import flat_rows, read_record
 from clampdown.studies.run import study
 
 PLAN = Plan(
@@ -93,6 +93,7 @@ def test_two_studies_apart_by_the_engine_are_two_studies_and_the_comparison_says
     usual, other = map(read_record, folders)
     assert usual.sha256 != other.sha256
     assert other.about["environment"]["engine"] == engine.version and "engine" not in usual.about["environment"]
+    assert {row["engine"] for row in flat_rows(other)} == {engine.version}
     notes = against(usual, other, "clamp-1", "clamp-1")["notes"]
     assert any(note.startswith(f"engine differs: transformers and {engine.version}; ") for note in notes)
 
@@ -112,6 +113,9 @@ def test_what_can_not_go_together_is_said_before_anything_is_asked(model, gated,
     other.__dict__["sha256"] = "0" * 64
     with pytest.raises(ClampdownError, match="the engine answers for another, and the study is of tiny"):
         study(model, gated, sets, PLAN, tmp_path / "b", engine=LocalEngine(other))
+    wider = replace(model, template_options={"thinking": True})
+    with pytest.raises(ClampdownError, match="another dtype or template"):
+        study(model, gated, sets, PLAN, tmp_path / "c", engine=LocalEngine(wider))
     assert not list(tmp_path.iterdir())
 
 
@@ -125,6 +129,17 @@ def test_samples_of_an_engine_differ_from_place_to_place_and_not_from_time_to_ti
         for _ in range(2)
     ]
     assert drawn[0] == drawn[1] and len(set(drawn[0])) == 4
+
+
+def test_a_closed_batch_needs_an_engine_of_its_own(model):
+    from clampdown.engine.generation import generate
+    from clampdown.engine.request import Request, Sampling
+
+    engine = LocalEngine(model)
+    other = engine.submit(Request([5, 6], None, Sampling(4)))
+    with pytest.raises(ClampdownError, match="answers others"):
+        generate(model, [[5]], [None], Sampling(4), engine=engine)
+    assert engine.holds(other)
 
 
 def test_an_engine_is_left_idle_where_a_request_is_refused(model):

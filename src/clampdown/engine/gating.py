@@ -6,6 +6,7 @@ those before it are read as they were.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TypeVar
 
 import torch
@@ -94,9 +95,11 @@ class Gates:
 
     def from_last(self, recipe: Recipe | None) -> bool:
         """Whether an open row under the recipe goes on from what was read before its prompt's last token."""
-        return (
-            recipe is not None and recipe.positions.prompt == "last" and joins(self.model.hf) and crops(self.model.hf)
-        )
+        return recipe is not None and recipe.positions.prompt == "last" and self._can_go_on
+
+    @cached_property
+    def _can_go_on(self) -> bool:
+        return joins(self.model.hf) and crops(self.model.hf)
 
     @property
     def decided(self) -> list[Recipe | None]:

@@ -10,6 +10,7 @@ from clampdown.engine.prefill import in_order, opened, read_together
 from clampdown.engine.prefilled import Opened
 from clampdown.engine.request import Answer, Request, Sampling, all_answered
 from clampdown.engine.running import Row, Running, seed_at
+from clampdown.errors import ClampdownError
 from clampdown.models.chat_model import ChatModel
 from clampdown.models.speech import Speech
 from clampdown.recipe import Recipe
@@ -67,6 +68,9 @@ def generate_apart(
 
 def _answered(engine: Engine, requests: Sequence[Request], draws: Sequence[int]) -> list[Answer]:
     """The answers of an engine to these requests, in their order."""
+    free = engine.idle
+    if not free:
+        raise ClampdownError("the engine answers others at the moment; a closed batch needs one of its own")
     numbers: list[int] = []
     found: dict[int, Answer] = {}
     try:

@@ -1,7 +1,7 @@
 """The machine and the libraries a study ran on: a figure means little without them."""
 
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -29,6 +29,11 @@ def environment(model: ChatModel, asked: Iterable[str] = (), engine: Engine | No
         "machine": f"{platform.system()} {platform.machine()}",
         **({"engine": engine.version} if engine else {}),
     }
+
+
+def answered_by(made: Mapping[str, Any]) -> str:
+    """The engine that answered prompts, and its version, by what `environment` gave."""
+    return made.get("engine") or f"transformers {made['transformers']}"
 
 
 def _device(device: torch.device) -> str:

@@ -9,6 +9,7 @@ from clampdown.errors import ClampdownError
 from clampdown.measuring.sets.kinds import SetKind
 from clampdown.measuring.sets.sets import ItemSet
 from clampdown.studies.arms import Arm
+from clampdown.studies.environment import answered_by
 from clampdown.studies.measures import headline, keyed, measures
 from clampdown.studies.plan import Plan
 from clampdown.studies.record import Record
@@ -63,7 +64,12 @@ def _log(record: Record, arm: Arm) -> Any:
             sample_ids=ids,
         ),
         model=f"clampdown/{record.about['model']['name']}",
-        model_args={"sha256": record.about["model"]["sha256"], "dtype": made["dtype"], "device": made["device"]},
+        model_args={
+            "sha256": record.about["model"]["sha256"],
+            "dtype": made["dtype"],
+            "device": made["device"],
+            "engine": answered_by(made),
+        },
         config=EvalConfig(epochs=plan["samples"]),
         packages={key: made[key] for key in ("clampdown", "torch", "transformers", "lm-eval") if made.get(key)},
         metadata={

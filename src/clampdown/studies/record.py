@@ -20,7 +20,7 @@ from clampdown.recipe import Recipe
 from clampdown.studies.arms import Arm, recommended_name
 from clampdown.studies.batches import samples
 from clampdown.studies.damage import checked, is_database, require, told_as_damage
-from clampdown.studies.environment import environment
+from clampdown.studies.environment import answered_by, environment
 from clampdown.studies.kept import ABOUT, IDENTITY, check_about, check_names, check_rows, kept_set
 from clampdown.studies.latents import described
 from clampdown.studies.measures import Rows, keyed
@@ -187,6 +187,7 @@ def flat_rows(record: Record) -> list[dict[str, Any]]:
         "model_sha256": record.about["model"]["sha256"],
         "seed": record.about["plan"]["seed"],
         **{key: made[key] for key in ("clampdown", "torch", "transformers", "dtype", "device")},
+        "engine": answered_by(made),
     }
     found = []
     for arm in record.arms:

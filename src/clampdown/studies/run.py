@@ -22,7 +22,7 @@ from clampdown.progress import Progress, quiet
 from clampdown.recipe import Recipe
 from clampdown.steering.self_test import self_test
 from clampdown.studies.arms import Arm, build_arms
-from clampdown.studies.batches import CODE, Batch, cut, swept
+from clampdown.studies.batches import CODE, Batch, cut, decisive, swept
 from clampdown.studies.damage import checked, told_as_damage
 from clampdown.studies.doing import alone, keep, waiting
 from clampdown.studies.environment import environment
@@ -212,6 +212,8 @@ def _check_engine(model: ChatModel, cluster: "Cluster | None", engine: Engine | 
         raise ClampdownError("a cluster's workers answer by Transformers: leave out the cluster, or the engine")
     if engine.model.sha256 != model.sha256:
         raise ClampdownError(f"the engine answers for {engine.model.name}, and the study is of {model.name}")
+    if decisive(engine.model) != decisive(model):
+        raise ClampdownError("the engine was made for this model in another dtype or template: make one for this")
 
 
 def _kept(store: Store) -> list[Arm]:

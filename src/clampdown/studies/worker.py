@@ -44,8 +44,8 @@ class Worker:
 
     kept: the finished rows of an arm on a set, by their names; where a gate is shut, those of `none` are looked up.
     outside: who is asked where a gate decides outside.
-    engine: who answers prompts; None for `generate`'s own loop. Likelihoods, and what a gate says before arms that edit
-        nothing, are the model's own.
+    engine: who answers prompts; None for `generate`'s own loop. Likelihoods, lm-eval's tasks, and what a gate says
+        where the engine does not answer, are the model's own.
     """
 
     def __init__(

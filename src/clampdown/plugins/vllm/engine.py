@@ -18,6 +18,14 @@ from clampdown.steering.decision import unasked
 from clampdown.steering.receipt import Receipt
 
 _SEEDS = 2**63
+_ROOM = {
+    "block_size",
+    "gpu_memory_utilization",
+    "max_model_len",
+    "max_num_batched_tokens",
+    "num_gpu_blocks_override",
+}
+"""Options that give room and change no answer beyond rounding."""
 
 
 @dataclass
@@ -32,14 +40,15 @@ class VllmEngine:
     Args:
         model: what is served, as Transformers has loaded it or as its shape alone; vLLM loads its folder.
         most: rows of a batch; further requests wait.
-        options: for vLLM's `EngineArgs`, such as gpu_memory_utilization.
+        options: for vLLM's `EngineArgs`, such as gpu_memory_utilization. Those that may change what is said are part of
+            `version`.
 
     Raises:
         ClampdownError: vLLM is missing or another version, can't run the model, or does not steer in its self-test.
     """
 
     def __init__(self, model: ChatModel, *, most: int = 32, **options: Any) -> None:
-        self.model = model
+        self.model, self._options = model, options
         self._vllm = _started(model, most, options)
         self.context_length = int(self._vllm.model_config.max_model_len)
         self._numbers = count()
@@ -51,7 +60,8 @@ class VllmEngine:
 
     @property
     def version(self) -> str:
-        return f"vllm {TESTED}"
+        told = ", ".join(f"{name}={value}" for name, value in sorted(self._options.items()) if name not in _ROOM)
+        return f"vllm {TESTED}" + (f" ({told})" if told else "")
 
     def submit(self, request: Request) -> int:
         """Queue a request; its number.
@@ -172,6 +182,10 @@ class VllmEngine:
 
 def _started(model: ChatModel, most: int, options: Mapping[str, Any]) -> Any:
     """vLLM's engine for a model's folder."""
+    if model.quantization:
+        raise ClampdownError(f"vLLM reads the model's folder itself, not as {model.quantization}: load it plainly")
+    if wrong := {"model", "dtype", "tokenizer", "quantization", "revision"} & set(options):
+        raise ClampdownError(f"vLLM's {sorted(wrong)[0]} is that of the model it is made for; load another model")
     os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     try:

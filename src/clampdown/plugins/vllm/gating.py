@@ -23,6 +23,7 @@ class PromptReading:
         self.model, self.gate, self.prompt = model, gate, prompt
         self.places = [read_positions(prompt, part.part.pool, part.part.over) for part in gate.parts]
         self._told: list[list[Tensor]] = []
+        self._taken: list[int] = []
         self.next = -1
 
     def begin(self, start: int) -> bool:
@@ -33,15 +34,17 @@ class PromptReading:
         """
         first = min((places[0] for places in self.places), default=len(self.prompt))
         if start == 0 or (start <= first and start != self.next):
-            self._told, self.next = [[] for _ in self.places], start
+            self._told, self._taken, self.next = [[] for _ in self.places], [0] * len(self.places), start
         return start == self.next
 
     def columns(self, part: int, start: int, end: int) -> list[int]:
         """Those of the tokens [start, end) that a part reads, counted from `start`."""
         return [place - start for place in self.places[part] if start <= place < end]
 
-    def take(self, part: int, told: Tensor) -> None:
+    def take(self, part: int, told: Tensor, tokens: int) -> None:
+        """What a part of the gate made of some tokens."""
         self._told[part].append(told)
+        self._taken[part] += tokens
 
     def went_to(self, end: int) -> None:
         """A pass has read as far as `end`."""
@@ -49,7 +52,7 @@ class PromptReading:
 
     def score(self) -> float:
         """The prompt's score, once it was read whole; not a number where something is missing."""
-        if self.next < len(self.prompt) or not all(self._told):
+        if self.next < len(self.prompt) or self._taken != [len(places) for places in self.places]:
             return float("nan")
         whole = [
             torch.stack([one.sum(0) for one in told]).sum(0, keepdim=True) if summed(part) else torch.cat(told)
@@ -76,5 +79,5 @@ def look(readings: Sequence[PromptReading], part: int, x: Tensor, columns: Seque
         found = list(compiled.sums(x[None], rows, index, counts).split(1))
     else:
         found = list(compiled.scores(x[None], rows, index).split(counts))
-    for (reading, _), told in zip(some, found, strict=True):
-        reading.take(part, told)
+    for (reading, own), told in zip(some, found, strict=True):
+        reading.take(part, told, len(own))

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from clampdown.errors import ClampdownError
@@ -126,18 +125,19 @@ def prepare(config: Any, *, graphs: bool | None = None) -> None:
 
     A graph of a whole pass would run an operator when it is recorded, and not when it is played: nothing were steered.
 
-    graphs: whether they can be recorded here; None where there is a GPU.
+    graphs: whether they can be recorded here; None is as vLLM says of its platform.
     """
     from vllm.config import CompilationMode, CUDAGraphMode
+    from vllm.platforms import current_platform
 
     told = config.additional_config
     if isinstance(told, dict):
         told["clampdown"] = "steered after each layer, 1"
     compilation = config.compilation_config
-    if not (torch.cuda.is_available() if graphs is None else graphs):
+    if not (current_platform.support_static_graph_mode() if graphs is None else graphs):
         return
-    cut = compilation.mode == CompilationMode.VLLM_COMPILE and bool(compilation.splitting_ops)
-    if cut:
+    cut = compilation.is_attention_compiled_piecewise()
+    if compilation.mode == CompilationMode.VLLM_COMPILE and compilation.splitting_ops:
         compilation.splitting_ops = [*compilation.splitting_ops, NAME, ALONE]
     mode = compilation.cudagraph_mode
     if mode is not None and (mode.has_full_cudagraphs() or not cut):
