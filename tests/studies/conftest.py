@@ -1,7 +1,15 @@
 """A tiny random model with the bundled model's tokenizer, and a tiny random SAE: fast, and wrong about everything."""
 
+import sys
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 import torch
+
+sys.path.append(str(Path(__file__).parent.parent / "steering"))
+
+from gates import part, written
 
 from clampdown.measuring.sets.sets import Item, ItemSet
 from clampdown.models.bundled import bundled_folder
@@ -84,3 +92,11 @@ def recipe(model, tmp_path_factory) -> Recipe:
 @pytest.fixture(scope="session")
 def sets() -> list[ItemSet]:
     return make_sets()
+
+
+@pytest.fixture(scope="session")
+def gated(model, recipe, sets, tmp_path_factory) -> Recipe:
+    """The tiny recipe behind a gate that is open for half of all prompts."""
+    asked = [model.prompt_ids(item.text) for s in sets if s.kind != "text" for item in s.items]
+    path = tmp_path_factory.mktemp("gate") / "gate.safetensors"
+    return replace(recipe, gate=written(path, model, [part(1, pool="mean", d=32)], asked))

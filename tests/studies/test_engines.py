@@ -1,15 +1,9 @@
 """A study whose prompts another engine answers: the same rows, and a study of its own."""
 
 import json
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).parent.parent / "steering"))
-
-from gates import part, written
 
 from clampdown.engine.cluster import Cluster
 from clampdown.engine.local import LocalEngine
@@ -40,13 +34,6 @@ class Counted(LocalEngine):
     def submit(self, request):
         self.asked += 1
         return super().submit(request)
-
-
-@pytest.fixture(scope="module")
-def gated(model, recipe, sets, tmp_path_factory):
-    asked = [model.prompt_ids(item.text) for s in sets if s.kind != "text" for item in s.items]
-    path = tmp_path_factory.mktemp("gate") / "gate.safetensors"
-    return replace(recipe, gate=written(path, model, [part(1, pool="mean", d=32)], asked))
 
 
 @pytest.fixture(scope="module")

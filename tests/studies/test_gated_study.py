@@ -3,15 +3,10 @@
 import json
 import re
 import sqlite3
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).parent.parent / "steering"))
-
-from gates import part, written
 
 from clampdown.errors import ClampdownError
 from clampdown.recipe import Direction
@@ -38,14 +33,6 @@ PLAN = Plan(
     arms=("none", "clamp", "difference-in-means", "system-prompt", "fixed-refusal", "random-latents"),
     gates=("recipe", "open", "shut", "watch"),
 )
-
-
-@pytest.fixture(scope="module")
-def gated(model, recipe, sets, tmp_path_factory):
-    """The tiny recipe behind a gate that is open for half of all prompts."""
-    asked = [model.prompt_ids(item.text) for s in sets if s.kind != "text" for item in s.items]
-    path = tmp_path_factory.mktemp("gate") / "gate.safetensors"
-    return replace(recipe, gate=written(path, model, [part(1, pool="mean", d=32)], asked))
 
 
 @pytest.fixture(scope="module")
